@@ -1,0 +1,90 @@
+# Everything a person or CI runs. `make` alone lists the targets.
+#
+# PYTHON  any interpreter from 3.11; found by itself
+# VENV    where the environment goes (default .venv); nothing outside it is changed
+
+SHELL  := /bin/bash
+VENV   ?= .venv
+# The first of these that runs and is new enough (a name in PATH may be a shim that does not run).
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+            "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+
+BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+HASHED  := $(PIP) --require-hashes -r
+SELF    := $(PIP) --no-deps --no-build-isolation --editable .
+RUNTIME := $(VENV)/.runtime
+DEV     := $(VENV)/.dev
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help build build-dev demo test check format generate lock wheel clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "no Python from 3.11 found; give one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	$(HASHED) requirements.lock
+	$(HASHED) requirements-build.lock
+	$(SELF)
+	@touch $@
+
+$(DEV): requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(HASHED) requirements-dev.lock
+	$(SELF)
+	@touch $(RUNTIME) $@
+
+build: $(RUNTIME)  ## the environment the daemon runs in
+build-dev: $(DEV)  ## that, and what tests and checks need
+
+demo: build  ## a simulated RingCentral, the daemon against it, and the calls it recorded
+	@$(BIN)/ringledger demo
+
+test: build-dev  ## the whole suite, with the coverage of the domain
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+check: build-dev  ## style, types, imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -q tests/test_house.py
+
+format: build-dev  ## let ruff put the code in order
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+generate: build-dev  ## rewrite the files that are made from the code
+	$(BIN)/python -m ringledger.settings > config/ringledger.schema.json
+	$(BIN)/python -m ringledger.logs > docs/log-events.md
+
+ifneq ($(wildcard tests/bench/*.py),)
+.PHONY: bench
+bench: build-dev  ## measure
+	$(BIN)/python -m pytest -q -s tests/bench
+endif
+
+ifneq ($(wildcard tests/crash/*.py),)
+.PHONY: crash
+crash: build-dev  ## kill the daemon at every turn
+	$(BIN)/python -m pytest -q tests/crash
+endif
+
+# No address goes into a lock: the index is the business of the machine that installs.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+           --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+lock: build-dev  ## the newest versions into the locks
+	$(COMPILE) --upgrade pyproject.toml --group dev --output-file requirements-dev.lock
+	$(COMPILE) --constraint requirements-dev.lock pyproject.toml --output-file requirements.lock
+	$(COMPILE) --constraint requirements-dev.lock --group build --output-file requirements-build.lock
+
+wheel: build-dev  ## dist/*.whl
+	$(BIN)/python -m hatchling build --target wheel
+
+clean:  ## all that can be made again
+	rm -rf dist build .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(VENV)
