@@ -1,0 +1,193 @@
+"""A call session and its legs: what is known about one call, and nothing about how it came to be known.
+
+``CallSession`` is the whole memory of a call; it is saved with every change, so a restart goes on where the last
+commit left off (semantics 9). Facts (first rung, first answered, names, numbers) only ever get earlier or fuller;
+statuses and ends change only through :mod:`~ringledger.domain.tracker`.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from ringledger.domain.observation import UNKNOWN_PARTY, CallKey, Direction, Party, Source
+from ringledger.domain.status import HOLD_STATUSES, TelephonyStatus, TerminationType, aggregate
+
+
+class Phase(StrEnum):
+    """Where a call stands (semantics 5)."""
+
+    OPEN = "open"
+    SETTLING = "settling"
+    FINISHED = "finished"
+
+
+class EndSource(StrEnum):
+    """Who told us that the call is over."""
+
+    PRESENCE = "presence"
+    RECONCILED = "reconciled"
+    CALL_LOG = "call-log"
+    EXPIRED = "expired"
+
+
+class Mark(NamedTuple):
+    """The newest accepted event of one extension about one call: the sequence guard (semantics 2).
+
+    ``epoch`` counts the restarts of that extension's counter; marks of different epochs are ordered by epoch.
+    """
+
+    epoch: int
+    sequence: int
+    at: int
+
+
+class Verdict(NamedTuple):
+    """What the platform's own books say of a finished call (semantics 7). Times ms; durations ms."""
+
+    source: Source
+    record_id: str
+    result: str
+    started_at: int
+    duration_ms: int
+    coarse: bool
+    confirmed_at: int
+
+
+@dataclass(slots=True)
+class Leg:
+    """One party's side of a call. ``leg_id`` is ``None`` while the leg is anonymous (semantics 1)."""
+
+    number: int
+    leg_id: str | None
+    extension_id: str
+    direction: Direction
+    status: TelephonyStatus
+    live: bool
+    source: Source
+    started_at: int
+    answered_at: int | None = None
+    ended_at: int | None = None
+    termination: TerminationType | None = None
+    from_party: Party = UNKNOWN_PARTY
+    to_party: Party = UNKNOWN_PARTY
+    queue_call: bool = False
+    on_behalf_of: str | None = None
+
+    def fill(self, from_party: Party, to_party: Party, *, queue_call: bool, on_behalf_of: str | None) -> bool:
+        """Fill what is blank; a blank never overwrites a known value (semantics 3). True when anything changed."""
+        from_party, to_party = filled(self.from_party, from_party), filled(self.to_party, to_party)
+        changed = from_party != self.from_party or to_party != self.to_party
+        self.from_party, self.to_party = from_party, to_party
+        if queue_call and not self.queue_call:
+            self.queue_call = changed = True
+        if on_behalf_of and self.on_behalf_of is None:
+            self.on_behalf_of, changed = on_behalf_of, True
+        return changed
+
+
+def filled(known: Party, told: Party) -> Party:
+    """``known`` with its blanks taken from ``told``. Number and raw text go together."""
+    if known == told:
+        return known
+    number, raw = (known.number, known.raw) if known.number else (told.number, told.raw or known.raw)
+    return Party(number, known.name or told.name, raw)
+
+
+@dataclass(slots=True)
+class CallSession:
+    """Everything that shares one session (semantics, "call").
+
+    ``first_rung_at`` and ``first_answered_at`` are the earliest *seen* server times; ``answered_hint`` is the start
+    of a call that only active-calls showed us, used while nobody saw it answered. ``ended_at`` is the time of the
+    last accepted ``NoCall``. ``revision`` is 0 until the row has been written.
+    """
+
+    account_id: str
+    session_id: str
+    telephony_session_id: str | None = None
+    phase: Phase = Phase.OPEN
+    status: TelephonyStatus = TelephonyStatus.NO_CALL
+    legs: list[Leg] = field(default_factory=list)
+    marks: dict[str, Mark] = field(default_factory=dict)
+    uuids: list[str] = field(default_factory=list)
+    opened_by: Source = Source.PRESENCE
+    discovered_at: int = 0
+    last_seen_at: int = 0
+    started_at: int = 0
+    first_rung_at: int | None = None
+    first_answered_at: int | None = None
+    answered_hint: int | None = None
+    ended_at: int | None = None
+    end_source: EndSource = EndSource.PRESENCE
+    end_estimated: bool = False
+    hold_since: int | None = None
+    hold_ms: int = 0
+    suspect: bool = False
+    events_accepted: int = 0
+    events_ignored: int = 0
+    revision: int = 0
+    verdict: Verdict | None = None
+    part_of: str | None = None
+
+    @property
+    def key(self) -> CallKey:
+        """Identity of the call."""
+        return CallKey(self.account_id, self.session_id)
+
+    @property
+    def answered_at(self) -> int | None:
+        """When the call was first answered, as far as anybody saw; else as active-calls suggests."""
+        return self.answered_hint if self.first_answered_at is None else self.first_answered_at
+
+    def live_legs(self) -> Iterator[Leg]:
+        """Legs that have not ended."""
+        return (leg for leg in self.legs if leg.live)
+
+    def legs_of(self, extension_id: str) -> Iterator[Leg]:
+        """Legs of one extension, oldest first."""
+        return (leg for leg in self.legs if leg.extension_id == extension_id)
+
+    @property
+    def has_live_leg(self) -> bool:
+        """Whether any leg has not ended."""
+        return any(leg.live for leg in self.legs)
+
+    def aggregated_status(self) -> TelephonyStatus:
+        """The strongest status over live legs (semantics 3)."""
+        return aggregate(leg.status for leg in self.legs if leg.live)
+
+    def knows(self, uuid: str) -> bool:
+        """Whether an event of that uuid has been taken already (semantics 2.4)."""
+        return uuid in self.uuids
+
+    def enter(self, status: TelephonyStatus, at: int) -> None:
+        """The call's status becomes ``status`` at ``at``: closes and opens spans of hold time (semantics 4)."""
+        if self.hold_since is not None and status not in HOLD_STATUSES:
+            self.hold_ms += max(0, at - self.hold_since)
+            self.hold_since = None
+        elif self.hold_since is None and status in HOLD_STATUSES:
+            self.hold_since = at
+        self.status = status
+
+    def find_leg(self, extension_id: str, direction: Direction, leg_id: str | None) -> Leg | None:
+        """The leg an item speaks of; adopts an anonymous leg when the id is new (semantics 1)."""
+        candidates = [leg for leg in self.legs if leg.extension_id == extension_id and leg.direction is direction]
+        if leg_id is None:
+            return candidates[-1] if candidates else None
+        for leg in candidates:
+            if leg.leg_id == leg_id:
+                return leg
+        for leg in candidates:
+            if leg.leg_id is None:
+                leg.leg_id = leg_id
+                return leg
+        return None
+
+
+def first_known(parties: Iterable[Party]) -> Party:
+    """The first party, with its blanks filled from the ones after it."""
+    result = UNKNOWN_PARTY
+    for party in parties:
+        result = filled(result, party)
+    return result

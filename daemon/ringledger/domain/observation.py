@@ -1,0 +1,175 @@
+"""What a source claims, in our own words: the only shape in which facts reach the tracker.
+
+A pushed notification and a read of presence are both a :class:`PresenceObservation`: a snapshot of one extension's
+calls. Records of active-calls and the call log are :class:`RecordClaim`. Nothing here decides anything but identity.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from ringledger.domain.status import TelephonyStatus, TerminationType
+
+
+class Source(StrEnum):
+    """Who says so."""
+
+    PRESENCE = "presence"
+    """A pushed notification."""
+    PRESENCE_READ = "presence-read"
+    """Presence read over REST: a snapshot without a sequence."""
+    ACTIVE_CALLS = "active-calls"
+    CALL_LOG = "call-log"
+
+
+class Direction(StrEnum):
+    """From the extension's point of view."""
+
+    INBOUND = "Inbound"
+    OUTBOUND = "Outbound"
+
+
+class CallKey(NamedTuple):
+    """Identity of a call (semantics 1)."""
+
+    account_id: str
+    session_id: str
+
+
+class Party(NamedTuple):
+    """One end of a call. ``number`` is E.164 or a short extension number, ``None`` when withheld; ``raw`` is
+    the text as received (semantics 10)."""
+
+    number: str | None = None
+    name: str | None = None
+    raw: str | None = None
+
+
+UNKNOWN_PARTY = Party()
+
+
+class CallItem(NamedTuple):
+    """One entry of an extension's active calls (platform page 1.4).
+
+    ``status`` is ``None`` when the platform used a word we do not know (``status_text`` has it).
+    ``monitored``: the item mirrors somebody else's call (``sipData.toTag`` is ``blf``).
+    """
+
+    session_id: str | None
+    telephony_session_id: str | None
+    leg_id: str | None
+    direction: Direction | None
+    status: TelephonyStatus | None
+    status_text: str
+    termination: TerminationType | None = None
+    from_party: Party = UNKNOWN_PARTY
+    to_party: Party = UNKNOWN_PARTY
+    started_at: int | None = None
+    queue_call: bool = False
+    on_behalf_of: str | None = None
+    monitored: bool = False
+
+    @property
+    def call_session_id(self) -> str | None:
+        """The session that identifies the call; ``None`` when the item cannot be tracked (semantics 1)."""
+        if self.session_id and self.session_id != "0":
+            return self.session_id
+        return self.telephony_session_id or None
+
+
+class PresenceObservation(NamedTuple):
+    """A snapshot of one extension's calls.
+
+    ``at`` is the platform's timestamp, ``received_at`` ours (both ms). ``sequence`` and ``uuid`` are ``None`` only
+    for ``presence-read``. ``truncated``: the array was cut at seven, so absence proves nothing.
+    """
+
+    account_id: str
+    extension_id: str
+    at: int
+    received_at: int
+    sequence: int | None
+    uuid: str | None
+    items: tuple[CallItem, ...]
+    truncated: bool = False
+    source: Source = Source.PRESENCE
+    presence_status: str | None = None
+    user_status: str | None = None
+    dnd_status: str | None = None
+
+
+class RecordClaim(NamedTuple):
+    """One record (or leg of a record) of active-calls or the call log: what the platform's own books say.
+
+    Durations are ms. ``running``: the record speaks of a call in progress. ``read_at``: when the answer that held
+    the record was *asked for* (ms, our clock corrected to the platform's): a later event outranks it.
+    """
+
+    account_id: str
+    session_id: str | None
+    telephony_session_id: str | None
+    record_id: str
+    source: Source
+    direction: Direction
+    from_party: Party
+    to_party: Party
+    extension_id: str | None
+    started_at: int
+    duration_ms: int
+    result: str | None
+    action: str | None
+    running: bool
+    read_at: int
+    leg_of: str | None = None
+    internal: bool = False
+    queue_call: bool = False
+    #: Duration is in whole seconds (no ``durationMs``): ends are known to the second only.
+    coarse: bool = False
+
+    @property
+    def call_session_id(self) -> str | None:
+        """The session that identifies the call (semantics 1)."""
+        if self.session_id and self.session_id != "0":
+            return self.session_id
+        return self.telephony_session_id or None
+
+    @property
+    def ended_at(self) -> int:
+        """Start plus duration, ms."""
+        return self.started_at + self.duration_ms
+
+
+class Unreadable(NamedTuple):
+    """A payload nobody could read: counted and logged, never raised at the feed.
+
+    ``reason``: a short stable word (``not_base64``, ``undecryptable``, ``not_json``, ``wrong_shape`` ...);
+    ``detail``: what was wrong, without payload text; ``raw``: the text itself, shortened, numbers masked.
+    """
+
+    reason: str
+    detail: str
+    raw: str
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPosition:
+    """How far a feed has been read. It is committed in the same transaction as what was read (semantics 9).
+
+    ``feed``: ``pubnub`` or ``websocket``; ``key``: what the token belongs to (subscriber key and channel, or the
+    subscription); ``token``: opaque to everybody but the feed.
+    """
+
+    feed: str
+    key: str
+    token: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a feed hands over in one go. ``position`` is where the feed stands after it."""
+
+    observations: tuple[PresenceObservation, ...]
+    unreadable: tuple[Unreadable, ...]
+    position: FeedPosition | None
