@@ -1,0 +1,36 @@
+"""What the process says with its exit code.
+
+The numbers are those of sysexits.h where one fits. They are public and never change meaning; the systemd unit
+refuses to restart on USAGE, DATA, CREDENTIALS and CONFIG, because trying again cannot help there.
+"""
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit codes of every command (contract section 3)."""
+
+    OK = 0
+    """Done; `run` ended by SIGTERM or SIGINT."""
+    DIFFERENCES = 1
+    """Differences found (`audit`, `replay --diff`, `coverage`), or checks with warnings (`doctor`)."""
+    USAGE = 64
+    """The command line makes no sense."""
+    DATA = 65
+    """The database is corrupt or not ringledger's."""
+    UNAVAILABLE = 69
+    """The platform cannot be reached (one-shot commands; the daemon keeps trying)."""
+    INTERNAL = 70
+    """A bug in ringledger."""
+    IO = 74
+    """Reading or writing failed."""
+    TRY_AGAIN = 75
+    """A passing state: the same command may succeed later."""
+    CREDENTIALS = 77
+    """The platform has rejected the credentials for certain."""
+    CONFIG = 78
+    """The configuration is wrong, or the database is newer than the program."""
+
+
+NO_RESTART = frozenset({Exit.USAGE, Exit.DATA, Exit.CREDENTIALS, Exit.CONFIG})
+"""Codes on which a supervisor must not start the daemon again."""

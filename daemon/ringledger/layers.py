@@ -1,0 +1,247 @@
+"""Where configuration values come from (file, systemd credentials, environment, overrides), and telling it.
+
+Each source becomes a `Layer`: nested values, and for each dotted key the origin shown to people. Nothing is
+judged here but what only the source can tell (TOML that does not parse, a secret file that cannot be read).
+No value is ever put into a message.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic_settings import BaseSettings, EnvSettingsSource
+from pydantic_settings.exceptions import SettingsError as UnparsableVariableError
+
+PREFIX = "RINGLEDGER_"
+NOT_SETTINGS = frozenset({"RINGLEDGER_CONFIG"})
+CREDENTIALS = ("client_id", "client_secret", "jwt", "username", "extension", "password")
+
+_HEADER = re.compile(r"\s*(\[\[?)\s*([\w.\-\s\"']+?)\s*\]")
+_KEY = re.compile(r"\s*([\w.\-\"']+)\s*=")
+
+
+class SettingsError(ValueError):
+    """The configuration is wrong. `problems` holds one line for each thing to mend; exit code 78."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Values as nested mappings, and the origin of each dotted key (`log.level`, `webhooks.0.url`)."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values; lists of tables count their entries from 0."""
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{key}.")
+        elif isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
+            entries = {str(i): entry for i, entry in enumerate(value)}
+            yield from flatten(entries, f"{key}.")
+        else:
+            yield key, value
+
+
+def merge(layers: list[Layer]) -> Layer:
+    """Later layers win, key by key; a list is replaced as a whole."""
+    merged = Layer()
+    for layer in layers:
+        for section, values in layer.values.items():
+            known = merged.values.get(section)
+            both = isinstance(known, dict) and isinstance(values, Mapping)
+            if not both:
+                _forget(merged.origins, section)
+            merged.values[section] = {**known, **values} if both else values  # type: ignore[dict-item]
+        merged.origins.update(layer.origins)
+    return merged
+
+
+def _forget(origins: dict[str, str], section: str) -> None:
+    for key in [key for key in origins if key.startswith(f"{section}.")]:
+        del origins[key]
+
+
+def from_file(path: Path) -> Layer:
+    """Reads TOML; every key's origin is FILE:LINE. Raises SettingsError when it cannot be read or parsed."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: is not TOML: {error}") from None
+    lines = dict(_lines(text))
+    origins = {key: f"{path}:{_line(lines, key)}" for key, _ in flatten(values)}
+    return _with_secret_files(Layer(values, origins), path.parent)
+
+
+def _lines(text: str) -> Iterator[tuple[str, int]]:
+    section, entries = "", {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            section = re.sub(r"[\s\"']", "", header[2])
+            if header[1] == "[[":
+                entries[section] = entries.get(section, -1) + 1
+                section = f"{section}.{entries[section]}"
+            yield section, number
+        elif key := _KEY.match(line):
+            name = re.sub(r"[\"']", "", key[1])
+            yield (f"{section}.{name}" if section else name), number
+
+
+def _line(lines: Mapping[str, int], key: str) -> int:
+    """The key's own line, or that of the table or inline table it stands in."""
+    while key not in lines and "." in key:
+        key = key.rpartition(".")[0]
+    return lines.get(key, 1)
+
+
+class _Environment(EnvSettingsSource):
+    """pydantic-settings' reading of variables, from a mapping that is handed in."""
+
+    def __init__(self, settings: type[BaseSettings], env: Mapping[str, str]) -> None:
+        self._given = {name.lower(): value for name, value in env.items()}
+        super().__init__(settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return self._given
+
+
+def from_environment(settings: type[BaseSettings], env: Mapping[str, str]) -> Layer:
+    """Takes RINGLEDGER_SECTION__KEY; a section no setting belongs to is kept, to be refused as unknown."""
+    names = [n for n in env if n.upper().startswith(PREFIX) and n.upper() not in NOT_SETTINGS]
+    try:
+        values = dict(_Environment(settings, {name: env[name] for name in names})())
+    except UnparsableVariableError:
+        raise SettingsError(f"environment: one of {', '.join(sorted(names))} is not JSON") from None
+    origins = {key: _variable(key, names) for key, _ in flatten(values)}
+    for name in names:
+        path = name[len(PREFIX) :].lower().split("__")
+        if path[0] not in settings.model_fields:
+            values.setdefault(path[0], {})[".".join(path[1:])] = None
+            origins[".".join(path)] = name.upper()
+    return _with_secret_files(Layer(values, origins), Path.cwd())
+
+
+def _variable(key: str, names: list[str]) -> str:
+    """The variable that set the key: its own, or one that holds a whole section as JSON."""
+    wanted = PREFIX + key.upper().replace(".", "__")
+    held = [name.upper() for name in names if (wanted + "__").startswith(name.upper() + "__")]
+    return max(held, key=len, default=wanted)
+
+
+def from_credentials(env: Mapping[str, str]) -> Layer:
+    """Reads systemd's `$CREDENTIALS_DIRECTORY`, files named like the keys of `[credentials]`."""
+    directory = env.get("CREDENTIALS_DIRECTORY", "")
+    found: dict[str, str] = {}
+    for name in CREDENTIALS if directory else ():
+        if (path := Path(directory) / name).is_file():
+            found[name] = _secret(path, f"credential {name}")
+    origins = {f"credentials.{name}": f"credential {name}" for name in found}
+    return Layer({"credentials": found} if found else {}, origins)
+
+
+def from_overrides(overrides: Mapping[str, Any]) -> Layer:
+    """Takes nested mappings or dotted keys (`{"log.level": "debug"}`)."""
+    values: dict[str, Any] = {}
+    for key, value in overrides.items():
+        section, dot, name = key.partition(".")
+        if dot:
+            values.setdefault(section, {})[name] = value
+        elif isinstance(value, Mapping):
+            values.setdefault(section, {}).update(value)
+        else:
+            values[section] = value
+    return Layer(values, {key: "override" for key, _ in flatten(values)})
+
+
+def _with_secret_files(layer: Layer, directory: Path) -> Layer:
+    """Reads what the `*_file` keys name into the keys themselves; relative paths start at `directory`."""
+    tables = [("credentials", layer.values.get("credentials"))]
+    hooks = layer.values.get("webhooks")
+    tables += [(f"webhooks.{i}", hook) for i, hook in enumerate(hooks if isinstance(hooks, list) else [])]
+    for prefix, table in tables:
+        if isinstance(table, dict):
+            for name in [n for n in table if n.endswith("_file") and isinstance(table[n], str) and table[n]]:
+                _take_file(layer, prefix, table, name, directory)
+    return layer
+
+
+def _take_file(layer: Layer, prefix: str, table: dict[str, Any], name: str, directory: Path) -> None:
+    target, origin = name.removesuffix("_file"), layer.origins[f"{prefix}.{name}"]
+    if target not in CREDENTIALS and target != "secret":
+        return  # an unknown key, refused later with its nearest known one
+    if table.get(target):
+        raise SettingsError(f"{origin}: {prefix}.{name}: {prefix}.{target} is set too; keep one of the two")
+    table[target] = _secret(directory / table[name], f"{origin}: {prefix}.{name}")
+    layer.origins[f"{prefix}.{target}"] = f"{origin} ({name})"
+
+
+def _secret(path: Path, where: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise SettingsError(f"{where}: {path} cannot be read: {reason}") from None
+
+
+def problem(details: Any, origins: Mapping[str, str], known: list[str]) -> str:
+    """One of pydantic's errors as a line for a person; `known`: every key there is."""
+    key = _key_of(details["loc"], origins)
+    if details["type"] == "extra_forbidden":
+        nearest = _nearest(key, known)
+        return f"{_origin(key, origins)}: unknown key {key}" + (
+            f"; nearest known: {nearest}" if nearest else ""
+        )
+    if details["type"] == "missing":
+        return told(key, origins, "is missing")
+    allowed = re.sub(r"^(Value error, |Input )", "", details["msg"])
+    return told(key, origins, f"{_found(key, details['input'])}, allowed: {allowed}")
+
+
+def told(key: str, origins: Mapping[str, str], text: str) -> str:
+    """A problem with one key, where it was set first."""
+    return f"{_origin(key, origins)}: {key}: {text}"
+
+
+def _origin(key: str, origins: Mapping[str, str]) -> str:
+    """Where the key was set, or where something inside it was."""
+    inside = [origin for name, origin in origins.items() if name.startswith(f"{key}.")]
+    return origins.get(key) or (inside[0] if inside else "default")
+
+
+def _key_of(loc: tuple[int | str, ...], origins: Mapping[str, str]) -> str:
+    """The dotted key: without the index of a list's item, with that of a list of tables."""
+    parts = [str(part) for part in loc]
+    while len(parts) > 1 and parts[-1].isdecimal() and ".".join(parts) not in origins:
+        parts.pop()
+    return ".".join(parts)
+
+
+def _found(key: str, value: object) -> str:
+    """What was found, for a message: short, and never a secret."""
+    if key.startswith(("credentials", "webhooks")) or isinstance(value, Mapping):
+        return f"found a {type(value).__name__} (not shown)"
+    return f"found {str(value)[:60]!r}" if isinstance(value, str) else f"found {value!r:.60}"
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    """The same name in another section, else whatever looks most alike."""
+    if "." not in key:
+        known = [*known, *{name.partition(".")[0] for name in known}]
+    same_name = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
+    matches = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return [*same_name, *matches, ""][0]
