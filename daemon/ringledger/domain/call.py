@@ -129,11 +129,14 @@ class CallSession:
     revision: int = 0
     verdict: Verdict | None = None
     part_of: str | None = None
+    _key: CallKey | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def key(self) -> CallKey:
         """Identity of the call."""
-        return CallKey(self.account_id, self.session_id)
+        if self._key is None:
+            self._key = CallKey(self.account_id, self.session_id)
+        return self._key
 
     @property
     def answered_at(self) -> int | None:
@@ -155,7 +158,7 @@ class CallSession:
 
     def aggregated_status(self) -> TelephonyStatus:
         """The strongest status over live legs (semantics 3)."""
-        return aggregate(leg.status for leg in self.legs if leg.live)
+        return aggregate([leg.status for leg in self.legs if leg.live])
 
     def knows(self, uuid: str) -> bool:
         """Whether an event of that uuid has been taken already (semantics 2.4)."""

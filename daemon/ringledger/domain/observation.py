@@ -38,7 +38,8 @@ class CallKey(NamedTuple):
 
 class Party(NamedTuple):
     """One end of a call. ``number`` is E.164 or a short extension number, ``None`` when withheld; ``raw`` is
-    the text as received (semantics 10)."""
+    the text as received (semantics 10).
+    """
 
     number: str | None = None
     name: str | None = None

@@ -103,7 +103,8 @@ PRESENCE_SOURCES = frozenset({Source.PRESENCE, Source.PRESENCE_READ})
 
 def primary_leg(call: CallSession) -> Leg:
     """Whose side the row is told from: the caller's of an internal call, else the leg that answered first, else the
-    one that was there first. A function of the legs alone, so no order of events changes it."""
+    one that was there first. A function of the legs alone, so no order of events changes it.
+    """
     legs = call.legs
     if is_internal(call):
         legs = [leg for leg in legs if leg.direction is Direction.OUTBOUND]
@@ -121,7 +122,8 @@ def _primary_first(call: CallSession, primary: Leg) -> list[Leg]:
 
 def is_internal(call: CallSession) -> bool:
     """Whether one of our extensions called another (or itself): an outbound leg, and an inbound one that was there
-    before the outbound one was answered. A later inbound leg is a transfer (semantics 1)."""
+    before the outbound one was answered. A later inbound leg is a transfer (semantics 1).
+    """
     outbound = [leg for leg in call.legs if leg.direction is Direction.OUTBOUND]
     if not outbound or len(outbound) == len(call.legs):
         return False

@@ -19,6 +19,9 @@ class TelephonyStatus(StrEnum):
     ON_HOLD = "OnHold"
     CALL_CONNECTED = "CallConnected"
 
+    #: Members key the transition table on the hot path; hashing the text itself spares a Python call each time.
+    __hash__ = str.__hash__
+
 
 class TerminationType(StrEnum):
     """What a ``NoCall`` means: ``final`` ends the leg, ``intermediate`` does not (semantics 5.1)."""
@@ -94,4 +97,8 @@ HOLD_STATUSES: Final = frozenset({ON_HOLD, PARKED})
 
 def aggregate(statuses: Iterable[TelephonyStatus]) -> TelephonyStatus:
     """The strongest of ``statuses``; ``NoCall`` when there is none (semantics 3)."""
-    return max(statuses, key=STRENGTH.__getitem__, default=NO_CALL)
+    strongest = NO_CALL
+    for status in statuses:
+        if STRENGTH[status] > STRENGTH[strongest]:
+            strongest = status
+    return strongest

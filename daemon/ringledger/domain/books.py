@@ -1,0 +1,110 @@
+"""The books of the tracker: what has to be written and announced, collected until the next commit.
+
+Nothing here decides; it only knows the shapes of journal entries, transitions, announcements and rows.
+"""
+
+from ringledger.domain.call import CallSession, Leg
+from ringledger.domain.changes import (
+    Announcement,
+    Changes,
+    Happening,
+    IgnoredReason,
+    JournalEntry,
+    Transition,
+)
+from ringledger.domain.observation import CallItem, PresenceObservation, Source
+from ringledger.domain.record import derive_record
+from ringledger.domain.status import TelephonyStatus
+
+
+class Books:
+    """One collection of :class:`Changes` in the making."""
+
+    def __init__(self) -> None:
+        self.changes = Changes()
+
+    def close(self) -> Changes:
+        """Everything collected so far; a new collection begins."""
+        changes, self.changes = self.changes, Changes()
+        return changes
+
+    def journal(self, observation: PresenceObservation, item: CallItem, reason: IgnoredReason | None) -> None:
+        """One item and what became of it."""
+        self.changes.journal.append(
+            JournalEntry(
+                observation.account_id, item.call_session_id, observation.at, observation.received_at,
+                observation.extension_id, item.leg_id, item.status_text, observation.sequence,
+                observation.source, reason,
+            )
+        )  # fmt: skip
+
+    def ignored(self, observation: PresenceObservation, item: CallItem, reason: IgnoredReason) -> None:
+        """One item that changed no status: counted by reason, logged with its session (semantics 2.6)."""
+        self.journal(observation, item, reason)
+        self.announce(Happening.IGNORED, observation, item.call_session_id, reason=reason)
+
+    def announce(
+        self,
+        happening: Happening,
+        observation: PresenceObservation,
+        session_id: str | None,
+        *,
+        reason: str | None = None,
+        from_status: TelephonyStatus | None = None,
+        to_status: TelephonyStatus | None = None,
+    ) -> None:
+        """Something people may want to hear of once it is committed."""
+        self.changes.announcements.append(
+            Announcement(
+                happening, observation.account_id, session_id, observation.extension_id, observation.at,
+                observation.sequence, observation.source, reason, from_status, to_status,
+            )
+        )  # fmt: skip
+
+    def transition(
+        self,
+        call: CallSession,
+        before: TelephonyStatus | None,
+        at: int,
+        source: Source,
+        sequence: int | None = None,
+    ) -> None:
+        """The call's status has become what it now is."""
+        self.changes.transitions.append(
+            Transition(call.account_id, call.session_id, at, before, call.status, sequence, source)
+        )
+
+    def leg(self, call: CallSession, leg: Leg) -> None:
+        """A leg has changed."""
+        self.changes.legs[call.key, leg.number] = leg
+
+    def call(self, call: CallSession) -> None:
+        """A call's state has changed."""
+        self.changes.sessions[call.key] = call
+
+    def suspect(self, call: CallSession) -> None:
+        """A call only the platform can tell about."""
+        self.changes.suspects[call.key] = None
+        self.call(call)
+
+    def record(self, call: CallSession, at: int, source: Source, *, amended: bool) -> None:
+        """Write the row of a finished call. ``amended``: it says something new, so its revision grows."""
+        first = call.revision == 0
+        call.revision += amended
+        record = derive_record(call)
+        self.call(call)
+        self.changes.records[call.key] = record
+        if amended:
+            happening = Happening.FINISHED if first else Happening.AMENDED
+            self.changes.announcements.append(
+                Announcement(
+                    happening,
+                    call.account_id,
+                    call.session_id,
+                    record.extension_id,
+                    at,
+                    None,
+                    source,
+                    record=record,
+                )
+            )

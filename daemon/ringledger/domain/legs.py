@@ -1,0 +1,111 @@
+"""What one item does to the legs of its call: statuses through the table, facts through minima (semantics 1, 3, 5.1).
+
+Plain functions on a :class:`CallSession`; whether an item may change a status has been decided before.
+"""
+
+from ringledger.domain.call import CallSession, Leg
+from ringledger.domain.observation import CallItem, PresenceObservation, Source
+from ringledger.domain.status import (
+    ANSWERED_STATUSES,
+    LEG_TRANSITIONS,
+    LegChange,
+    TelephonyStatus,
+    TerminationType,
+)
+
+
+def leg_of(call: CallSession, item: CallItem, extension_id: str, source: Source, at: int) -> tuple[Leg, bool]:
+    """The leg an item speaks of, and whether it is new. An unknown id adopts an anonymous leg before it adds one."""
+    direction = item.direction
+    assert direction is not None  # noqa: S101 - items without direction were counted as untrackable
+    leg = call.find_leg(extension_id, direction, item.leg_id)
+    if leg is not None:
+        return leg, False
+    leg = Leg(
+        number=len(call.legs) + 1,
+        leg_id=item.leg_id,
+        extension_id=extension_id,
+        direction=direction,
+        status=TelephonyStatus.NO_CALL,
+        live=False,
+        source=source,
+        started_at=at if item.started_at is None else item.started_at,
+    )
+    call.legs.append(leg)
+    return leg, True
+
+
+def apply_item(call: CallSession, item: CallItem, observation: PresenceObservation) -> tuple[Leg, bool]:
+    """Move one leg as the newest event says. An intermediate NoCall has not ended anything (semantics 5.1)."""
+    leg, is_new = leg_of(call, item, observation.extension_id, observation.source, observation.at)
+    note_facts(call, leg, item, observation.at)
+    status = item.status
+    assert status is not None  # noqa: S101 - unknown statuses were counted before
+    if status is TelephonyStatus.NO_CALL and item.termination is TerminationType.INTERMEDIATE:
+        leg.live = leg.live or is_new
+    else:
+        _move(leg, LEG_TRANSITIONS[None if is_new else leg.status, status], status, item, observation.at)
+    return leg, is_new
+
+
+def _move(leg: Leg, change: LegChange, status: TelephonyStatus, item: CallItem, at: int) -> None:
+    leg.status = status
+    if status is TelephonyStatus.NO_CALL:
+        leg.live, leg.ended_at, leg.termination = False, at, item.termination
+    elif change is not LegChange.REPEATED:
+        leg.live, leg.ended_at, leg.termination = True, None, None
+
+
+def note_facts(call: CallSession, leg: Leg, item: CallItem, at: int) -> bool:
+    """Facts hold whenever they arrive: earlier times, blanks filled (semantics 2.7). True when any was new."""
+    before = (call.started_at, call.first_rung_at, call.first_answered_at)
+    learned = leg.fill(item.from_party, item.to_party, queue_call=item.queue_call, on_behalf_of=item.on_behalf_of)
+    started_at, status = item.started_at, item.status
+    began = at if started_at is None else started_at
+    leg.started_at = min(leg.started_at, began)
+    call.started_at = min(call.started_at or began, began)
+    if status is TelephonyStatus.RINGING:
+        call.first_rung_at = earliest(call.first_rung_at, began)
+    elif status in ANSWERED_STATUSES:
+        leg.answered_at = earliest(leg.answered_at, at)
+        call.first_answered_at = earliest(call.first_answered_at, at)
+        if started_at is not None:  # its ringing may have been missed; the platform says when it began
+            call.first_rung_at = earliest(call.first_rung_at, started_at)
+    if item.telephony_session_id and call.telephony_session_id is None:
+        call.telephony_session_id, learned = item.telephony_session_id, True
+    return learned or before != (call.started_at, call.first_rung_at, call.first_answered_at)
+
+
+def note_outdated(call: CallSession, item: CallItem, observation: PresenceObservation) -> tuple[Leg, bool]:
+    """Take from an outdated item what is true whenever it arrives. A leg nobody had heard of is added as over.
+
+    Returns the leg and whether anything was learned.
+    """
+    leg, is_new = leg_of(call, item, observation.extension_id, observation.source, observation.at)
+    learned = note_facts(call, leg, item, observation.at)
+    if is_new and item.status is TelephonyStatus.NO_CALL:
+        leg.ended_at = observation.at
+    return leg, learned or is_new
+
+
+def replace_missing(call: CallSession, spoken_of: list[Leg], extension_id: str, at: int) -> list[Leg]:
+    """Legs missing from the newest whole snapshot that does list their call have been replaced by the legs listed:
+    the call rings on elsewhere, as in the tutorial's own samples. (A *call* that is missing is another matter.).
+    """
+    replaced = [leg for leg in call.legs_of(extension_id) if leg.live and not any(leg is other for other in spoken_of)]
+    for leg in replaced:
+        leg.live, leg.status, leg.ended_at = False, TelephonyStatus.NO_CALL, at
+    return replaced
+
+
+def end_live_legs(call: CallSession, at: int) -> list[Leg]:
+    """End every leg that is still live."""
+    ended = list(call.live_legs())
+    for leg in ended:
+        leg.live, leg.status, leg.ended_at = False, TelephonyStatus.NO_CALL, at
+    return ended
+
+
+def earliest(known: int | None, told: int) -> int:
+    """The earlier of two times, the first of which may be unknown."""
+    return told if known is None else min(known, told)

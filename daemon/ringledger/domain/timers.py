@@ -1,0 +1,61 @@
+"""When open calls need attention although nothing is heard: settling and expiry (semantics 5.2, 5.6).
+
+Times are seconds of a monotonic clock, always given by the caller, so no jump of the wall clock matters. Each call has
+at most one valid deadline; entries that have been overtaken are dropped when they come up.
+"""
+
+import heapq
+
+from ringledger.domain.observation import CallKey
+
+
+class Timers:
+    """Deadlines of calls. ``due`` yields calls that have settled (True) or gone stale (False)."""
+
+    def __init__(self, settle_seconds: float, stale_after_seconds: float) -> None:
+        self.settle_seconds = settle_seconds
+        self.stale_after_seconds = stale_after_seconds
+        self._seen: dict[CallKey, float] = {}
+        self._settles: dict[CallKey, float] = {}
+        self._heap: list[tuple[float, CallKey]] = []
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When ``due`` may have something; ``None`` when nothing is waiting."""
+        return self._heap[0][0] if self._heap else None
+
+    def saw(self, key: CallKey, now: float) -> None:
+        """A sign of life: the call is not stale for another while."""
+        if key not in self._seen:
+            heapq.heappush(self._heap, (now + self.stale_after_seconds, key))
+        self._seen[key] = now
+
+    def start_settling(self, key: CallKey, now: float) -> None:
+        """The call has no live leg: give it ``settle_seconds``."""
+        deadline = self._settles[key] = now + self.settle_seconds
+        heapq.heappush(self._heap, (deadline, key))
+
+    def stop_settling(self, key: CallKey) -> None:
+        """The call lives after all."""
+        self._settles.pop(key, None)
+
+    def forget(self, key: CallKey) -> None:
+        """The call is over."""
+        self._seen.pop(key, None)
+        self._settles.pop(key, None)
+
+    def due(self, now: float) -> list[tuple[CallKey, bool]]:
+        """Calls whose deadline has passed: (call, has it settled). Each is forgotten or rescheduled."""
+        ready = []
+        while self._heap and self._heap[0][0] <= now:
+            _, key = heapq.heappop(self._heap)
+            if (settled_at := self._settles.get(key)) is not None and settled_at <= now:
+                self.forget(key)
+                ready.append((key, True))
+            elif (seen_at := self._seen.get(key)) is not None and key not in self._settles:
+                if seen_at + self.stale_after_seconds <= now:
+                    self.forget(key)
+                    ready.append((key, False))
+                else:
+                    heapq.heappush(self._heap, (seen_at + self.stale_after_seconds, key))
+        return ready
