@@ -1,0 +1,250 @@
+"""The log: one JSON object a line (or a coloured line for a person), with a closed list of event names.
+
+Owns the event names, which are as stable as an API, and the way from a call of `LOG` or of any library's logger to
+a line on standard error. What must stay true: every line passes the redaction last; our own loggers use no name
+that is not in `Event`; a line's first fields are timestamp, level and event.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections import Counter
+from collections.abc import MutableMapping
+from enum import StrEnum
+from typing import Any, Literal, Self, TextIO
+
+import structlog
+
+from ringledger.redaction import REDACTED, Redactor, mask_number
+
+__all__ = [
+    "LOG",
+    "REDACTED",
+    "UNKNOWN_EVENTS",
+    "Event",
+    "UnknownEventError",
+    "bind_account",
+    "configure_logging",
+    "event_table",
+    "get_logger",
+    "mask_number",
+]
+
+LIBRARIES = (
+    "aiohttp",
+    "aiosqlite",
+    "alembic",
+    "asyncio",
+    "hpack",
+    "httpcore",
+    "httpx",
+    "pubnub",
+    "sqlalchemy",
+    "stamina",
+)
+"""Loggers of libraries, heard from WARNING up whatever our own level is."""
+
+_SYSLOG = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+
+
+class Event(StrEnum):
+    """The names a log line can have (contract section 6). Names may be added, none renamed or removed."""
+
+    doc: str
+
+    def __new__(cls, value: str, doc: str = "") -> Self:
+        """A name and the one line that explains it."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.doc = doc
+        return member
+
+    SERVICE_STARTED = "service.started", "The process runs; version and configuration file."
+    SERVICE_READY = "service.ready", "Database, token, first reconciliation and feed are up."
+    SERVICE_STOPPING = "service.stopping", "A stop was asked for; with the signal or reason."
+    SERVICE_STOPPED = "service.stopped", "Everything is written and closed."
+    SERVICE_FAILED = "service.failed", "A task of the daemon died; the process ends with an exit code."
+    DATABASE_UPGRADED = "database.upgraded", "The schema went to a newer revision, after a backup."
+    AUTH_TOKEN_OBTAINED = "auth.token_obtained", "The platform granted an access token."
+    AUTH_TOKEN_REFRESHED = "auth.token_refreshed", "The access token was renewed before its end."
+    AUTH_REJECTED = "auth.rejected", "The platform refused the credentials for certain."
+    SUBSCRIPTION_CREATED = "subscription.created", "The platform sends events from now on; until when."
+    SUBSCRIPTION_RENEWED = "subscription.renewed", "The subscription lives longer; until when."
+    SUBSCRIPTION_LOST = "subscription.lost", "The platform no longer knows the subscription."
+    SUBSCRIPTION_FILTERS_REFUSED = "subscription.filters_refused", "Some event filters were not accepted."
+    FEED_CONNECTED = "feed.connected", "The feed is up, from the newest position."
+    FEED_DISCONNECTED = "feed.disconnected", "The feed is down; with the reason."
+    FEED_RESUMED = "feed.resumed", "The feed is up again and replays what was missed."
+    FEED_SILENT = "feed.silent", "No sign of life for longer than feed.silence_timeout_seconds."
+    FEED_GAP = "feed.gap", "Events may be missing; a reconciliation or back-fill follows."
+    EVENT_IGNORED = "event.ignored", "An event changed nothing; with the reason."
+    EVENT_UNREADABLE = "event.unreadable", "A payload could not be read; one line for each."
+    SEQUENCE_RESTARTED = "sequence.restarted", "An extension's sequence numbers began anew."
+    CALL_OPENED = "call.opened", "A call session was seen for the first time."
+    CALL_STATUS_CHANGED = "call.status_changed", "An open call has another telephony status."
+    CALL_FINISHED = "call.finished", "A call is over; carries its whole row of `calls`."
+    CALL_REOPENED = "call.reopened", "A finished call gave a sign of life."
+    CALL_AMENDED = "call.amended", "A finished call's row was corrected; its revision grew."
+    CALL_CONFIRMED = "call.confirmed", "The platform's own records agree, or have had the last word."
+    CALL_SUSPECT = "call.suspect", "An open call vanished from its extension; the platform is asked."
+    POLL_FINISHED = "poll.finished", "Active calls were read and compared."
+    POLL_FAILED = "poll.failed", "Active calls could not be read whole; nothing was changed."
+    POLL_CORRECTED = "poll.corrected", "The comparison changed a call; with the kind of correction."
+    PLATFORM_THROTTLED = "platform.throttled", "The platform asks for fewer requests; until when."
+    PLATFORM_UNAVAILABLE = "platform.unavailable", "The platform does not answer; logged once."
+    PLATFORM_RECOVERED = "platform.recovered", "The platform answers again; after how long."
+    BACKFILL_FINISHED = "backfill.finished", "The call log was read; how many calls that brought."
+    STORE_RETRYING = "store.retrying", "The database refused a commit; kept in memory. Logged once."
+    STORE_FULL = "store.full", "The disk is full; commits wait in memory. Logged once."
+    STORE_RECOVERED = "store.recovered", "Everything that waited is committed; how much and how long."
+    WEBHOOK_FAILED = "webhook.failed", "A delivery was given up; with address and reason."
+    CONFIG_RELOADED = "config.reloaded", "A changed configuration is in force; with its keys."
+    CONFIG_REJECTED = "config.rejected", "A changed configuration is wrong; the old one stays."
+    LIBRARY_MESSAGE = "library.message", "A library had something to say; `message` and `logger`."
+
+
+_NAMES = frozenset(event.value for event in Event)
+
+
+class UnknownEventError(ValueError):
+    """Our own code logged under a name that is not in `Event`."""
+
+
+UNKNOWN_EVENTS: Counter[str] = Counter()
+"""Names outside the closed list that were logged all the same (not in strict mode)."""
+
+EventDict = MutableMapping[str, Any]
+
+
+class _ClosedList:
+    """Processor: refuses names outside the list (strict), or counts them."""
+
+    def __init__(self, *, strict: bool) -> None:
+        self._strict = strict
+
+    def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
+        name = str(event.get("event"))
+        if name not in _NAMES:
+            if self._strict:
+                raise UnknownEventError(f"{name!r} is not in ringledger.logs.Event")
+            UNKNOWN_EVENTS[name] += 1
+        event["event"] = name
+        return event
+
+
+def _foreign(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """A library's text becomes the message of one named event."""
+    event["message"] = event["event"]
+    event["event"] = Event.LIBRARY_MESSAGE.value
+    return event
+
+
+def _ordered(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
+    return {**first, **event}
+
+
+class _SyslogPrefix:
+    """Processor after the renderer: `<N>` before each line, so that the journal knows the priority."""
+
+    def __call__(self, _logger: Any, method: str, line: Any) -> str:
+        prefix = f"<{_SYSLOG.get(method, 6)}>"
+        return "\n".join(prefix + part for part in str(line).split("\n"))
+
+
+def configure_logging(
+    level: str = "info",
+    format: Literal["auto", "console", "json"] = "auto",  # noqa: A002 - the configuration's own word
+    numbers: Literal["masked", "full"] = "masked",
+    stream: TextIO | None = None,
+    *,
+    strict: bool = False,
+) -> None:
+    """Sends our log and the libraries' to `stream` (standard error); may be called again, for a reload.
+
+    strict: an event name outside `Event` raises UnknownEventError instead of being counted; for tests.
+    """
+    stream = stream or sys.stderr
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    common: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            *common,
+            _ClosedList(strict=strict),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,  # a reload must reach loggers already in use
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*common, structlog.stdlib.add_logger_name, _foreign],
+            processors=_rendering(format, numbers, stream),
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=threshold, force=True)
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+
+
+def _rendering(format_: str, numbers: str, stream: TextIO) -> list[Any]:
+    console = format_ == "console" or (format_ == "auto" and stream.isatty())
+    renderer = (
+        structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        if console
+        else structlog.processors.JSONRenderer(serializer=json.dumps)
+    )
+    journal = [_SyslogPrefix()] if _is_journal(stream) else []
+    return [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        _ordered,
+        Redactor(mask_numbers=numbers == "masked"),
+        renderer,
+        *journal,
+    ]
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Whether the stream is the journal's, by the device and inode that systemd names in JOURNAL_STREAM."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def get_logger(**fields: Any) -> structlog.typing.FilteringBoundLogger:
+    """Our logger, with fields on every line."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger("ringledger", **fields)
+    return logger
+
+
+LOG = get_logger()
+
+
+def bind_account(account_id: str) -> None:
+    """Puts the account on every line of this task and those it starts."""
+    structlog.contextvars.bind_contextvars(account_id=account_id)
+
+
+def event_table() -> str:
+    """docs/log-events.md, made from `Event`."""
+    rows = "\n".join(f"| `{event}` | {event.doc} |" for event in Event)
+    return (
+        "# Log events\n\nMade by `make generate`; names are stable: some may be added, none renamed or removed.\n\n"
+        f"| event | meaning |\n|---|---|\n{rows}\n"
+    )
+
+
+if __name__ == "__main__":
+    print(event_table(), end="")  # noqa: T201 - `make generate`

@@ -1,0 +1,173 @@
+"""What may leave the process in a log line: no secret at any level, and of a phone number its last four digits.
+
+What must stay true: `Redactor` is the last step before rendering, for our lines and those of libraries. Secrets
+are known by the name of their field and, in any text, by their shape. Phone numbers are known by the name of their
+field and, in any text, by a leading `+`, by their punctuation, or by a word such as `from` before them. Digits that
+are not phone numbers (session ids, sequence numbers, times, timetokens) stay as they are.
+"""
+
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from pydantic import SecretBytes, SecretStr
+
+REDACTED = "[redacted]"
+DEEPEST = 12
+
+_SECRET_ENDINGS = (
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "assertion",
+    "jwt",
+    "authorization",
+    "cookie",
+    "apikey",
+    "authkey",
+    "cipherkey",
+    "encryptionkey",
+    "privatekey",
+    "publishkey",
+    "secretkey",
+    "signingkey",
+    "subscribekey",
+    "subscriberkey",
+)
+_NO_SECRETS = frozenset({"timetoken"})  # PubNub's word for a position
+_NUMBER_NAMES = frozenset({"from", "to", "caller", "callee", "callerid", "ani", "dnis", "username", "msisdn"})
+_NO_PHONE_NUMBERS = ("sequencenumber", "extensionnumber", "linenumber", "portnumber")
+_PLAIN_ENDINGS = (
+    "id",
+    "uuid",
+    "at",
+    "ms",
+    "sequence",
+    "timestamp",
+    "timetoken",
+    "position",
+    "revision",
+    "hash",
+)
+
+_NAMED = (
+    r"access_?token|refresh_?token|id_?token|ws_?token|token|assertion|jwt|password|passwd|client_?secret|secret"
+    r"|authorization|auth_?key|auth|api_?key|cipher_?key|encryption_?key|private_?key|subscriber?_?key|publish_?key"
+    r"|secret_?key|set-cookie|cookie"
+)
+_SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(?i)\b(bearer|basic)(\s+|%20)[\w.~+/=-]{4,}"), rf"\1 {REDACTED}"),
+    (re.compile(r"\beyJ[\w-]{6,}(?:\.[\w-]*){0,4}"), REDACTED),
+    (re.compile(r"\b(?:sub|pub|sec)-c-[\w=-]{4,}"), REDACTED),
+    (
+        re.compile(
+            rf"""(?i)(?<![a-z])((?:{_NAMED})\\?["']?\s*[=:]\s*)(?!{re.escape(REDACTED)}|bearer |basic )
+            (?: \\?"[^"\\]*\\?" | '[^']*' | [^\s"'&,;)}}\]]+ )""",
+            re.VERBOSE,
+        ),
+        rf"\1{REDACTED}",
+    ),
+    (re.compile(r"(?i)(://[^/\s:@]*:)[^/\s@]+(?=@)"), rf"\1{REDACTED}"),
+)
+_LONG = re.compile(r"(?<![\w+/=-])(?:[A-Za-z0-9+_-]|/(?=[A-Za-z0-9+/_-]*[A-Z0-9+])){32,}={0,2}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TELEPHONY_SESSION = re.compile(r"s-[0-9a-f]+z[0-9a-f]+z[0-9a-f]+")
+
+_NUMBERS = (
+    re.compile(r"(?:(?<![\w+])\+|%2[Bb])\d(?:[ ().-]{0,2}\d){6,14}(?!\d)"),
+    re.compile(r"(?<![\w-])(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])"),
+    re.compile(
+        r"""(?ix)(?<![a-z])
+            (?: from | to | call(?:er|ee) | caller_?id | dialled
+            | (?:\w*_)?(?:phone_?)?number | user_?name | tel | sips? )
+            \\?["']? (?: \s*[:=]\s* | \s+ ) [\[(]? \\?["']? \+?\d{10,15} (?!\d)"""
+    ),
+)
+_DIGITS = re.compile(r"\d(?=(?:\D*\d){4})")
+
+
+def mask_number(text: str) -> str:
+    """A phone number with all digits but the last four as `*`; short (extension) numbers stay."""
+    return _DIGITS.sub("*", text) if sum(map(str.isdigit, text)) >= 7 else text
+
+
+def _mask_match(match: re.Match[str]) -> str:
+    text = match[0]
+    prefix = 3 if text[:3].lower() == "%2b" else 0  # its `2` is no digit of the number
+    return text[:prefix] + mask_number(text[prefix:])
+
+
+def _hide_long(match: re.Match[str]) -> str:
+    """Long opaque strings are taken for tokens; UUIDs, telephony sessions, words and numbers are not."""
+    text = match[0]
+    if _UUID.fullmatch(text) or _TELEPHONY_SESSION.fullmatch(text):
+        return text
+    digit, letter = re.search(r"\d", text), re.search(r"[A-Za-z]", text)
+    hexadecimal = re.fullmatch(r"[0-9a-fA-F]+", text)
+    mixed = re.search(r"[A-Z]", text) and re.search(r"[a-z]", text)
+    return REDACTED if digit and letter and (hexadecimal or mixed) else text
+
+
+class Redactor:
+    """Rewrites values of any nesting; usable as the last structlog processor."""
+
+    def __init__(self, *, mask_numbers: bool = True) -> None:
+        self._mask_numbers = mask_numbers
+
+    def __call__(self, _logger: Any, _method: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Structlog's calling convention: the whole event dict."""
+        return {self.text(str(key)): self.value(value, str(key)) for key, value in event.items()}
+
+    def value(self, value: Any, name: str = "", depth: int = 0) -> Any:
+        """A value known under `name`; the result is made of str, int, float, bool, None, list and dict only."""
+        key = re.sub(r"[^a-z]", "", name.lower())
+        if value is None or isinstance(value, bool | float):
+            return None if value is None else value if not _is_secret(key) else REDACTED
+        if _is_secret(key) or isinstance(value, SecretStr | SecretBytes):
+            return REDACTED if value else value
+        if isinstance(value, Mapping) and depth < DEEPEST:
+            return {self.text(str(k)): self.value(v, str(k), depth + 1) for k, v in value.items()}
+        if isinstance(value, list | tuple | AbstractSet) and depth < DEEPEST:
+            return [self.value(item, name, depth + 1) for item in value]
+        if isinstance(value, int):
+            return self._of_field(str(value), key) if self._is_number(key) else int(value)
+        return self._of_field(_as_text(value), key)
+
+    def text(self, text: str) -> str:
+        """Free text: messages, tracebacks, addresses, payloads."""
+        return self._numbers(_LONG.sub(_hide_long, _without_secrets(text)))
+
+    def _numbers(self, text: str) -> str:
+        if self._mask_numbers:
+            for pattern in _NUMBERS:
+                text = pattern.sub(_mask_match, text)
+        return text
+
+    def _of_field(self, text: str, key: str) -> str:
+        if self._is_number(key):
+            return mask_number(self.text(text))
+        return _without_secrets(text) if key.endswith(_PLAIN_ENDINGS) else self.text(text)
+
+    def _is_number(self, key: str) -> bool:
+        named = key in _NUMBER_NAMES or (key.endswith(("number", "numbers")) and key not in _NO_PHONE_NUMBERS)
+        return self._mask_numbers and named
+
+
+def _is_secret(key: str) -> bool:
+    return (key.endswith(_SECRET_ENDINGS) and key not in _NO_SECRETS) or key in {"auth", "credentials"}
+
+
+def _without_secrets(text: str) -> str:
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode("utf-8", "backslashreplace")
+    return f"{type(value).__name__}: {value}" if isinstance(value, BaseException) else str(value)
