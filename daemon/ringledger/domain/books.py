@@ -10,9 +10,10 @@ from ringledger.domain.changes import (
     Happening,
     IgnoredReason,
     JournalEntry,
+    SourceClaim,
     Transition,
 )
-from ringledger.domain.observation import CallItem, PresenceObservation, Source
+from ringledger.domain.observation import CallItem, PresenceObservation, RecordClaim, Source, Unreadable
 from ringledger.domain.record import derive_record
 from ringledger.domain.status import TelephonyStatus
 
@@ -61,6 +62,35 @@ class Books:
             )
         )  # fmt: skip
 
+    def unreadable(self, account_id: str, payload: Unreadable) -> None:
+        """A payload nobody could read."""
+        text = IgnoredReason.UNREADABLE
+        self.changes.journal.append(
+            JournalEntry(
+                account_id, None, payload.received_at, payload.received_at, "", None, payload.reason, None,
+                Source.PRESENCE, text,
+            )
+        )  # fmt: skip
+        self.changes.announcements.append(
+            Announcement(
+                Happening.UNREADABLE, account_id, None, None, payload.received_at, None, Source.PRESENCE,
+                payload.reason, detail=payload.detail,
+            )
+        )  # fmt: skip
+
+    def claim(self, call: CallSession, claim: RecordClaim) -> None:
+        """What a record of the platform's books says of a call, kept beside what the others say."""
+        self.changes.claims[call.key, claim.source, claim.record_id] = SourceClaim(
+            call.account_id, call.session_id, claim.source, claim.record_id, claim.direction, claim.started_at,
+            None if claim.running else claim.ended_at, claim.duration_ms, claim.result, claim.read_at,
+        )  # fmt: skip
+
+    def happened(self, happening: Happening, call: CallSession, at: int, source: Source, reason: str) -> None:
+        """Something that no notification brought."""
+        self.changes.announcements.append(
+            Announcement(happening, call.account_id, call.session_id, None, at, None, source, reason)
+        )
+
     def transition(
         self,
         call: CallSession,
@@ -87,7 +117,9 @@ class Books:
         self.changes.suspects[call.key] = None
         self.call(call)
 
-    def record(self, call: CallSession, at: int, source: Source, *, amended: bool) -> None:
+    def record(
+        self, call: CallSession, at: int, source: Source, *, amended: bool, as_: Happening | None = None
+    ) -> None:
         """Write the row of a finished call. ``amended``: it says something new, so its revision grows."""
         first = call.revision == 0
         call.revision += amended
@@ -95,7 +127,7 @@ class Books:
         self.call(call)
         self.changes.records[call.key] = record
         if amended:
-            happening = Happening.FINISHED if first else Happening.AMENDED
+            happening = Happening.FINISHED if first else (as_ or Happening.AMENDED)
             self.changes.announcements.append(
                 Announcement(
                     happening,

@@ -53,6 +53,11 @@ class Verdict(NamedTuple):
     coarse: bool
     confirmed_at: int
 
+    @property
+    def ended_at(self) -> int:
+        """Start plus duration, ms."""
+        return self.started_at + self.duration_ms
+
 
 @dataclass(slots=True)
 class Leg:
@@ -100,7 +105,8 @@ class CallSession:
 
     ``first_rung_at`` and ``first_answered_at`` are the earliest *seen* server times; ``answered_hint`` is the start
     of a call that only active-calls showed us, used while nobody saw it answered. ``ended_at`` is the time of the
-    last accepted ``NoCall``. ``revision`` is 0 until the row has been written.
+    last accepted ``NoCall``. ``revision`` is 0 until the row has been written. ``verdicts`` holds what each record of
+    the platform's books says, by record; ``verdict`` is the one that counts.
     """
 
     account_id: str
@@ -128,6 +134,7 @@ class CallSession:
     events_ignored: int = 0
     revision: int = 0
     verdict: Verdict | None = None
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
     part_of: str | None = None
     _key: CallKey | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -175,7 +182,11 @@ class CallSession:
 
     def find_leg(self, extension_id: str, direction: Direction, leg_id: str | None) -> Leg | None:
         """The leg an item speaks of; adopts an anonymous leg when the id is new (semantics 1)."""
-        candidates = [leg for leg in self.legs if leg.extension_id == extension_id and leg.direction is direction]
+        candidates = [
+            leg
+            for leg in self.legs
+            if (leg.extension_id == extension_id or not leg.extension_id) and leg.direction is direction
+        ]
         if leg_id is None:
             return candidates[-1] if candidates else None
         for leg in candidates:
@@ -183,7 +194,14 @@ class CallSession:
                 return leg
         for leg in candidates:
             if leg.leg_id is None:
-                leg.leg_id = leg_id
+                leg.leg_id, leg.extension_id = leg_id, extension_id
+                return leg
+        return None
+
+    def leg_at(self, extension_id: str | None, direction: Direction) -> Leg | None:
+        """The leg a record without leg id speaks of: the same side of the same extension, if the record names one."""
+        for leg in self.legs:
+            if leg.direction is direction and (not extension_id or leg.extension_id in {extension_id, ""}):
                 return leg
         return None
 

@@ -79,12 +79,16 @@ class Happening(StrEnum):
     CONFIRMED = "call.confirmed"
     SUSPECT = "call.suspect"
     IGNORED = "event.ignored"
+    UNREADABLE = "event.unreadable"
     RESTARTED = "sequence.restarted"
     CORRECTED = "poll.corrected"
 
 
 class Announcement(NamedTuple):
-    """A line for the log, for metrics and for hooks. ``record`` accompanies finished, amended and confirmed calls."""
+    """A line for the log, for metrics and for hooks.
+
+    ``record`` accompanies finished, amended and confirmed calls; ``detail`` says what was wrong with a payload.
+    """
 
     happening: Happening
     account_id: str
@@ -97,6 +101,7 @@ class Announcement(NamedTuple):
     from_status: TelephonyStatus | None = None
     to_status: TelephonyStatus | None = None
     record: CallRecord | None = None
+    detail: str | None = None
 
 
 @dataclass(slots=True)

@@ -13,6 +13,9 @@ from ringledger.domain.observation import Direction, Source
 #: How much later than the caller's answer the callee's first sign may be, in an internal call whose ringing was missed.
 INTERNAL_SLACK_MS = 2_000
 
+#: A duration in whole seconds places the end this exactly; our own figure is kept when it agrees.
+COARSE_MS = 1_000
+
 
 class CallRecord(NamedTuple):
     """A row of ``calls`` (contract 5). Times ms since the epoch; durations ms (seconds in the view)."""
@@ -133,13 +136,17 @@ def is_internal(call: CallSession) -> bool:
 
 
 def _span(call: CallSession) -> tuple[int, int]:
-    """Start and end: the platform's books win over what presence showed (semantics 7)."""
+    """Start and end: the platform's books win over what presence showed (semantics 7).
+
+    Several records of one session (a queue, a transfer) span from the first start to the last end.
+    """
     started_at = call.started_at
     ended_at = call.ended_at if call.ended_at is not None else call.last_seen_at
-    if verdict := call.verdict:
-        started_at, claimed = verdict.started_at, verdict.started_at + verdict.duration_ms
-        precise_enough = verdict.coarse and not call.end_estimated and abs(claimed - ended_at) <= 1_000
-        ended_at = ended_at if precise_enough else claimed
+    if books := list(call.verdicts.values()):
+        started_at = min([verdict.started_at for verdict in books])
+        last = max(books, key=lambda verdict: verdict.ended_at)
+        precise_enough = last.coarse and not call.end_estimated and abs(last.ended_at - ended_at) <= COARSE_MS
+        ended_at = ended_at if precise_enough else last.ended_at
     return started_at, max(started_at, ended_at)
 
 

@@ -1,0 +1,128 @@
+"""What a record of active-calls or the call log does to a call (semantics 6, 7).
+
+The platform's books have the last word on result, start and duration. Several records may speak of one session; each
+is kept, the answered one counts, else the one that ended last. Plain functions on a :class:`CallSession`.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from ringledger.domain.call import CallSession, EndSource, Leg, Phase, Verdict
+from ringledger.domain.disposition import Disposition, disposition_of
+from ringledger.domain.observation import CallKey, Direction, Party, RecordClaim, Source
+from ringledger.domain.status import TelephonyStatus
+
+#: How far apart the starts may be when a call that never connected is matched by numbers (semantics 7).
+MATCH_WINDOW_MS: Final = 60_000
+
+
+def take_verdict(call: CallSession, claim: RecordClaim) -> bool:
+    """Keep what a finished record says; True when the call's verdict is another now than before.
+
+    The call log overrules what active-calls said of the same record, never the other way round.
+    """
+    known = call.verdicts.get(claim.record_id)
+    if known is not None and known.source is Source.CALL_LOG and claim.source is not Source.CALL_LOG:
+        return False
+    if claim.result is None:
+        return False
+    before = set(call.verdicts.values())
+    confirmed_at = known.confirmed_at if known else claim.read_at
+    call.verdicts[claim.record_id] = Verdict(
+        claim.source,
+        claim.record_id,
+        claim.result,
+        claim.started_at,
+        claim.duration_ms,
+        claim.coarse,
+        confirmed_at,
+    )
+    call.verdict = max(call.verdicts.values(), key=_weight)
+    return before != set(call.verdicts.values())
+
+
+def _weight(verdict: Verdict) -> tuple[bool, int, str]:
+    return disposition_of(verdict.result) is Disposition.ANSWERED, verdict.ended_at, verdict.record_id
+
+
+def take_leg(call: CallSession, claim: RecordClaim, *, live: bool) -> Leg:
+    """The leg a record speaks of, its blanks filled; a record of a side nobody has seen becomes a leg of its own."""
+    leg = call.leg_at(claim.extension_id, claim.direction)
+    if leg is None:
+        leg = Leg(
+            number=len(call.legs) + 1,
+            leg_id=None if live else claim.record_id,
+            extension_id=claim.extension_id or "",
+            direction=claim.direction,
+            status=TelephonyStatus.CALL_CONNECTED if live else TelephonyStatus.NO_CALL,
+            live=live,
+            source=claim.source,
+            started_at=claim.started_at,
+            ended_at=None if live else claim.ended_at,
+        )
+        call.legs.append(leg)
+    leg.fill(claim.from_party, claim.to_party, queue_call=claim.queue_call, on_behalf_of=None)
+    if claim.telephony_session_id and call.telephony_session_id is None:
+        call.telephony_session_id = claim.telephony_session_id
+    return leg
+
+
+def opened_by_claim(key: CallKey, claim: RecordClaim) -> CallSession:
+    """A running call that only the platform's books have shown us."""
+    return CallSession(
+        key.account_id, key.session_id, claim.telephony_session_id, opened_by=claim.source,
+        discovered_at=claim.read_at, last_seen_at=claim.read_at, started_at=claim.started_at,
+        answered_hint=claim.started_at,
+    )  # fmt: skip
+
+
+def written_by_claim(key: CallKey, claim: RecordClaim) -> CallSession:
+    """A call nobody saw, from the platform's books: finished and confirmed in one go."""
+    return CallSession(
+        key.account_id, key.session_id, claim.telephony_session_id, phase=Phase.FINISHED, opened_by=claim.source,
+        discovered_at=claim.read_at, last_seen_at=claim.ended_at, started_at=claim.started_at,
+        ended_at=claim.ended_at, end_source=end_source_of(claim.source),
+    )  # fmt: skip
+
+
+def end_source_of(source: Source) -> EndSource:
+    """Who told us of the end, when a record did."""
+    return EndSource.CALL_LOG if source is Source.CALL_LOG else EndSource.RECONCILED
+
+
+class Matcher:
+    """Finds the call a record speaks of when its session is another than presence said (semantics 7).
+
+    Sessions of missed and voicemail calls differ now and then between presence and log. Order: session, telephony
+    session, then direction, numbers and start of a call that never connected and that no record has confirmed.
+    """
+
+    def __init__(self, calls: Iterable[CallSession]) -> None:
+        self._by_telephony: dict[tuple[str, str], CallSession] = {}
+        self._unanswered: dict[tuple[str, Direction, str | None, str | None], list[CallSession]] = {}
+        for call in calls:
+            if call.telephony_session_id:
+                self._by_telephony[call.account_id, call.telephony_session_id] = call
+            if call.verdict is None and call.answered_at is None:
+                for leg in call.legs:
+                    ends = (call.account_id, leg.direction, digits(leg.from_party), digits(leg.to_party))
+                    self._unanswered.setdefault(ends, []).append(call)
+
+    def find(self, claim: RecordClaim) -> CallSession | None:
+        """The call, or None when there is no such call."""
+        if claim.telephony_session_id:
+            call = self._by_telephony.get((claim.account_id, claim.telephony_session_id))
+            if call is not None:
+                return call
+        ends = (claim.account_id, claim.direction, digits(claim.from_party), digits(claim.to_party))
+        near = [
+            call
+            for call in self._unanswered.get(ends, ())
+            if call.verdict is None and abs(call.started_at - claim.started_at) <= MATCH_WINDOW_MS
+        ]
+        return min(near, key=lambda call: abs(call.started_at - claim.started_at), default=None)
+
+
+def digits(party: Party) -> str | None:
+    """A number for comparison: with and without ``+`` is the same (semantics 10)."""
+    return party.number.removeprefix("+") if party.number else None
