@@ -1,8 +1,8 @@
 """The log: one JSON object a line (or a coloured line for a person), with a closed list of event names.
 
-Owns the event names, which are as stable as an API, and the way from a call of `LOG` or of any library's logger to
-a line on standard error. What must stay true: every line passes the redaction last; our own loggers use no name
-that is not in `Event`; a line's first fields are timestamp, level and event.
+Owns the event names, which are as stable as an API, and the way from a call of `LOG` or of any library's
+logger to a line on standard error. What must stay true: every line passes the redaction last; our own loggers
+use no name that is not in `Event`; a line's first fields are timestamp, level and event.
 """
 
 import json
@@ -197,9 +197,7 @@ def configure_logging(
 def _rendering(format_: str, numbers: str, stream: TextIO) -> list[Any]:
     console = format_ == "console" or (format_ == "auto" and stream.isatty())
     renderer = (
-        structlog.dev.ConsoleRenderer(
-            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
         if console
         else structlog.processors.JSONRenderer(serializer=json.dumps)
     )
@@ -241,7 +239,7 @@ def event_table() -> str:
     """docs/log-events.md, made from `Event`."""
     rows = "\n".join(f"| `{event}` | {event.doc} |" for event in Event)
     return (
-        "# Log events\n\nMade by `make generate`; names are stable: some may be added, none renamed or removed.\n\n"
+        "# Log events\n\nMade by `make generate`. Names may be added, none renamed or removed.\n\n"
         f"| event | meaning |\n|---|---|\n{rows}\n"
     )
 

@@ -1,9 +1,9 @@
-"""What may leave the process in a log line: no secret at any level, and of a phone number its last four digits.
+"""What may leave the process in a log line: no secret at any level, of a phone number its last four digits.
 
 What must stay true: `Redactor` is the last step before rendering, for our lines and those of libraries. Secrets
-are known by the name of their field and, in any text, by their shape. Phone numbers are known by the name of their
-field and, in any text, by a leading `+`, by their punctuation, or by a word such as `from` before them. Digits that
-are not phone numbers (session ids, sequence numbers, times, timetokens) stay as they are.
+are known by the name of their field and, in any text, by their shape. Phone numbers are known by the name of
+their field and, in any text, by a leading `+`, by their punctuation, or by a word such as `from` before them.
+Digits that are not phone numbers (session ids, sequence numbers, times, timetokens) stay as they are.
 """
 
 import re
@@ -121,7 +121,7 @@ class Redactor:
         return {self.text(str(key)): self.value(value, str(key)) for key, value in event.items()}
 
     def value(self, value: Any, name: str = "", depth: int = 0) -> Any:
-        """A value known under `name`; the result is made of str, int, float, bool, None, list and dict only."""
+        """A value known under `name`; the result is made of plain JSON types only."""
         key = re.sub(r"[^a-z]", "", name.lower())
         if value is None or isinstance(value, bool | float):
             return None if value is None else value if not _is_secret(key) else REDACTED

@@ -33,9 +33,6 @@ RELOADABLE = frozenset(
         "log.level",
         "log.numbers",
         "poll.interval_seconds",
-        "confirm.enabled",
-        "confirm.sync_interval_seconds",
-        "journal.days",
         "retention.calls_days",
         "retention.mask_numbers_after_days",
     }
@@ -88,9 +85,7 @@ UrlOrEmpty = Annotated[str, AfterValidator(_http_url_or_empty)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 
 
 class PlatformSettings(_Section):
@@ -100,9 +95,7 @@ class PlatformSettings(_Section):
     """The platform's address."""
     account: str = Field(default="~", pattern=r"^(~|\d+)$")
     """Account id, or `~` for the credentials' own."""
-    extensions: Annotated[
-        tuple[ExtensionId, ...], NoDecode, BeforeValidator(_listed), Field(min_length=1)
-    ] = ("~",)
+    extensions: Annotated[tuple[ExtensionId, ...], NoDecode, BeforeValidator(_listed), Field(min_length=1)] = ("~",)
     """Extension ids, `~` for one's own, or `all`."""
     default_region: str = Field(default="US", pattern=r"^[A-Z]{2}$")
     """Country of numbers written without one."""
@@ -279,9 +272,7 @@ class Settings(BaseSettings):
 
     def sources(self) -> "list[Sourced]":
         """Every key with its value and where that came from; secrets are hidden, an unset secret is empty."""
-        return [
-            Sourced(key, _shown(value), self._origins.get(key, "default")) for key, value in _leaves(self)
-        ]
+        return [Sourced(key, _shown(value), self._origins.get(key, "default")) for key, value in _leaves(self)]
 
     def differences(self, other: "Settings") -> list[str]:
         """The keys whose values differ, for a reload."""
@@ -346,9 +337,7 @@ def _protect_platform(settings: Settings, origins: Mapping[str, str]) -> Iterato
         return
     poll, sync = settings.poll.interval_seconds, settings.confirm.sync_interval_seconds
     if not 120 <= poll <= 300:
-        yield layers.told(
-            "poll.interval_seconds", origins, f"found {poll:g}, allowed: 120 to 300 against RingCentral"
-        )
+        yield layers.told("poll.interval_seconds", origins, f"found {poll:g}, allowed: 120 to 300 against RingCentral")
     if sync < 60:
         text = f"found {sync:g}, allowed: 60 or more against RingCentral"
         yield layers.told("confirm.sync_interval_seconds", origins, text)
