@@ -1,0 +1,142 @@
+"""Connections and engines; everything that is SQLite's own is here.
+
+What must stay true: one connection writes and checkpoints, all others are opened ``mode=ro``; every write transaction
+is ``BEGIN IMMEDIATE``; a clean close leaves the WAL files in place (Python 3.12 or newer), because a reader without
+write permission cannot open the database without them.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiosqlite
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from ringledger.ledger.errors import DatabaseMissing, LedgerBroken
+
+BUSY_TIMEOUT_MS: Final = 5_000
+#: Settings of every connection (``journal_mode`` and ``journal_size_limit`` are the writer's).
+PRAGMAS: Final[dict[str, str | int]] = {
+    "synchronous": "FULL",
+    "foreign_keys": "ON",
+    "trusted_schema": "OFF",
+    "secure_delete": "ON",
+    "temp_store": "MEMORY",
+    "mmap_size": 0,
+}
+WRITER_PRAGMAS: Final[dict[str, str | int]] = {
+    "journal_mode": "WAL",
+    "journal_size_limit": 64 * 1024 * 1024,
+    "cache_size": -16_384,
+    "wal_autocheckpoint": 4_000,
+}
+
+
+def parse(url: str | URL) -> URL:
+    """The database URL as SQLAlchemy sees it. Raises ``LedgerBroken`` when it is none."""
+    try:
+        return make_url(url)
+    except ArgumentError as error:
+        raise LedgerBroken("database.url: not a database URL (sqlite+aiosqlite:////absolute/path)") from error
+
+
+def is_sqlite(url: URL) -> bool:
+    """Whether the URL names an SQLite database."""
+    return url.get_backend_name() == "sqlite"
+
+
+def path_of(url: str | URL) -> Path:
+    """The database's file. Raises ``LedgerBroken`` for a database without one."""
+    parsed = parse(url)
+    if not is_sqlite(parsed) or not parsed.database or parsed.database == ":memory:":
+        raise LedgerBroken("database.url: needs a file (sqlite+aiosqlite:////absolute/path)")
+    return Path(parsed.database)
+
+
+def connect(path: Path, *, read_only: bool = False, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
+    """A connection in autocommit mode with this program's pragmas. A reader never creates the file."""
+    mode = "ro" if read_only else "rwc"
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?mode={mode}", uri=True, isolation_level=None, timeout=busy_timeout_ms / 1000
+    )
+    try:
+        for name, value in (PRAGMAS if read_only else PRAGMAS | WRITER_PRAGMAS).items():
+            connection.execute(f"PRAGMA {name} = {value}")
+        if not read_only:
+            _keep_wal_files(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _keep_wal_files(connection: sqlite3.Connection) -> None:
+    option = getattr(sqlite3, "SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE", None)  # from Python 3.12
+    if option is not None:
+        connection.setconfig(option, True)  # type: ignore[attr-defined,unused-ignore]
+
+
+def writer_engine(url: str | URL, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> AsyncEngine:
+    """The engine of the only writer: one connection, every transaction ``BEGIN IMMEDIATE``."""
+    parsed = parse(url)
+    if not is_sqlite(parsed):
+        return create_async_engine(parsed, pool_size=1, max_overflow=0)
+    open_it = partial(connect, path_of(parsed), busy_timeout_ms=busy_timeout_ms)
+    engine = create_async_engine(parsed, async_creator=_creator(open_it), pool_size=1, max_overflow=0)
+    event.listen(engine.sync_engine, "begin", partial(_begin, "BEGIN IMMEDIATE"))
+    return engine
+
+
+def reader_engine(url: str | URL) -> AsyncEngine:
+    """An engine that cannot write; each transaction sees one state of the database.
+
+    Raises ``DatabaseMissing`` when there is no such file.
+    """
+    parsed = parse(url)
+    if not is_sqlite(parsed):
+        return create_async_engine(parsed, pool_size=2)
+    path = path_of(parsed)
+    if not path.exists():
+        raise DatabaseMissing(f"{path}: no such database; the daemon creates it (ringledger run)")
+    open_it = partial(connect, path, read_only=True)
+    engine = create_async_engine(parsed, async_creator=_creator(open_it), pool_size=2, max_overflow=2)
+    event.listen(engine.sync_engine, "begin", partial(_begin, "BEGIN"))
+    return engine
+
+
+def migration_engine(url: str | URL) -> Engine:
+    """A synchronous engine for the migrations: as the writer's, with foreign keys off (a rebuild of a parent table
+    would otherwise delete the children)."""
+    parsed = parse(url)
+    parsed = parsed.set(drivername=parsed.get_backend_name())
+    if not is_sqlite(parsed):
+        return create_engine(parsed)
+
+    def open_it() -> sqlite3.Connection:
+        connection = connect(path_of(parsed))
+        connection.execute("PRAGMA foreign_keys = OFF")
+        return connection
+
+    engine = create_engine(parsed, creator=open_it)
+    event.listen(engine, "begin", partial(_begin, "BEGIN IMMEDIATE"))
+    return engine
+
+
+def _creator(open_it: Callable[[], sqlite3.Connection]) -> Callable[[], aiosqlite.Connection]:
+    def create() -> aiosqlite.Connection:
+        connection = aiosqlite.Connection(open_it, iter_chunk_size=64)
+        # A process that dies of an error must not wait for the database's thread.
+        thread: Any = getattr(connection, "_thread", connection)
+        thread.daemon = True
+        return connection
+
+    return create
+
+
+def _begin(statement: str, connection: Connection) -> None:
+    connection.exec_driver_sql(statement)

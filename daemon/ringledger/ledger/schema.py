@@ -1,0 +1,292 @@
+"""The tables, as this version of the program wants them. They are internal: people query the views.
+
+What must stay true: every constraint has a name; STRICT on SQLite, so only TEXT, INTEGER and REAL; times are text
+(:mod:`~ringledger.ledger.times`), durations integer milliseconds, truth 0 or 1; the account is part of every key.
+The columns of a table stand in the order in which :mod:`~ringledger.ledger.rows` builds its tuples. A change here
+needs a revision in ``migrations/`` and a higher ``SCHEMA_VERSION``; a test compares the two ways to the schema.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import CheckConstraint, Column, Index, Integer, MetaData, Table, Text, text
+
+from ringledger.domain.call import EndSource, Phase
+from ringledger.domain.disposition import Disposition
+from ringledger.domain.observation import Direction, Source
+from ringledger.domain.status import TelephonyStatus, TerminationType
+from ringledger.ledger.coverage import CoverageState
+from ringledger.ledger.times import UtcText
+
+#: Ordinal of the newest revision; SQLite's ``user_version``.
+SCHEMA_VERSION: Final = 1
+#: SQLite's ``application_id``: "RLGR".
+APPLICATION_ID: Final = 0x524C4752
+
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    }
+)
+
+
+def _one_of(column: str, allowed: Iterable[str]) -> CheckConstraint:
+    words = ", ".join(f"'{word}'" for word in allowed)
+    return CheckConstraint(f"{column} IN ({words})", name=column)
+
+
+def _truth(column: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN (0, 1)", name=column)
+
+
+def _key(name: str, *, type_: Any = Text) -> "Column[Any]":
+    return Column(name, type_, primary_key=True, nullable=False)
+
+
+def _known(name: str, type_: Any = Text) -> "Column[Any]":
+    return Column(name, type_, nullable=False)
+
+
+def _maybe(name: str, type_: Any = Text) -> "Column[Any]":
+    return Column(name, type_, nullable=True)
+
+
+call: Final = Table(
+    "call",
+    metadata,
+    _key("account_id"),
+    _key("session_id"),
+    _maybe("telephony_session_id"),
+    _known("direction"),
+    _known("internal", Integer),
+    _known("queue_call", Integer),
+    _maybe("extension_id"),
+    _maybe("from_number"),
+    _maybe("from_name"),
+    _maybe("from_raw"),
+    _maybe("to_number"),
+    _maybe("to_name"),
+    _maybe("to_raw"),
+    _known("started_at", UtcText),
+    _maybe("answered_at", UtcText),
+    _known("ended_at", UtcText),
+    _known("end_estimated", Integer),
+    _known("ring_ms", Integer),
+    _known("talk_ms", Integer),
+    _known("hold_ms", Integer),
+    _known("duration_ms", Integer),
+    _known("disposition"),
+    _maybe("result"),
+    _maybe("result_source"),
+    _known("end_source"),
+    _known("leg_count", Integer),
+    _known("events_accepted", Integer),
+    _known("events_ignored", Integer),
+    _maybe("part_of"),
+    _maybe("confirmed_at", UtcText),
+    _known("revision", Integer),
+    _known("updated_at", UtcText),
+    _one_of("direction", Direction),
+    _one_of("disposition", Disposition),
+    _one_of("result_source", Source),
+    _one_of("end_source", EndSource),
+    _truth("internal"),
+    _truth("queue_call"),
+    _truth("end_estimated"),
+    CheckConstraint("ring_ms >= 0 AND talk_ms >= 0 AND hold_ms >= 0 AND duration_ms >= 0", name="durations"),
+    CheckConstraint("ended_at >= started_at", name="span"),
+    sqlite_strict=True,
+)
+Index(None, call.c.started_at)
+Index(None, call.c.disposition, call.c.started_at)
+Index(None, call.c.from_number)
+Index(None, call.c.to_number)
+Index(
+    "ix_call_unconfirmed",
+    call.c.started_at,
+    sqlite_where=text("confirmed_at IS NULL"),
+    postgresql_where=text("confirmed_at IS NULL"),
+)
+
+call_state: Final = Table(
+    "call_state",
+    metadata,
+    _key("account_id"),
+    _key("session_id"),
+    _known("phase"),
+    _known("status"),
+    _maybe("direction"),
+    _maybe("extension_id"),
+    _maybe("from_number"),
+    _maybe("from_name"),
+    _maybe("to_number"),
+    _maybe("to_name"),
+    _known("started_at", UtcText),
+    _maybe("answered_at", UtcText),
+    _known("suspect", Integer),
+    _known("last_seen_at", UtcText),
+    _maybe("remembered_until", UtcText),
+    _known("state"),
+    _one_of("phase", Phase),
+    _one_of("status", TelephonyStatus),
+    _one_of("direction", Direction),
+    _truth("suspect"),
+    sqlite_strict=True,
+)
+# One index for two questions: what is open (NULL), and which memories have expired.
+Index(None, call_state.c.remembered_until)
+
+call_leg: Final = Table(
+    "call_leg",
+    metadata,
+    _key("account_id"),
+    _key("session_id"),
+    _key("leg_no", type_=Integer),
+    _maybe("leg_id"),
+    _maybe("extension_id"),
+    _known("direction"),
+    _maybe("from_number"),
+    _maybe("from_name"),
+    _maybe("from_raw"),
+    _maybe("to_number"),
+    _maybe("to_name"),
+    _maybe("to_raw"),
+    _known("started_at", UtcText),
+    _maybe("answered_at", UtcText),
+    _maybe("ended_at", UtcText),
+    _known("status"),
+    _maybe("termination_type"),
+    _known("source"),
+    _known("queue_call", Integer),
+    _maybe("on_behalf_of"),
+    _one_of("direction", Direction),
+    _one_of("status", TelephonyStatus),
+    _one_of("termination_type", TerminationType),
+    _one_of("source", Source),
+    _truth("queue_call"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+call_transition: Final = Table(
+    "call_transition",
+    metadata,
+    _key("id", type_=Integer),
+    _known("account_id"),
+    _known("session_id"),
+    _known("at", UtcText),
+    _maybe("from_status"),
+    _known("to_status"),
+    _maybe("sequence", Integer),
+    _known("source"),
+    _one_of("from_status", TelephonyStatus),
+    _one_of("to_status", TelephonyStatus),
+    _one_of("source", Source),
+    sqlite_strict=True,
+)
+Index(None, call_transition.c.account_id, call_transition.c.session_id)
+
+#: One row per item of an observation. ``reason`` stays open: a new one must not cost a rebuild of the largest table.
+call_event: Final = Table(
+    "call_event",
+    metadata,
+    _key("id", type_=Integer),
+    _known("account_id"),
+    _maybe("session_id"),
+    _known("at", UtcText),
+    _known("received_at", UtcText),
+    _known("extension_id"),
+    _maybe("leg_id"),
+    _known("status"),
+    _maybe("sequence", Integer),
+    _known("source"),
+    _maybe("reason"),
+    _one_of("source", Source),
+    sqlite_strict=True,
+)
+Index(None, call_event.c.account_id, call_event.c.session_id)
+
+observation: Final = Table(
+    "observation",
+    metadata,
+    _key("id", type_=Integer),
+    _known("account_id"),
+    _known("received_at", UtcText),
+    _known("kind"),
+    _known("body"),
+    _one_of("kind", ("presence", "record")),
+    sqlite_strict=True,
+)
+
+call_source: Final = Table(
+    "call_source",
+    metadata,
+    _key("account_id"),
+    _key("session_id"),
+    _key("source"),
+    _key("record_id"),
+    _maybe("direction"),
+    _maybe("started_at", UtcText),
+    _maybe("ended_at", UtcText),
+    _maybe("duration_ms", Integer),
+    _maybe("result"),
+    _known("seen_at", UtcText),
+    _one_of("source", Source),
+    _one_of("direction", Direction),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+#: ``key`` names what the token belongs to (channel, subscription, account): it stands for the account here.
+feed_position: Final = Table(
+    "feed_position",
+    metadata,
+    _key("feed"),
+    _key("key"),
+    _known("token"),
+    _known("at", UtcText),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+coverage_span: Final = Table(
+    "coverage_span",
+    metadata,
+    _key("account_id"),
+    _key("from_at", type_=UtcText),
+    _known("until_at", UtcText),
+    _known("state"),
+    _maybe("cause"),
+    _known("recovered_calls", Integer),
+    _one_of("state", CoverageState),
+    CheckConstraint("until_at >= from_at", name="span"),
+    CheckConstraint("recovered_calls >= 0", name="recovered_calls"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+extension: Final = Table(
+    "extension",
+    metadata,
+    _key("account_id"),
+    _key("extension_id"),
+    _known("telephony_status"),
+    _maybe("presence_status"),
+    _maybe("user_status"),
+    _maybe("dnd_status"),
+    _known("since", UtcText),
+    _known("updated_at", UtcText),
+    _known("last_sequence", Integer),
+    _known("epoch", Integer),
+    _known("epoch_started_at", UtcText),
+    _maybe("extension_number"),
+    _maybe("name"),
+    _one_of("telephony_status", TelephonyStatus),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,61 @@
+"""Times as the database holds them: text, UTC, ``YYYY-MM-DDTHH:MM:SS.mmmZ``; int milliseconds everywhere else.
+
+The text sorts like the time does (years 0000 to 9999), and SQLite's date functions read it.
+"""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final, overload
+
+from sqlalchemy import Dialect, Text
+from sqlalchemy.types import TypeDecorator
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_SUFFIX: Final = tuple(f".{ms:03d}Z" for ms in range(1000))
+
+
+@lru_cache(maxsize=8192)
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+
+
+def to_text(ms: int) -> str:
+    """Milliseconds since the epoch as the database's text. Raises ``OverflowError`` beyond the year 9999."""
+    seconds, rest = divmod(ms, 1000)
+    return _second(seconds) + _SUFFIX[rest]
+
+
+def to_text_or_none(ms: int | None) -> str | None:
+    """As :func:`to_text`; ``None`` stays ``None``."""
+    if ms is None:
+        return None
+    seconds, rest = divmod(ms, 1000)
+    return _second(seconds) + _SUFFIX[rest]
+
+
+def to_ms(text: str) -> int:
+    """The inverse of :func:`to_text`. Raises ``ValueError`` for any other text."""
+    return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
+
+
+@overload
+def to_ms_or_none(text: str) -> int: ...
+@overload
+def to_ms_or_none(text: None) -> None: ...
+def to_ms_or_none(text: str | None) -> int | None:
+    """As :func:`to_ms`; ``None`` stays ``None``."""
+    return None if text is None else to_ms(text)
+
+
+class UtcText(TypeDecorator[int]):
+    """A column of times: text in the database, int milliseconds in Python."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return to_text_or_none(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        return None if value is None else to_ms(value)

@@ -1,0 +1,227 @@
+"""The schema's way from any released version to this one; Alembic's revisions, run without a configuration file.
+
+What must stay true: a whole upgrade is one transaction, so a process killed in the middle leaves the old schema and
+the next start upgrades cleanly; no file that is not ours is ever written to; an older database is copied first.
+"""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, inspect
+from sqlalchemy.exc import DBAPIError
+
+from ringledger.ledger.backup import backup
+from ringledger.ledger.database import connect, is_sqlite, migration_engine, parse, path_of
+from ringledger.ledger.errors import (
+    DatabaseCorrupt,
+    DatabaseForeign,
+    DatabaseMissing,
+    DatabaseNewer,
+    LedgerBroken,
+    classified,
+)
+from ringledger.ledger.lock import DaemonLock
+from ringledger.ledger.schema import APPLICATION_ID, metadata
+from ringledger.ledger.views import VIEWS, create_view
+
+MIGRATIONS: Final = Path(__file__).resolve().parents[1] / "migrations"
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeReport:
+    """What was done: versions are ordinals of revisions, 0 for an empty database. ``backup``: the copy made first."""
+
+    before: int
+    after: int
+    backup: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What :func:`check` found. ``newest``: the version this program wants. No ``problems``: all is well."""
+
+    version: int
+    newest: int
+    problems: tuple[str, ...]
+
+
+def upgrade(url: str | URL, *, scripts: Path = MIGRATIONS) -> UpgradeReport:
+    """Bring the database to the newest revision; create it when there is none.
+
+    Raises ``DatabaseNewer``, ``DatabaseForeign``, ``DatabaseCorrupt``, ``DatabaseMissing`` (no such directory),
+    ``LedgerLocked`` (a daemon is running), ``LedgerUnavailable`` (busy, full, not writable).
+    """
+    return _move(url, "head", scripts)
+
+
+def downgrade(url: str | URL, *, scripts: Path = MIGRATIONS) -> UpgradeReport:
+    """Go back by one revision, for the program before this one. There are no views until that program upgrades.
+
+    Raises as :func:`upgrade` does.
+    """
+    return _move(url, "-1", scripts)
+
+
+def version_of(url: str | URL, *, scripts: Path = MIGRATIONS) -> int:
+    """The database's version, 0 when it is empty or not there. Raises ``DatabaseForeign``, ``DatabaseCorrupt``,
+    ``DatabaseNewer``. Writes nothing."""
+    path = path_of(url)
+    if not path.exists() or path.stat().st_size == 0:
+        return 0
+    try:
+        with closing(connect(path, read_only=True)) as connection:
+            application, version = (
+                connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+            )
+            empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    except sqlite3.Error as error:
+        raise _told_of(path, error) from error
+    if application != APPLICATION_ID and not (empty and application == 0):
+        raise DatabaseForeign(f"{path}: belongs to another program; set database.url to a file of our own")
+    newest = _newest(_script_directory(scripts))
+    if version > newest:
+        raise DatabaseNewer(f"{path}: schema {version} is newer than this program's {newest}; install a newer program")
+    return int(version)
+
+
+def check(url: str | URL, *, scripts: Path = MIGRATIONS) -> CheckReport:
+    """Read the whole database and compare its schema with the program's. Raises as :func:`version_of` does, and
+    ``DatabaseMissing``."""
+    path = path_of(url)
+    if not path.exists():
+        raise DatabaseMissing(f"{path}: no such database")
+    version, newest = version_of(url, scripts=scripts), _newest(_script_directory(scripts))
+    engine = migration_engine(url)
+    try:
+        with engine.connect() as connection:
+            problems = tuple(_problems(connection, current=version == newest))
+    except (sqlite3.Error, DBAPIError) as error:
+        raise _told_of(path, error) from error
+    finally:
+        engine.dispose()
+    return CheckReport(version, newest, problems)
+
+
+def _problems(connection: Connection, *, current: bool) -> list[str]:
+    answers = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars()
+    problems = [f"integrity: {answer}" for answer in answers if answer != "ok"]
+    orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    problems += [f"foreign key: row {row[1]} of {row[0]} has no parent in {row[2]}" for row in orphans]
+    if not current:
+        return [*problems, "schema: older than the program; ringledger db upgrade"]
+    problems += [f"schema: {difference[0]} {difference[1]}" for difference in differences(connection)]
+    missing = VIEWS.keys() - set(inspect(connection).get_view_names())
+    return problems + [f"schema: no view {name}" for name in sorted(missing)]
+
+
+def differences(connection: Connection) -> list[Any]:
+    """What Alembic would have to change to make the database's tables equal to the program's."""
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    return list(compare_metadata(context, metadata))
+
+
+def _move(url: str | URL, target: str, scripts: Path) -> UpgradeReport:
+    parsed = parse(url)
+    if not is_sqlite(parsed):
+        raise LedgerBroken("database.url: only sqlite+aiosqlite is supported by this version")
+    path = path_of(parsed)
+    if not path.parent.is_dir():
+        raise DatabaseMissing(f"{path.parent}: no such directory; create it or set database.url")
+    with DaemonLock(path):
+        before = version_of(parsed, scripts=scripts)
+        newest = _newest(_script_directory(scripts))
+        moving = before != newest if target == "head" else before > 0
+        copy = _backup_before(path, before) if moving and before > 0 else None
+        try:
+            after = _run(parsed, target if moving else None, scripts)
+        except (sqlite3.Error, DBAPIError) as error:
+            raise _told_of(path, error) from error
+        return UpgradeReport(before, after, copy)
+
+
+def _backup_before(path: Path, version: int) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return backup(path, path.with_name(f"{path.name}.schema{version}.{stamp}.backup"))
+
+
+def _run(url: URL, target: str | None, scripts: Path) -> int:
+    """One transaction: drop the views, run the revisions, stamp the file, create the views again."""
+    engine = migration_engine(url)
+    try:
+        with engine.begin() as connection:
+            if target is None and _views_stand(connection):
+                return _current(connection, scripts)
+            _drop_views(connection)
+            if target is not None:
+                _alembic(connection, target, scripts)
+            after = _current(connection, scripts)
+            _stamp(connection, after)
+            if after == _newest(_script_directory(scripts)):
+                _create_views(connection)
+            return after
+    finally:
+        engine.dispose()
+
+
+def _alembic(connection: Connection, target: str, scripts: Path) -> None:
+    config = _config(scripts)
+    config.attributes["connection"] = connection
+    (command.downgrade if target.startswith("-") else command.upgrade)(config, target)
+
+
+def _stamp(connection: Connection, version: int) -> None:
+    if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
+        raise DatabaseCorrupt("database: the upgrade would leave rows without their parents; nothing was changed")
+    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+
+
+def _views_stand(connection: Connection) -> bool:
+    rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'view'")
+    return {row[0]: row[1] for row in rows} == {name: create_view(name) for name in VIEWS}
+
+
+def _drop_views(connection: Connection) -> None:
+    for name in inspect(connection).get_view_names():
+        connection.exec_driver_sql(f'DROP VIEW "{name}"')
+
+
+def _create_views(connection: Connection) -> None:
+    for name in VIEWS:
+        connection.exec_driver_sql(create_view(name))
+
+
+def _config(scripts: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+    return config
+
+
+def _script_directory(scripts: Path) -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(scripts))
+
+
+def _newest(scripts: ScriptDirectory) -> int:
+    return sum(1 for _ in scripts.walk_revisions())
+
+
+def _current(connection: Connection, scripts: Path) -> int:
+    revision = MigrationContext.configure(connection).get_current_revision()
+    directory = _script_directory(scripts)
+    return sum(1 for _ in directory.iterate_revisions(revision, "base")) if revision else 0
+
+
+def _told_of(path: Path, error: Exception) -> Exception:
+    known = classified(error)
+    cures = {DatabaseCorrupt: "; restore the newest backup", DatabaseForeign: "; set database.url to another file"}
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return type(known)(f"{path}: {cause}{cures.get(type(known), '')}")
