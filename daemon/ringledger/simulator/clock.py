@@ -1,0 +1,77 @@
+"""Simulated UTC time: it can run faster than ours, or stand still and be stepped by hand.
+
+Everything in the simulator that has a time asks this clock. What must stay true: time never goes backwards, and a
+sleeper wakes only when the simulated time it asked for has come.
+"""
+
+import asyncio
+import heapq
+import itertools
+import time
+from datetime import UTC, datetime
+
+
+def to_ms(moment: datetime) -> int:
+    """Milliseconds since the epoch, UTC."""
+    return round(moment.timestamp() * 1000)
+
+
+def iso_z(ms: int) -> str:
+    """Today's form of a platform time: ``2026-01-05T10:00:00.120Z``."""
+    text = datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{ms % 1000:03d}Z"
+
+
+def iso_offset(ms: int) -> str:
+    """The 2015 form of a platform time: ``2015-04-10T18:48:55.133+0000``."""
+    return iso_z(ms)[:-1] + "+0000"
+
+
+class SimClock:
+    """``speed`` simulated seconds pass in one real second; with speed 0 time moves only by :meth:`advance`."""
+
+    def __init__(self, start: datetime | None = None, speed: float = 1.0) -> None:
+        if speed < 0:
+            raise ValueError("speed must not be negative")
+        self.speed = speed
+        self._base_ms = to_ms(start or datetime.now(UTC))
+        self._base_real = time.monotonic()
+        self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    def now_ms(self) -> int:
+        """The simulated instant, milliseconds since the epoch, UTC."""
+        if not self.speed:
+            return self._base_ms
+        return self._base_ms + int((time.monotonic() - self._base_real) * 1000 * self.speed)
+
+    def now_iso(self) -> str:
+        return iso_z(self.now_ms())
+
+    def advance(self, seconds: float) -> None:
+        """Move simulated time forward at once and wake whoever waited for it."""
+        if seconds < 0:
+            raise ValueError("time does not go backwards")
+        self._base_ms += round(seconds * 1000)
+        now = self.now_ms()
+        while self._sleepers and self._sleepers[0][0] <= now:
+            _, _, future = heapq.heappop(self._sleepers)
+            if not future.done():
+                future.set_result(None)
+
+    def advance_to(self, ms: int) -> None:
+        """Move simulated time forward to ``ms``; an instant already past changes nothing."""
+        self.advance(max(0, ms - self.now_ms()) / 1000)
+
+    async def sleep_until(self, ms: int) -> None:
+        """Return when the simulated instant ``ms`` has come."""
+        while (missing := ms - self.now_ms()) > 0:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._sleepers, (ms, next(self._order), future))
+            real = missing / 1000 / self.speed if self.speed else None
+            await asyncio.wait([future], timeout=real)
+            future.cancel()
+
+    async def sleep(self, sim_seconds: float) -> None:
+        """Sleep for that many simulated seconds."""
+        await self.sleep_until(self.now_ms() + round(sim_seconds * 1000))

@@ -1,0 +1,151 @@
+"""The plain resources: version, account, extensions, presence. All but the version need an access token.
+
+Other families of routes (active-calls, call log, ...) are classes of the same shape: ``add_routes(router)``.
+"""
+
+from aiohttp import web
+
+from ringledger.simulator.answers import invalid, not_found
+from ringledger.simulator.model import Extension, strongest
+from ringledger.simulator.oauth import OAuth
+from ringledger.simulator.payloads import Json, standing_of
+from ringledger.simulator.pbx import Pbx
+
+API = "/restapi/v1.0"
+TRUE = frozenset({"true", "1", "True"})
+
+
+class Rest:
+    """Reads of the account's directory and of presence."""
+
+    def __init__(self, pbx: Pbx, oauth: OAuth) -> None:
+        self.pbx, self.oauth, self.base_url = pbx, oauth, ""
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        account = API + "/account/{account}"
+        router.add_get("/restapi", self.version)
+        router.add_get("/restapi/", self.version)
+        router.add_get(account, self.account)
+        router.add_get(account + "/extension", self.extensions)
+        router.add_get(account + "/extension/{extension}", self.extension)
+        router.add_get(account + "/extension/{extension}/presence", self.presence)
+
+    async def version(self, _request: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "uri": f"{self.base_url}/restapi/",
+                "apiVersions": [{"uri": f"{self.base_url}{API}", "versionString": "1.0.60", "uriString": "v1.0"}],
+                "serverVersion": "ringledger simulator",
+            }
+        )
+
+    async def account(self, request: web.Request) -> web.Response:
+        self.oauth.require(request)
+        return web.json_response(
+            {
+                "id": int(self._account(request)),
+                "uri": f"{self.base_url}{API}/account/{self.pbx.account_id}",
+                "mainNumber": "+16505551000",
+                "status": "Confirmed",
+                "setupWizardState": "Completed",
+            }
+        )
+
+    async def extensions(self, request: web.Request) -> web.Response:
+        """GET .../extension: all extensions, paged."""
+        self.oauth.require(request)
+        self._account(request)
+        records = [self._describe(e) for e in self.pbx.extensions.values()]
+        uri = f"{self.base_url}{API}/account/{self.pbx.account_id}/extension"
+        return web.json_response(page_of(records, request, uri))
+
+    async def extension(self, request: web.Request) -> web.Response:
+        return web.json_response(self._describe(self.find_extension(request)))
+
+    async def presence(self, request: web.Request) -> web.Response:
+        """GET .../presence: with ``detailedTelephonyState`` all calls, uncut."""
+        extension = self.find_extension(request)
+        items = self.pbx.items(extension.id)
+        status = strongest([item["telephonyStatus"] for item in items])
+        uri = self._uri(extension)
+        answer: Json = {
+            "uri": uri + "/presence",
+            "extension": {"id": int(extension.id), "uri": uri, "extensionNumber": extension.number},
+            "telephonyStatus": status,
+            "aggregatedTelephonyStatus": status,
+            **standing_of(extension, status),
+        }
+        if request.query.get("detailedTelephonyState") in TRUE or request.query.get("sipData") in TRUE:
+            answer["activeCalls"] = items
+        return web.json_response(answer)
+
+    def find_extension(self, request: web.Request) -> Extension:
+        """The extension the path names (``~``: the token's owner); CMN-102 when there is none."""
+        owner = self.oauth.require(request)
+        self._account(request)
+        wanted = request.match_info["extension"]
+        extension = self.pbx.extensions.get(owner if wanted == "~" else wanted)
+        if extension is None:
+            raise not_found("extensionId")
+        return extension
+
+    def _account(self, request: web.Request) -> str:
+        if request.match_info["account"] not in ("~", self.pbx.account_id):
+            raise not_found("accountId")
+        return self.pbx.account_id
+
+    def _uri(self, extension: Extension) -> str:
+        return f"{self.base_url}{API}/account/{self.pbx.account_id}/extension/{extension.id}"
+
+    def _describe(self, extension: Extension) -> Json:
+        first, _, last = extension.name.partition(" ")
+        return {
+            "id": int(extension.id),
+            "uri": self._uri(extension),
+            "extensionNumber": extension.number,
+            "name": extension.name,
+            "contact": {"firstName": first, "lastName": last},
+            "type": "User",
+            "status": "Enabled",
+            "account": {"id": self.pbx.account_id},
+        }
+
+
+def page_of(records: list[Json], request: web.Request, uri: str) -> Json:
+    """One page of a collection, with ``paging`` and ``navigation`` as the platform gives them."""
+    page, per_page = _number(request, "page", 1), _number(request, "perPage", 100)
+    pages = max(1, -(-len(records) // per_page))
+    start = (page - 1) * per_page
+    shown = records[start : start + per_page]
+    rest = "".join(f"&{k}={v}" for k, v in request.query.items() if k not in ("page", "perPage"))
+
+    def link(number: int) -> Json:
+        return {"uri": f"{uri}?page={number}&perPage={per_page}{rest}"}
+
+    navigation = {"firstPage": link(1), "lastPage": link(pages)}
+    if page < pages:
+        navigation["nextPage"] = link(page + 1)
+    if page > 1:
+        navigation["previousPage"] = link(page - 1)
+    return {
+        "uri": link(page)["uri"],
+        "records": shown,
+        "paging": {
+            "page": page,
+            "perPage": per_page,
+            "pageStart": start,
+            "pageEnd": start + max(0, len(shown) - 1),
+            "totalPages": pages,
+            "totalElements": len(records),
+        },
+        "navigation": navigation,
+    }
+
+
+def _number(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
+    if text == "max" and name == "perPage":
+        return 1000
+    if not text.isdigit() or int(text) < 1:
+        raise invalid(name)
+    return int(text)
