@@ -5,6 +5,7 @@ at most one valid deadline; entries that have been overtaken are dropped when th
 """
 
 import heapq
+import math
 
 from ringledger.domain.observation import CallKey
 
@@ -29,6 +30,10 @@ class Timers:
         if key not in self._seen:
             heapq.heappush(self._heap, (now + self.stale_after_seconds, key))
         self._seen[key] = now
+
+    def seen_at(self, key: CallKey) -> float:
+        """When the call last gave a sign of life; minus infinity for a call that is over."""
+        return self._seen.get(key, -math.inf)
 
     def start_settling(self, key: CallKey, now: float) -> None:
         """The call has no live leg: give it ``settle_seconds``."""

@@ -10,7 +10,7 @@ gives the same start, answer, end and status (semantics 2.7). Status and end fol
 extension, start and answer are minima over all events; neither depends on an order.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from ringledger.domain.books import Books
@@ -19,6 +19,7 @@ from ringledger.domain.changes import Changes, Extension, Happening, IgnoredReas
 from ringledger.domain.guard import Order, count_sequence, judge, remember
 from ringledger.domain.legs import apply_item, end_live_legs, note_outdated, replace_missing
 from ringledger.domain.observation import CallItem, CallKey, PresenceObservation, Source
+from ringledger.domain.pairs import pair_ringout
 from ringledger.domain.status import TelephonyStatus, aggregate
 from ringledger.domain.timers import Timers
 
@@ -42,8 +43,10 @@ class CallTracker:
         self.calls: dict[CallKey, CallSession] = {}
         self.extensions: dict[tuple[str, str], Extension] = {}
         self.timers = Timers(settle_seconds, stale_after_seconds)
-        self._calls_of: dict[tuple[str, str], set[CallKey]] = {}
-        self._books = Books()
+        self.calls_of: dict[tuple[str, str], set[CallKey]] = {}
+        self.books = Books()
+        #: When the platform was last asked for all its calls; ``None`` when nobody ever asks (a replay).
+        self.asked_at: float | None = None
 
     # -- memory ------------------------------------------------------------------------------------------------
 
@@ -67,7 +70,7 @@ class CallTracker:
                 continue
             self.calls[call.key] = call
             for leg in call.legs:
-                self._index(call.key, leg.extension_id)
+                self.index(call.key, leg.extension_id)
             if call.phase is not Phase.FINISHED:
                 self.timers.saw(call.key, now)
             if call.phase is Phase.SETTLING:
@@ -77,25 +80,25 @@ class CallTracker:
         """Forget finished calls whose commit is done, unless they have changed again since."""
         for key in keys:
             call = self.calls.get(key)
-            if call is None or call.phase is not Phase.FINISHED or key in self._books.changes.sessions:
+            if call is None or call.phase is not Phase.FINISHED or key in self.books.changes.sessions:
                 continue
             del self.calls[key]
             for leg in call.legs:
-                self._calls_of[key.account_id, leg.extension_id].discard(key)
+                self.calls_of[key.account_id, leg.extension_id].discard(key)
 
     def take_changes(self) -> Changes:
         """What follows from everything observed since the last time; a new collection begins."""
-        return self._books.close()
+        return self.books.close()
 
     @property
     def pending(self) -> int:
         """Observations whose consequences have not been taken yet."""
-        return len(self._books.changes.observations)
+        return len(self.books.changes.observations)
 
     @property
     def has_changes(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(self._books.changes)
+        return bool(self.books.changes)
 
     def extension(self, account_id: str, extension_id: str) -> Extension:
         """The extension, known from now on."""
@@ -105,8 +108,16 @@ class CallTracker:
             extension = self.extensions[key] = Extension(account_id, extension_id)
         return extension
 
-    def _index(self, key: CallKey, extension_id: str) -> None:
-        self._calls_of.setdefault((key.account_id, extension_id), set()).add(key)
+    def index(self, key: CallKey, extension_id: str) -> None:
+        """Note that a call has a leg at an extension."""
+        self.calls_of.setdefault((key.account_id, extension_id), set()).add(key)
+
+    def neighbours(self, call: CallSession) -> Iterator[CallSession]:
+        """Other calls in memory that have a leg at one of this call's extensions."""
+        for extension_id in {leg.extension_id for leg in call.legs}:
+            for key in self.calls_of.get((call.account_id, extension_id), ()):
+                if key != call.key:
+                    yield self.calls[key]
 
     # -- time --------------------------------------------------------------------------------------------------
 
@@ -120,29 +131,31 @@ class CallTracker:
         for key, settled in self.timers.due(now):
             call = self.calls[key]
             if settled:
-                self._finish(call, newest_mark(call), EndSource.PRESENCE)
+                self.finish(call, newest_mark(call), EndSource.PRESENCE)
+            elif self.asked_at is not None and self.asked_at < now - self.timers.stale_after_seconds:
+                self.timers.saw(key, now)  # nobody could be asked meanwhile: silence proves nothing
             else:
-                self._finish(call, call.last_seen_at, EndSource.EXPIRED, estimated=True)
+                self.finish(call, call.last_seen_at, EndSource.EXPIRED, estimated=True)
 
     # -- observing ---------------------------------------------------------------------------------------------
 
     def observe(self, observation: PresenceObservation, now: float) -> None:
         """Apply one pushed snapshot of an extension's calls. Calls it names must have been restored."""
-        self._books.changes.observations.append(observation)
+        self.books.changes.observations.append(observation)
         extension = self.extension(observation.account_id, observation.extension_id)
         sequence = observation.sequence if observation.sequence is not None else extension.last_sequence
         epoch, restarted = count_sequence(extension, sequence, observation.at)
         if restarted:
-            self._books.announce(Happening.RESTARTED, observation, None)
+            self.books.announce(Happening.RESTARTED, observation, None)
         event = Mark(epoch, sequence, observation.at)
-        listed = self._sort_items(observation)
+        listed = self.sort_items(observation)
         for key, items in listed.items():
             self._observe_call(key, items, observation, event, now)
         if epoch == extension.epoch and sequence >= extension.last_sequence:
-            self._observe_extension(extension, observation, listed)
-        self._refresh_extension(extension, observation.at)
+            self.observe_extension(extension, observation, listed)
+        self.refresh_extension(extension, observation.at)
 
-    def _sort_items(self, observation: PresenceObservation) -> dict[CallKey, list[CallItem]]:
+    def sort_items(self, observation: PresenceObservation) -> dict[CallKey, list[CallItem]]:
         """Items by call. What cannot be tracked is counted and left out; an item with an unknown status stays, since
         its call has not vanished.
         """
@@ -178,14 +191,14 @@ class CallTracker:
             return
         order = judge(call, observation.extension_id, event, [item.status for item in readable if item.status])
         if order is Order.NEWER:
-            self._accept(call, readable, observation, now, whole=len(readable) == len(items))
+            self.accept(call, readable, observation, now, whole=len(readable) == len(items))
         else:
             self._fill_facts(call, readable, observation, order)
         if order is not Order.STALE:
             remember(call, observation.extension_id, event, observation.uuid)
             call.events_accepted += 1
 
-    def _accept(
+    def accept(
         self,
         call: CallSession,
         items: list[CallItem],
@@ -195,13 +208,13 @@ class CallTracker:
         whole: bool,
     ) -> None:
         """Apply the newest snapshot of one extension to one call; ``whole``: it names every leg there is."""
-        books, before = self._books, call.status
+        books, before = self.books, call.status
         opened, reopened = not call.legs, call.phase is Phase.FINISHED
         spoken_of = []
         for item in items:
             leg, is_new = apply_item(call, item, observation)
             if is_new:
-                self._index(call.key, leg.extension_id)
+                self.index(call.key, leg.extension_id)
             spoken_of.append(leg)
             books.leg(call, leg)
             books.journal(observation, item, None)
@@ -216,7 +229,9 @@ class CallTracker:
         if opened:
             books.announce(Happening.OPENED, observation, call.session_id, to_status=call.aggregated_status())
         if reopened:
-            self._reopen(call, observation)
+            self.reopen(call, observation.at, observation.source)
+        if opened:
+            pair_ringout(call, self.neighbours(call))
         self._settle_status(call, None if opened else before, observation, now)
 
     def _fill_facts(
@@ -226,45 +241,50 @@ class CallTracker:
         learned = False
         for item in items:
             leg, new_fact = note_outdated(call, item, observation)
-            self._index(call.key, leg.extension_id)
-            self._books.leg(call, leg)
+            self.index(call.key, leg.extension_id)
+            self.books.leg(call, leg)
             learned = learned or new_fact
             if order is Order.STALE:
                 self._ignore(observation, item, IgnoredReason.STALE_SEQUENCE)
             else:
-                self._books.journal(observation, item, None)
-        self._books.call(call)
+                self.books.journal(observation, item, None)
+        self.books.call(call)
         if call.phase is Phase.FINISHED:
-            self._books.record(call, observation.at, observation.source, amended=learned)
+            self.books.record(call, observation.at, observation.source, amended=learned)
 
-    def _observe_extension(
+    def observe_extension(
         self, extension: Extension, observation: PresenceObservation, listed: dict[CallKey, list[CallItem]]
     ) -> None:
         """The newest event of an extension also tells which calls it no longer has, and its other statuses."""
+        self.observe_statuses(extension, observation)
+        if not observation.truncated:
+            self._suspect_vanished(observation, listed)
+
+    @staticmethod
+    def observe_statuses(extension: Extension, observation: PresenceObservation) -> None:
+        """What an extension says of itself besides its calls; a blank never overwrites."""
         extension.presence_status = observation.presence_status or extension.presence_status
         extension.user_status = observation.user_status or extension.user_status
         extension.dnd_status = observation.dnd_status or extension.dnd_status
-        if not observation.truncated:
-            self._suspect_vanished(observation, listed)
 
     def _suspect_vanished(self, observation: PresenceObservation, listed: dict[CallKey, list[CallItem]]) -> None:
         """Calls an extension's newest whole snapshot no longer lists: no end, but doubtful (semantics 5.5)."""
         extension_id = observation.extension_id
-        for key in self._calls_of.get((observation.account_id, extension_id), ()):
+        for key in self.calls_of.get((observation.account_id, extension_id), ()):
             call = self.calls[key]
             if key in listed or call.suspect or not any(leg.live for leg in call.legs_of(extension_id)):
                 continue
             call.suspect = True
-            self._books.suspect(call)
-            self._books.announce(Happening.SUSPECT, observation, key.session_id)
+            self.books.suspect(call)
+            self.books.announce(Happening.SUSPECT, observation, key.session_id)
 
     def _ignore(self, observation: PresenceObservation, item: CallItem, reason: IgnoredReason) -> None:
-        self._books.ignored(observation, item, reason)
+        self.books.ignored(observation, item, reason)
         session_id = item.call_session_id
         call = self.calls.get(CallKey(observation.account_id, session_id)) if session_id else None
         if call is not None and call.legs:
             call.events_ignored += 1
-            self._books.call(call)
+            self.books.call(call)
 
     # -- status, end, reopening ----------------------------------------------------------------------------------
 
@@ -272,7 +292,7 @@ class CallTracker:
         self, call: CallSession, before: TelephonyStatus | None, observation: PresenceObservation, now: float
     ) -> None:
         """Aggregate over live legs, note a change, start or stop settling."""
-        key, books = call.key, self._books
+        key, books = call.key, self.books
         books.call(call)
         self.timers.saw(key, now)
         status = call.aggregated_status()
@@ -294,35 +314,37 @@ class CallTracker:
             call.phase = Phase.SETTLING
             self.timers.start_settling(key, now)
 
-    def _reopen(self, call: CallSession, observation: PresenceObservation) -> None:
+    def reopen(self, call: CallSession, at: int, source: Source) -> None:
         """A finished call gives a sign of life: it is live again, its row will be amended (semantics 5.4)."""
         call.phase, call.verdict = Phase.OPEN, None
+        call.verdicts.clear()
         call.end_estimated, call.end_source = False, EndSource.PRESENCE
-        self._books.announce(Happening.REOPENED, observation, call.session_id)
+        self.books.happened(Happening.REOPENED, call, at, source, "sign_of_life")
 
-    def _finish(self, call: CallSession, ended_at: int, source: EndSource, *, estimated: bool = False) -> None:
+    def finish(self, call: CallSession, ended_at: int, source: EndSource, *, estimated: bool = False) -> None:
         """The call is over: its row is derived and will be written with this commit (semantics 5.3)."""
         self.timers.forget(call.key)
         for leg in end_live_legs(call, ended_at):
-            self._books.leg(call, leg)
+            self.books.leg(call, leg)
         before = call.status
         if before is not TelephonyStatus.NO_CALL:
             call.enter(TelephonyStatus.NO_CALL, ended_at)
-            self._books.transition(call, before, ended_at, Source.PRESENCE)
+            self.books.transition(call, before, ended_at, Source.PRESENCE)
         call.phase, call.suspect = Phase.FINISHED, False
         call.ended_at, call.end_source, call.end_estimated = ended_at, source, estimated
-        self._books.record(call, ended_at, call.opened_by, amended=True)
+        pair_ringout(call, self.neighbours(call))
+        self.books.record(call, ended_at, call.opened_by, amended=True)
         if before is not TelephonyStatus.NO_CALL:
             for extension_id in {leg.extension_id for leg in call.legs}:
-                self._refresh_extension(self.extension(call.account_id, extension_id), ended_at)
+                self.refresh_extension(self.extension(call.account_id, extension_id), ended_at)
 
-    def _refresh_extension(self, extension: Extension, at: int) -> None:
+    def refresh_extension(self, extension: Extension, at: int) -> None:
         """An extension's status is the strongest over its legs in all its calls (semantics 3)."""
         extension_id = extension.extension_id
         status = aggregate(
             [
                 leg.status
-                for key in self._calls_of.get((extension.account_id, extension_id), ())
+                for key in self.calls_of.get((extension.account_id, extension_id), ())
                 for leg in self.calls[key].legs
                 if leg.live and leg.extension_id == extension_id
             ]
@@ -330,7 +352,7 @@ class CallTracker:
         if status is not extension.telephony_status or not extension.since:
             extension.telephony_status, extension.since = status, at
         extension.updated_at = max(extension.updated_at, at)
-        self._books.changes.extensions[extension.account_id, extension_id] = extension
+        self.books.changes.extensions[extension.account_id, extension_id] = extension
 
 
 def newest_mark(call: CallSession) -> int:

@@ -1,0 +1,279 @@
+"""Open calls against what the platform says when asked, so that missed events do not matter (semantics 6, 7).
+
+Answers are older than they look: whatever was heard of a call after the question was asked outranks the answer, so
+every method takes ``asked``, the monotonic time at which the request went out. What must stay true: absence from a
+partial listing is never proof; ringing calls are never listed, so their absence is never proof either.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from ringledger.domain.call import CallSession, EndSource, Phase
+from ringledger.domain.changes import Announcement, Happening, IgnoredReason
+from ringledger.domain.claims import (
+    Matcher,
+    end_source_of,
+    opened_by_claim,
+    take_leg,
+    take_verdict,
+    written_by_claim,
+)
+from ringledger.domain.legs import end_live_legs
+from ringledger.domain.observation import CallItem, CallKey, PresenceObservation, RecordClaim
+from ringledger.domain.pairs import pair_ringout
+from ringledger.domain.record import COARSE_MS, CallRecord, derive_record
+from ringledger.domain.status import TelephonyStatus
+from ringledger.domain.tracker import CallTracker
+
+#: A connected call that is not listed is doubted after this silence (semantics 6).
+SILENT_AFTER_MS: Final = 30_000
+#: A ringing call heard of more recently than this is not worth a question.
+FRESH_MS: Final = 5_000
+
+
+class Reconciler:
+    """Feeds a tracker with answers of the platform: listings, records of its books, reads of presence."""
+
+    def __init__(self, tracker: CallTracker) -> None:
+        self._tracker = tracker
+
+    @staticmethod
+    def unknown_calls(claims: Iterable[RecordClaim], tracker: CallTracker) -> set[CallKey]:
+        """Calls named by records that are not in memory: restore them from the ledger before ``take_claims``."""
+        return {
+            key
+            for claim in claims
+            if (session_id := claim.call_session_id) is not None
+            and (key := CallKey(claim.account_id, session_id)) not in tracker.calls
+        }
+
+    # -- records of active-calls and the call log ------------------------------------------------------------------
+
+    def take_claims(self, claims: Iterable[RecordClaim], *, asked: float, now: float) -> set[CallKey]:
+        """Apply records, call by call. Returns the calls they speak of (for ``doubtful``)."""
+        calls = self._tracker.calls
+        matcher: Matcher | None = None
+        spoken_of: dict[CallKey, list[RecordClaim]] = {}
+        for claim in claims:
+            session_id = claim.call_session_id
+            if session_id is None:
+                self._untrackable(claim)
+                continue
+            key = CallKey(claim.account_id, session_id)
+            if key not in calls and key not in spoken_of:
+                matcher = matcher or Matcher(calls.values())
+                if (call := matcher.find(claim)) is not None:
+                    key = call.key
+            spoken_of.setdefault(key, []).append(claim)
+        for key, group in spoken_of.items():
+            self._take_group(key, group, asked, now)
+        return set(spoken_of)
+
+    def _untrackable(self, claim: RecordClaim) -> None:
+        self._tracker.books.changes.announcements.append(
+            Announcement(
+                Happening.IGNORED, claim.account_id, None, claim.extension_id, claim.read_at, None, claim.source,
+                IgnoredReason.UNTRACKABLE,
+            )
+        )  # fmt: skip
+
+    def _take_group(self, key: CallKey, group: list[RecordClaim], asked: float, now: float) -> None:
+        """All records of one session at once: if any runs, the call runs."""
+        self._tracker.books.changes.observations.extend(group)
+        running = [claim for claim in group if claim.running]
+        finished = [claim for claim in group if not claim.running and claim.result]
+        call = self._tracker.calls.get(key)
+        if running:
+            newest = max(running, key=lambda claim: claim.ended_at)
+            call = self._open(key, newest, now) if call is None else self._runs(call, newest, asked, now)
+        elif finished:
+            call = self._write(key, finished) if call is None else self._ended(call, finished, asked)
+        if call is not None:
+            for claim in group:
+                self._tracker.books.claim(call, claim)
+
+    def _open(self, key: CallKey, claim: RecordClaim, now: float) -> CallSession:
+        call = self._tracker.calls[key] = opened_by_claim(key, claim)
+        self._tracker.books.happened(Happening.OPENED, call, claim.started_at, claim.source, "running")
+        self._run(call, claim, now, None)
+        self._corrected(call, claim, "opened")
+        return call
+
+    def _run(self, call: CallSession, claim: RecordClaim, now: float, before: TelephonyStatus | None) -> None:
+        """Make the call connected because its record runs."""
+        books = self._tracker.books
+        leg = take_leg(call, claim, live=True)
+        if not leg.live:
+            leg.live, leg.status, leg.ended_at = True, TelephonyStatus.CALL_CONNECTED, None
+        self._tracker.index(call.key, leg.extension_id)
+        books.leg(call, leg)
+        call.last_seen_at = max(call.last_seen_at, claim.ended_at)
+        call.enter(call.aggregated_status(), claim.read_at)
+        books.transition(call, before, claim.read_at, claim.source)
+        books.call(call)
+        self._tracker.timers.saw(call.key, now)
+        extension = self._tracker.extension(call.account_id, leg.extension_id)
+        self._tracker.refresh_extension(extension, extension.updated_at)
+
+    def _runs(self, call: CallSession, claim: RecordClaim, asked: float, now: float) -> CallSession:
+        """A call we know is listed as running: seen; a finished one lives again only if the record is newer."""
+        if call.phase is Phase.FINISHED:
+            if call.ended_at is not None and claim.ended_at > call.ended_at + COARSE_MS:
+                self._tracker.reopen(call, claim.read_at, claim.source)
+                self._run(call, claim, now, TelephonyStatus.NO_CALL)
+                self._corrected(call, claim, "reopened")
+            return call
+        if call.phase is Phase.OPEN:
+            take_leg(call, claim, live=True)
+            call.suspect = call.suspect and self._tracker.timers.seen_at(call.key) > asked
+            call.last_seen_at = max(call.last_seen_at, claim.ended_at)
+            self._tracker.timers.saw(call.key, now)
+            self._tracker.books.call(call)
+        return call
+
+    def _write(self, key: CallKey, finished: list[RecordClaim]) -> CallSession:
+        """A call nobody saw: finished and confirmed in one go."""
+        call = self._tracker.calls[key] = written_by_claim(key, max(finished, key=lambda claim: claim.ended_at))
+        call.started_at = min(claim.started_at for claim in finished)
+        self._take_books(call, finished)
+        pair_ringout(call, self._tracker.neighbours(call))
+        self._tracker.books.record(call, finished[0].read_at, finished[0].source, amended=True)
+        self._corrected(call, finished[0], "written")
+        return call
+
+    def _ended(self, call: CallSession, finished: list[RecordClaim], asked: float) -> CallSession:
+        """The books say a call we know is over: end it if it is open, confirm it if it has ended."""
+        last = max(finished, key=lambda claim: claim.ended_at)
+        if call.phase is Phase.OPEN:
+            heard_since = self._tracker.timers.seen_at(call.key) > asked
+            if heard_since or call.last_seen_at > last.ended_at + COARSE_MS:
+                return call  # there has been life after that record: another leg goes on
+            self._take_books(call, finished)
+            self._tracker.finish(call, last.ended_at, end_source_of(last.source))
+            self._corrected(call, last, "ended")
+        elif call.phase is Phase.SETTLING:
+            self._take_books(call, finished)
+        else:
+            self._confirm(call, finished)
+        return call
+
+    def _take_books(self, call: CallSession, finished: list[RecordClaim]) -> bool:
+        changed = False
+        for claim in finished:
+            changed = take_verdict(call, claim) or changed
+            leg = take_leg(call, claim, live=False)
+            self._tracker.index(call.key, leg.extension_id)
+            self._tracker.books.leg(call, leg)
+        self._tracker.books.call(call)
+        return changed
+
+    def _confirm(self, call: CallSession, finished: list[RecordClaim]) -> None:
+        """The platform's verdict on a finished call; the row is amended where it says otherwise (semantics 7)."""
+        before, was_confirmed = derive_record(call), call.verdict is not None
+        if not self._take_books(call, finished):
+            return
+        books, claim = self._tracker.books, finished[-1]
+        happening = Happening.AMENDED if was_confirmed else Happening.CONFIRMED
+        books.record(call, claim.read_at, claim.source, amended=True, as_=happening)
+        after = books.changes.records[call.key]
+        if not was_confirmed and _corrects(before, after):
+            books.changes.announcements.append(
+                Announcement(
+                    Happening.AMENDED, call.account_id, call.session_id, after.extension_id, claim.read_at, None,
+                    claim.source, record=after,
+                )
+            )  # fmt: skip
+
+    def _corrected(self, call: CallSession, claim: RecordClaim, what: str) -> None:
+        self._tracker.books.happened(Happening.CORRECTED, call, claim.read_at, claim.source, what)
+
+    # -- doubts ----------------------------------------------------------------------------------------------------
+
+    def doubtful(self, listed: Collection[CallKey], *, read_at: int) -> set[tuple[str, str]]:
+        """After a *complete* listing: (account, extension) pairs whose presence has to be read to settle doubts.
+
+        ``listed``: what ``take_claims`` returned. ``read_at``: the platform's time of the listing, ms.
+        """
+        ask: set[tuple[str, str]] = set()
+        for call in self._tracker.calls.values():
+            if call.phase is not Phase.OPEN:
+                continue
+            silent = read_at - call.last_seen_at
+            ringing = call.status is TelephonyStatus.RINGING
+            missing = call.key not in listed and silent > SILENT_AFTER_MS
+            if call.suspect or missing or (ringing and silent > FRESH_MS):
+                ask.update(self.extensions_of(call))
+        return ask
+
+    @staticmethod
+    def extensions_of(call: CallSession) -> set[tuple[str, str]]:
+        """The extensions at which a call is live, as far as they are known."""
+        return {(call.account_id, leg.extension_id) for leg in call.live_legs() if leg.extension_id}
+
+    def end_unaskable(self, listed: Collection[CallKey], *, asked: float, read_at: int) -> None:
+        """Calls no longer listed whose extension nobody ever named: there is no presence to ask, they have ended."""
+        for call in list(self._tracker.calls.values()):
+            if call.phase is not Phase.OPEN or call.key in listed or self.extensions_of(call):
+                continue
+            silent = read_at - call.last_seen_at > SILENT_AFTER_MS
+            if silent and self._tracker.timers.seen_at(call.key) <= asked:
+                self._end_estimated(call)
+
+    # -- presence, read over REST ------------------------------------------------------------------------------------
+
+    def take_presence(self, observation: PresenceObservation, *, asked: float, now: float) -> None:
+        """Apply one extension's presence as read: what it lists lives, what it no longer lists has ended."""
+        tracker = self._tracker
+        tracker.books.changes.observations.append(observation)
+        extension = tracker.extension(observation.account_id, observation.extension_id)
+        listed = tracker.sort_items(observation)
+        for key, items in listed.items():
+            self._take_items(key, items, observation, asked, now)
+        for key in list(tracker.calls_of.get((observation.account_id, observation.extension_id), ())):
+            alive = [item for item in listed.get(key, ()) if item.status is not TelephonyStatus.NO_CALL]
+            if not alive and tracker.timers.seen_at(key) <= asked:
+                self._gone(tracker.calls[key], observation)
+        tracker.observe_statuses(extension, observation)
+        tracker.refresh_extension(extension, extension.updated_at)
+
+    def _take_items(
+        self, key: CallKey, items: list[CallItem], observation: PresenceObservation, asked: float, now: float
+    ) -> None:
+        tracker = self._tracker
+        alive = [item for item in items if item.status not in {None, TelephonyStatus.NO_CALL}]
+        call = tracker.calls.get(key)
+        if not alive or tracker.timers.seen_at(key) > asked:
+            return
+        if call is None:
+            call = tracker.calls[key] = CallSession(
+                key.account_id, key.session_id, opened_by=observation.source, discovered_at=observation.at
+            )
+        elif call.phase is Phase.FINISHED and call.ended_at is not None and observation.at <= call.ended_at:
+            return
+        tracker.accept(call, alive, observation, now, whole=len(alive) == len(items))
+
+    def _gone(self, call: CallSession, observation: PresenceObservation) -> None:
+        """The extension no longer has the call: its legs there have ended, when nobody can say (semantics 6)."""
+        if call.phase is not Phase.OPEN:
+            return
+        for leg in call.legs_of(observation.extension_id):
+            if leg.live:
+                leg.live, leg.status, leg.ended_at = False, TelephonyStatus.NO_CALL, call.last_seen_at
+                self._tracker.books.leg(call, leg)
+        self._tracker.books.call(call)
+        if not call.has_live_leg:
+            self._end_estimated(call)
+
+    def _end_estimated(self, call: CallSession) -> None:
+        end_live_legs(call, call.last_seen_at)
+        self._tracker.finish(call, call.last_seen_at, EndSource.RECONCILED, estimated=True)
+        self._tracker.books.happened(Happening.CORRECTED, call, call.last_seen_at, call.opened_by, "ended_unseen")
+
+
+def _corrects(before: CallRecord, after: CallRecord) -> bool:
+    """Whether the verdict tells another story than presence did."""
+    return (before.disposition, before.started_at // 1000, before.ended_at // 1000) != (
+        after.disposition,
+        after.started_at // 1000,
+        after.ended_at // 1000,
+    )
