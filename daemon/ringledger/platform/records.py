@@ -174,9 +174,7 @@ class _Reader:
         told = WireError(error.reason, error.detail, raw)
         self.unreadable.append(told.unreadable(self._read_at))
 
-    def _claim(
-        self, wire: WireLeg, record_id: str, uri: str | None, whole: RecordClaim | None = None
-    ) -> RecordClaim:
+    def _claim(self, wire: WireLeg, record_id: str, uri: str | None, whole: RecordClaim | None = None) -> RecordClaim:
         direction = _DIRECTION.get(wire.direction or "") or (whole.direction if whole else None)
         started_at = parse_time(wire.start_time) if wire.start_time else None
         if started_at is None and whole is not None and not wire.start_time:
@@ -185,8 +183,7 @@ class _Reader:
         return RecordClaim(
             account_id=self._account_id,
             session_id=text_id(wire.session_id) or (whole.session_id if whole else None),
-            telephony_session_id=text_id(wire.telephony_session_id)
-            or (whole.telephony_session_id if whole else None),
+            telephony_session_id=text_id(wire.telephony_session_id) or (whole.telephony_session_id if whole else None),
             record_id=record_id,
             source=self._source,
             direction=direction,

@@ -168,9 +168,7 @@ def _not_presence(payload: bytes | str) -> WireError | None:
     return None
 
 
-def _observation(
-    wire: WireNotification, account_id: str, default_region: str, received_at: int
-) -> PresenceObservation:
+def _observation(wire: WireNotification, account_id: str, default_region: str, received_at: int) -> PresenceObservation:
     from_path = _event_extension(wire.event)
     body = wire.body
     if body is None:

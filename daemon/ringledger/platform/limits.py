@@ -1,0 +1,142 @@
+"""Rate groups: how much may be asked, learnt from the platform's own headers (platform page 6).
+
+:class:`GroupBudget` is arithmetic over given instants; :class:`RateLimits` waits by it. What must stay true: no
+request of a group leaves within its penalty, and background work never takes more than half of a group, so that
+a person's request always finds room. All seconds are platform seconds.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Final
+
+from ringledger.platform.pace import Pace
+
+#: Waited for after a 429 that names no time of its own.
+DEFAULT_PENALTY_SECONDS: Final = 60.0
+MAX_PENALTY_SECONDS: Final = 3600.0
+WINDOW_SECONDS: Final = 60.0
+
+
+class RateGroup(StrEnum):
+    """The platform's rate groups."""
+
+    LIGHT = "light"
+    MEDIUM = "medium"
+    HEAVY = "heavy"
+    AUTH = "auth"
+
+
+#: Requests per window until the first answer says otherwise.
+DEFAULT_LIMITS: Final[dict[RateGroup, int]] = {
+    RateGroup.LIGHT: 50,
+    RateGroup.MEDIUM: 40,
+    RateGroup.HEAVY: 10,
+    RateGroup.AUTH: 5,
+}
+
+
+class GroupBudget:
+    """What one group still allows; every instant is an argument."""
+
+    def __init__(self, limit: int, window: float = WINDOW_SECONDS) -> None:
+        self.limit = limit
+        self.window = window
+        self._spent: deque[float] = deque()
+        self._blocked_until = 0.0
+
+    def wait(self, now: float, *, background: bool) -> float:
+        """Seconds until a request may leave; 0 when it may now."""
+        if now < self._blocked_until:
+            return self._blocked_until - now
+        self._forget(now)
+        allowed = max(1, self.limit // 2) if background else max(1, self.limit)
+        if len(self._spent) < allowed:
+            return 0.0
+        return max(0.001, self._spent[len(self._spent) - allowed] + self.window - now)
+
+    def spend(self, now: float) -> None:
+        """A request leaves."""
+        self._spent.append(now)
+
+    def learn(self, now: float, *, limit: int, remaining: int, window: float) -> None:
+        """An answer's headers: what the platform counts outranks our own count, others may use the group too."""
+        self.limit, self.window = limit, window
+        self._forget(now)
+        while len(self._spent) < limit - remaining:
+            self._spent.append(now)
+
+    def penalise(self, now: float, seconds: float) -> None:
+        """A 429: nothing leaves before the penalty is over, for any request would start it anew."""
+        self._blocked_until = max(self._blocked_until, now + seconds)
+
+    def blocked_for(self, now: float) -> float:
+        """Seconds of penalty left."""
+        return max(0.0, self._blocked_until - now)
+
+    def _forget(self, now: float) -> None:
+        while self._spent and self._spent[0] <= now - self.window:
+            self._spent.popleft()
+
+
+class RateLimits:
+    """The budgets of one user and app. ``on_wait(group, reason, seconds)`` is told of every wait."""
+
+    def __init__(self, *, pace: Pace | None = None, on_wait: Callable[[str, str, float], None] | None = None) -> None:
+        self.pace = pace or Pace()
+        self._on_wait = on_wait
+        self._groups = {group: GroupBudget(limit) for group, limit in DEFAULT_LIMITS.items()}
+
+    async def acquire(self, group: RateGroup, *, background: bool = True) -> None:
+        """Return when a request of ``group`` may leave; it is counted as sent."""
+        budget = self._groups[group]
+        while (seconds := budget.wait(self.pace.now(), background=background)) > 0:
+            if self._on_wait is not None:
+                penalised = budget.blocked_for(self.pace.now()) > 0
+                self._on_wait(group.value, "penalty" if penalised else "budget", seconds)
+            await self.pace.sleep(seconds)
+        budget.spend(self.pace.now())
+
+    def learn(self, group: RateGroup, headers: Mapping[str, str]) -> None:
+        """Take what an answer's ``X-Rate-Limit-*`` headers say; nonsense in them is passed over."""
+        limit = _number(headers.get("X-Rate-Limit-Limit"))
+        remaining = _number(headers.get("X-Rate-Limit-Remaining"))
+        window = _number(headers.get("X-Rate-Limit-Window"))
+        if limit is None or limit < 1:
+            return
+        left = limit if remaining is None else min(remaining, limit)
+        self._groups[group].learn(
+            self.pace.now(), limit=int(limit), remaining=int(left), window=window or WINDOW_SECONDS
+        )
+
+    def penalise(self, group: RateGroup, headers: Mapping[str, str]) -> float:
+        """Stop ``group`` after a 429; returns the penalty in seconds."""
+        seconds = retry_after(headers) or DEFAULT_PENALTY_SECONDS
+        self._groups[group].penalise(self.pace.now(), seconds)
+        return seconds
+
+    def blocked_for(self, group: RateGroup) -> float:
+        """Seconds of penalty left for ``group``."""
+        return self._groups[group].blocked_for(self.pace.now())
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """``Retry-After`` in seconds (a number, or a date against ``Date``); ``None`` when it says nothing usable."""
+    text = headers.get("Retry-After", "")
+    seconds = _number(text)
+    if seconds is None and text:
+        try:
+            until = parsedate_to_datetime(text)
+            seconds = (until - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return None if seconds is None or seconds <= 0 else min(seconds, MAX_PENALTY_SECONDS)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 0 <= value < 1e9 else None

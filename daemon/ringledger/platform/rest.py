@@ -1,0 +1,253 @@
+"""The platform's REST interface: typed methods, nothing of its own but paging.
+
+What must stay true: a listing is returned whole or not at all, and an answer that cannot be read counts as an
+outage. Instants handed out (``read_at``) are on the platform's clock.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import aiohttp
+
+from ringledger.domain.observation import PresenceObservation, RecordClaim, Source, Unreadable
+from ringledger.platform.auth import Authenticator
+from ringledger.platform.connection import Connection, PlatformNoticeKind, Request, now_ms
+from ringledger.platform.errors import BadRequest, Malformed, PermissionDenied, SyncExpired
+from ringledger.platform.http import Answer
+from ringledger.platform.limits import RateGroup, RateLimits
+from ringledger.platform.people import ExtensionInfo, WhoAmI, decode_extension_page, decode_whoami
+from ringledger.platform.query import CallLogQuery, iso
+from ringledger.platform.records import RecordPage, decode_listing, decode_records
+from ringledger.platform.subscription import Subscription, decode_subscription
+from ringledger.platform.unreadable import WireError
+from ringledger.platform.wire import decode_presence_read
+
+PAGE_SIZE: Final = 250
+MAX_PAGES: Final = 2000
+SYNC_ERRORS: Final = frozenset({"CLG-101", "CLG-102", "CLG-103", "CLG-104", "CLG-105"})
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All pages of a listing, each record once. ``read_at``: when the first page was asked for, ms."""
+
+    claims: tuple[RecordClaim, ...]
+    unreadable: tuple[Unreadable, ...]
+    read_at: int
+
+
+class PlatformClient(Connection):
+    """What the daemon asks of the platform. ``account``: id or ``~``; every method raises ``PlatformError``."""
+
+    def __init__(
+        self,
+        server_url: str,
+        session: aiohttp.ClientSession,
+        auth: Authenticator,
+        limits: RateLimits,
+        *,
+        account: str = "~",
+        default_region: str = "US",
+        on_notice: Callable[[PlatformNoticeKind, str], None] | None = None,
+    ) -> None:
+        super().__init__(server_url, session, auth, limits, on_notice=on_notice)
+        self.account = account
+        self.default_region = default_region
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        group: RateGroup,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        background: bool = True,
+    ) -> Answer:
+        """Send one request below ``/restapi/v1.0``; any 2xx is returned."""
+        return await self.send(
+            Request(method=method, path=path, group=group, params=params, json=json, background=background)
+        )
+
+    # -- who ----------------------------------------------------------------------------------------------------
+
+    async def whoami(self) -> WhoAmI:
+        """Whose authorisation this is; ``~`` for ids one may not read."""
+        try:
+            answer = await self.request("GET", f"/account/{self.account}/extension/~", group=RateGroup.LIGHT)
+        except PermissionDenied:
+            return WhoAmI("~", "~", None, None)
+        me = _read(decode_whoami, answer.body)
+        if me.account_id != "~":
+            return me
+        return WhoAmI(await self._account_id(), me.extension_id, me.extension_number, me.name)
+
+    async def _account_id(self) -> str:
+        try:
+            answer = await self.request("GET", f"/account/{self.account}", group=RateGroup.LIGHT)
+        except PermissionDenied:
+            return "~"
+        return _read(decode_whoami, answer.body).extension_id
+
+    async def extensions(self, *, background: bool = True) -> list[ExtensionInfo]:
+        """Every extension of the account."""
+        found: list[ExtensionInfo] = []
+        path = f"/account/{self.account}/extension"
+        async for body, _ in self.pages(path, group=RateGroup.MEDIUM, background=background):
+            found += _read(decode_extension_page, body)
+        return list({one.id: one for one in found}.values())
+
+    # -- subscriptions ------------------------------------------------------------------------------------------
+
+    async def create_subscription(
+        self, filters: list[str], *, transport: str = "PubNub", expires_in: int | None = None
+    ) -> Subscription:
+        """Ask for the events of ``filters``; check ``disabled_filters`` of the answer."""
+        delivery: dict[str, Any] = {"transportType": transport}
+        if transport == "PubNub":
+            delivery["encryption"] = True
+        body: dict[str, Any] = {"eventFilters": filters, "deliveryMode": delivery}
+        if expires_in is not None:
+            body["expiresIn"] = expires_in
+        answer = await self.request("POST", "/subscription", group=RateGroup.MEDIUM, json=body, background=False)
+        return _read(decode_subscription, answer.body)
+
+    async def renew_subscription(self, subscription_id: str) -> Subscription:
+        """Prolong it; its delivery parameters may change."""
+        path = f"/subscription/{subscription_id}/renew"
+        answer = await self.request("POST", path, group=RateGroup.LIGHT, background=False)
+        return _read(decode_subscription, answer.body)
+
+    async def get_subscription(self, subscription_id: str) -> Subscription:
+        """As it stands, delivery parameters included."""
+        answer = await self.request("GET", f"/subscription/{subscription_id}", group=RateGroup.LIGHT, background=False)
+        return _read(decode_subscription, answer.body)
+
+    async def delete_subscription(self, subscription_id: str) -> None:
+        """End it."""
+        await self.request("DELETE", f"/subscription/{subscription_id}", group=RateGroup.MEDIUM, background=False)
+
+    # -- presence and records -----------------------------------------------------------------------------------
+
+    async def read_presence(
+        self, extension_id: str, *, account_id: str, background: bool = True
+    ) -> PresenceObservation:
+        """One extension's calls now, all of them."""
+        read_at = self.platform_now_ms()
+        answer = await self.request(
+            "GET",
+            f"/account/{self.account}/extension/{extension_id}/presence",
+            group=RateGroup.LIGHT,
+            params={"detailedTelephonyState": "true", "sipData": "true"},
+            background=background,
+        )
+        return _read(
+            decode_presence_read,
+            answer.body,
+            account_id=account_id,
+            extension_id=extension_id,
+            default_region=self.default_region,
+            read_at=read_at,
+            received_at=now_ms(),
+        )
+
+    async def active_calls(
+        self, *, account_id: str, extension_id: str | None = None, background: bool = True
+    ) -> Listing:
+        """Calls in progress and just ended, all pages; of the whole account without ``extension_id``."""
+        query = CallLogQuery(extension_id=extension_id, type=None, per_page=PAGE_SIZE)
+        return await self._listing("active-calls", query, account_id, Source.ACTIVE_CALLS, background=background)
+
+    async def call_log(self, query: CallLogQuery, *, account_id: str, background: bool = True) -> Listing:
+        """The call log's answer to ``query``, all pages."""
+        return await self._listing("call-log", query, account_id, Source.CALL_LOG, background=background)
+
+    async def call_log_pages(
+        self, query: CallLogQuery, *, account_id: str, background: bool = True
+    ) -> AsyncIterator[RecordPage]:
+        """The same page by page, for long ones. A failed page raises: what came before is not the whole."""
+        path, params = query.path(self.account, "call-log"), query.params()
+        async for body, read_at in self.pages(path, group=RateGroup.HEAVY, params=params, background=background):
+            yield self._records(body, account_id, Source.CALL_LOG, read_at)
+
+    async def call_log_sync(
+        self,
+        *,
+        account_id: str,
+        extension_id: str | None = None,
+        sync_token: str | None = None,
+        since_ms: int | None = None,
+        record_count: int = PAGE_SIZE,
+        background: bool = True,
+    ) -> RecordPage:
+        """What is new since ``sync_token``; without one everything since ``since_ms``.
+
+        Raises :class:`SyncExpired` when the token is no longer good.
+        """
+        params = {"syncType": "ISync", "syncToken": sync_token} if sync_token else {"syncType": "FSync"}
+        if not sync_token:
+            params["recordCount"] = str(record_count)
+            if since_ms is not None:
+                params["dateFrom"] = iso(since_ms)
+        path = CallLogQuery(extension_id=extension_id).path(self.account, "call-log-sync")
+        read_at = self.platform_now_ms()
+        try:
+            answer = await self.request("GET", path, group=RateGroup.HEAVY, params=params, background=background)
+        except BadRequest as error:
+            if error.code in SYNC_ERRORS:
+                raise SyncExpired(error.code, "the synchronisation token has expired") from None
+            raise
+        return self._records(answer.body, account_id, Source.CALL_LOG, read_at)
+
+    async def pages(
+        self,
+        path: str,
+        *,
+        group: RateGroup,
+        params: Mapping[str, str] | None = None,
+        background: bool = True,
+    ) -> AsyncIterator[tuple[bytes, int]]:
+        """Each page's body and the instant it was asked for (ms); a failed page raises."""
+        for page in range(1, MAX_PAGES + 1):
+            read_at = self.platform_now_ms()
+            asked = {**(params or {}), "page": str(page)}
+            answer = await self.request("GET", path, group=group, params=asked, background=background)
+            listing = _read(decode_listing, answer.body)
+            yield answer.body, read_at
+            if listing.navigation is None or listing.navigation.next_page is None:
+                return
+        raise Malformed(f"a listing of more than {MAX_PAGES} pages")
+
+    async def _listing(
+        self, name: str, query: CallLogQuery, account_id: str, source: Source, *, background: bool
+    ) -> Listing:
+        claims: dict[str, RecordClaim] = {}
+        unreadable: list[Unreadable] = []
+        first: int | None = None
+        path, params = query.path(self.account, name), query.params()
+        async for body, read_at in self.pages(path, group=RateGroup.HEAVY, params=params, background=background):
+            first = read_at if first is None else first
+            page = self._records(body, account_id, source, first)
+            claims.update((claim.record_id, claim) for claim in page.claims)
+            unreadable += page.unreadable
+        return Listing(tuple(claims.values()), tuple(unreadable), first or 0)
+
+    def _records(self, body: bytes, account_id: str, source: Source, read_at: int) -> RecordPage:
+        return _read(
+            decode_records,
+            body,
+            account_id=account_id,
+            source=source,
+            default_region=self.default_region,
+            read_at=read_at,
+        )
+
+
+def _read(decoder: Callable[..., T], body: bytes, **context: Any) -> T:
+    """Decode an answer; one that cannot be read counts as an outage."""
+    try:
+        return decoder(body, **context)
+    except WireError as error:
+        raise Malformed(f"unreadable answer, {error}") from None

@@ -1,0 +1,102 @@
+"""A subscription as the platform describes it (platform page 2).
+
+What must stay true: an encryption key lives in memory only and is never shown.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from ringledger.platform.unreadable import WireError, WireReason, decode
+from ringledger.platform.wire import WireId, text_id
+
+
+class WireDelivery(msgspec.Struct, rename="camel"):
+    """``deliveryMode`` of an answer."""
+
+    transport_type: str | None = None
+    address: str | None = None
+    subscriber_key: str | None = None
+    encryption: bool | None = None
+    encryption_algorithm: str | None = None
+    encryption_key: str | None = None
+
+
+class WireDisabledFilter(msgspec.Struct):
+    """A filter the platform accepted and does not serve."""
+
+    filter: str = ""
+    reason: str | None = None
+    message: str | None = None
+
+
+class WireSubscription(msgspec.Struct, rename="camel"):
+    """An answer of the subscription resource."""
+
+    id: WireId = None
+    status: str | None = None
+    expires_in: float | None = None
+    event_filters: list[str] | None = None
+    disabled_filters: list[WireDisabledFilter] | None = None
+    delivery_mode: WireDelivery | None = None
+
+
+_SUBSCRIPTION: Final = msgspec.json.Decoder(WireSubscription)
+
+
+@dataclass(frozen=True, slots=True)
+class PubNubDelivery:
+    """Where and how a PubNub subscription's events arrive; ``encryption_key``: base64, ``None`` for plain."""
+
+    subscriber_key: str
+    address: str
+    encryption_key: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One subscription. ``expires_in``: platform seconds, ``None`` when the platform does not say;
+    ``disabled_filters``: (filter, reason) pairs the platform does not serve.
+    """
+
+    id: str
+    status: str
+    expires_in: float | None
+    filters: tuple[str, ...]
+    disabled_filters: tuple[tuple[str, str], ...]
+    transport: str
+    pubnub: PubNubDelivery | None
+
+    @property
+    def active(self) -> bool:
+        """Whether events flow; every other word means broken."""
+        return self.status == "Active"
+
+
+def decode_subscription(payload: bytes) -> Subscription:
+    """Read an answer of the subscription resource; raises :class:`WireError`."""
+    wire = decode(_SUBSCRIPTION, payload)
+    subscription_id = text_id(wire.id)
+    if subscription_id is None:
+        raise WireError(WireReason.MISSING_FIELD, "a subscription without id")
+    delivery = wire.delivery_mode or WireDelivery()
+    return Subscription(
+        id=subscription_id,
+        status=wire.status or "Active",
+        expires_in=wire.expires_in,
+        filters=tuple(wire.event_filters or ()),
+        disabled_filters=tuple((one.filter, one.reason or "") for one in wire.disabled_filters or ()),
+        transport=delivery.transport_type or "",
+        pubnub=_pubnub(delivery),
+    )
+
+
+def _pubnub(wire: WireDelivery) -> PubNubDelivery | None:
+    if wire.transport_type != "PubNub":
+        return None
+    if not wire.address or not wire.subscriber_key:
+        raise WireError(WireReason.MISSING_FIELD, "a PubNub subscription without channel or key")
+    if wire.encryption is not False and wire.encryption_key is None:
+        raise WireError(WireReason.MISSING_FIELD, "an encrypted subscription without key")
+    return PubNubDelivery(wire.subscriber_key, wire.address, wire.encryption_key)
