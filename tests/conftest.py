@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +55,15 @@ def logs() -> Iterator[LogLines]:
     structlog.contextvars.clear_contextvars()
     yield lines
     structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture(scope="session")
+def logs_factory() -> Callable[[], LogLines]:
+    """A fresh log for each example of a property test."""
+
+    def fresh() -> LogLines:
+        lines = LogLines()
+        configure_logging("debug", "json", stream=lines.stream, strict=True)
+        return lines
+
+    return fresh

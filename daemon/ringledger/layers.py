@@ -203,9 +203,7 @@ def problem(details: Any, origins: Mapping[str, str], known: list[str]) -> str:
     key = _key_of(details["loc"], origins)
     if details["type"] == "extra_forbidden":
         nearest = _nearest(key, known)
-        return f"{_origin(key, origins)}: unknown key {key}" + (
-            f"; nearest known: {nearest}" if nearest else ""
-        )
+        return f"{_origin(key, origins)}: unknown key {key}" + (f"; nearest known: {nearest}" if nearest else "")
     if details["type"] == "missing":
         return told(key, origins, "is missing")
     allowed = re.sub(r"^(Value error, |Input )", "", details["msg"])
@@ -218,9 +216,12 @@ def told(key: str, origins: Mapping[str, str], text: str) -> str:
 
 
 def _origin(key: str, origins: Mapping[str, str]) -> str:
-    """Where the key was set, or where something inside it was."""
-    inside = [origin for name, origin in origins.items() if name.startswith(f"{key}.")]
-    return origins.get(key) or (inside[0] if inside else "default")
+    """Where the key was set, or where something inside it or beside it was."""
+    for prefix in (key, key.rpartition(".")[0]):
+        inside = [origin for name, origin in origins.items() if prefix and f"{name}.".startswith(f"{prefix}.")]
+        if inside:
+            return inside[0]
+    return "default"
 
 
 def _key_of(loc: tuple[int | str, ...], origins: Mapping[str, str]) -> str:

@@ -63,8 +63,8 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(?:sub|pub|sec)-c-[\w=-]{4,}"), REDACTED),
     (
         re.compile(
-            rf"""(?i)(?<![a-z])((?:{_NAMED})\\?["']?\s*[=:]\s*)(?!{re.escape(REDACTED)}|bearer |basic )
-            (?: \\?"[^"\\]*\\?" | '[^']*' | [^\s"'&,;)}}\]]+ )""",
+            rf"""(?i)(?<![a-z])((?:{_NAMED})\\*["']?\s*[=:]\s*)(?!{re.escape(REDACTED)}|bearer |basic )
+            (?: \\*"[^"\\]*\\*" | '[^']*' | [^\s"'&,;)}}\]]+ )""",
             re.VERBOSE,
         ),
         rf"\1{REDACTED}",
@@ -76,13 +76,13 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TELEPHONY_SESSION = re.compile(r"s-[0-9a-f]+z[0-9a-f]+z[0-9a-f]+")
 
 _NUMBERS = (
-    re.compile(r"(?:(?<![\w+])\+|%2[Bb])\d(?:[ ().-]{0,2}\d){6,14}(?!\d)"),
+    re.compile(r"(?:(?<!\d)\+|%2[Bb])\d(?:[ ().-]{0,2}\d){6,14}(?!\d)"),
     re.compile(r"(?<![\w-])(?:1[ .-])?(?:\(\d{3}\) ?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])"),
     re.compile(
         r"""(?ix)(?<![a-z])
             (?: from | to | call(?:er|ee) | caller_?id | dialled
             | (?:\w*_)?(?:phone_?)?number | user_?name | tel | sips? )
-            \\?["']? (?: \s*[:=]\s* | \s+ ) [\[(]? \\?["']? \+?\d{10,15} (?!\d)"""
+            \\*["']? (?: \s*[:=]\s* | \s+ ) [\[(]? \\*["']? \+?\d{10,15} (?!\d)"""
     ),
 )
 _DIGITS = re.compile(r"\d(?=(?:\D*\d){4})")
