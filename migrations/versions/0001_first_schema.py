@@ -15,6 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+
     op.create_table(
         "call",
         sa.Column("account_id", sa.Text(), nullable=False),
@@ -49,23 +50,27 @@ def upgrade() -> None:
         sa.Column("confirmed_at", sa.Text(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("updated_at", sa.Text(), nullable=False),
-        sa.CheckConstraint("direction IN ('Inbound', 'Outbound')", name=op.f("ck_call_direction")),
+        sa.CheckConstraint("direction = 'Inbound' OR direction = 'Outbound'", name=op.f("ck_call_direction")),
         sa.CheckConstraint(
-            "disposition IN ('answered', 'voicemail', 'missed', 'no_answer', 'busy', 'declined', 'abandoned', "
-            "'answered_elsewhere', 'blocked', 'failed', 'unknown')",
+            "disposition = 'answered' OR disposition = 'voicemail' OR disposition = 'missed' OR "
+            "disposition = 'no_answer' OR disposition = 'busy' OR disposition = 'declined' OR "
+            "disposition = 'abandoned' OR disposition = 'answered_elsewhere' OR "
+            "disposition = 'blocked' OR disposition = 'failed' OR disposition = 'unknown'",
             name=op.f("ck_call_disposition"),
         ),
         sa.CheckConstraint(
-            "end_source IN ('presence', 'reconciled', 'call-log', 'expired')", name=op.f("ck_call_end_source")
+            "end_source = 'presence' OR end_source = 'reconciled' OR end_source = 'call-log' OR end_source = 'expired'",
+            name=op.f("ck_call_end_source"),
         ),
         sa.CheckConstraint(
-            "result_source IN ('presence', 'presence-read', 'active-calls', 'call-log')",
+            "result_source = 'presence' OR result_source = 'presence-read' OR "
+            "result_source = 'active-calls' OR result_source = 'call-log'",
             name=op.f("ck_call_result_source"),
         ),
-        sa.CheckConstraint("end_estimated IN (0, 1)", name=op.f("ck_call_end_estimated")),
+        sa.CheckConstraint("end_estimated = 0 OR end_estimated = 1", name=op.f("ck_call_end_estimated")),
         sa.CheckConstraint("ended_at >= started_at", name=op.f("ck_call_span")),
-        sa.CheckConstraint("internal IN (0, 1)", name=op.f("ck_call_internal")),
-        sa.CheckConstraint("queue_call IN (0, 1)", name=op.f("ck_call_queue_call")),
+        sa.CheckConstraint("internal = 0 OR internal = 1", name=op.f("ck_call_internal")),
+        sa.CheckConstraint("queue_call = 0 OR queue_call = 1", name=op.f("ck_call_queue_call")),
         sa.CheckConstraint(
             "ring_ms >= 0 AND talk_ms >= 0 AND hold_ms >= 0 AND duration_ms >= 0", name=op.f("ck_call_durations")
         ),
@@ -98,7 +103,8 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "source IN ('presence', 'presence-read', 'active-calls', 'call-log')", name=op.f("ck_call_event_source")
+            "source = 'presence' OR source = 'presence-read' OR source = 'active-calls' OR source = 'call-log'",
+            name=op.f("ck_call_event_source"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_call_event")),
         sqlite_strict=True,
@@ -128,15 +134,20 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("queue_call", sa.Integer(), nullable=False),
         sa.Column("on_behalf_of", sa.Text(), nullable=True),
-        sa.CheckConstraint("direction IN ('Inbound', 'Outbound')", name=op.f("ck_call_leg_direction")),
+        sa.CheckConstraint("direction = 'Inbound' OR direction = 'Outbound'", name=op.f("ck_call_leg_direction")),
         sa.CheckConstraint(
-            "source IN ('presence', 'presence-read', 'active-calls', 'call-log')", name=op.f("ck_call_leg_source")
+            "source = 'presence' OR source = 'presence-read' OR source = 'active-calls' OR source = 'call-log'",
+            name=op.f("ck_call_leg_source"),
         ),
         sa.CheckConstraint(
-            "status IN ('NoCall', 'Ringing', 'ParkedCall', 'OnHold', 'CallConnected')", name=op.f("ck_call_leg_status")
+            "status = 'NoCall' OR status = 'Ringing' OR status = 'ParkedCall' OR "
+            "status = 'OnHold' OR status = 'CallConnected'",
+            name=op.f("ck_call_leg_status"),
         ),
-        sa.CheckConstraint("termination_type IN ('final', 'intermediate')", name=op.f("ck_call_leg_termination_type")),
-        sa.CheckConstraint("queue_call IN (0, 1)", name=op.f("ck_call_leg_queue_call")),
+        sa.CheckConstraint(
+            "termination_type = 'final' OR termination_type = 'intermediate'", name=op.f("ck_call_leg_termination_type")
+        ),
+        sa.CheckConstraint("queue_call = 0 OR queue_call = 1", name=op.f("ck_call_leg_queue_call")),
         sa.PrimaryKeyConstraint("account_id", "session_id", "leg_no", name=op.f("pk_call_leg")),
         sqlite_strict=True,
         sqlite_with_rowid=False,
@@ -153,9 +164,10 @@ def upgrade() -> None:
         sa.Column("duration_ms", sa.Integer(), nullable=True),
         sa.Column("result", sa.Text(), nullable=True),
         sa.Column("seen_at", sa.Text(), nullable=False),
-        sa.CheckConstraint("direction IN ('Inbound', 'Outbound')", name=op.f("ck_call_source_direction")),
+        sa.CheckConstraint("direction = 'Inbound' OR direction = 'Outbound'", name=op.f("ck_call_source_direction")),
         sa.CheckConstraint(
-            "source IN ('presence', 'presence-read', 'active-calls', 'call-log')", name=op.f("ck_call_source_source")
+            "source = 'presence' OR source = 'presence-read' OR source = 'active-calls' OR source = 'call-log'",
+            name=op.f("ck_call_source_source"),
         ),
         sa.PrimaryKeyConstraint("account_id", "session_id", "source", "record_id", name=op.f("pk_call_source")),
         sqlite_strict=True,
@@ -179,13 +191,16 @@ def upgrade() -> None:
         sa.Column("last_seen_at", sa.Text(), nullable=False),
         sa.Column("remembered_until", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.CheckConstraint("direction IN ('Inbound', 'Outbound')", name=op.f("ck_call_state_direction")),
-        sa.CheckConstraint("phase IN ('open', 'settling', 'finished')", name=op.f("ck_call_state_phase")),
+        sa.CheckConstraint("direction = 'Inbound' OR direction = 'Outbound'", name=op.f("ck_call_state_direction")),
         sa.CheckConstraint(
-            "status IN ('NoCall', 'Ringing', 'ParkedCall', 'OnHold', 'CallConnected')",
+            "phase = 'open' OR phase = 'settling' OR phase = 'finished'", name=op.f("ck_call_state_phase")
+        ),
+        sa.CheckConstraint(
+            "status = 'NoCall' OR status = 'Ringing' OR status = 'ParkedCall' OR "
+            "status = 'OnHold' OR status = 'CallConnected'",
             name=op.f("ck_call_state_status"),
         ),
-        sa.CheckConstraint("suspect IN (0, 1)", name=op.f("ck_call_state_suspect")),
+        sa.CheckConstraint("suspect = 0 OR suspect = 1", name=op.f("ck_call_state_suspect")),
         sa.PrimaryKeyConstraint("account_id", "session_id", name=op.f("pk_call_state")),
         sqlite_strict=True,
     )
@@ -201,15 +216,17 @@ def upgrade() -> None:
         sa.Column("sequence", sa.Integer(), nullable=True),
         sa.Column("source", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "from_status IN ('NoCall', 'Ringing', 'ParkedCall', 'OnHold', 'CallConnected')",
+            "from_status = 'NoCall' OR from_status = 'Ringing' OR from_status = 'ParkedCall' OR "
+            "from_status = 'OnHold' OR from_status = 'CallConnected'",
             name=op.f("ck_call_transition_from_status"),
         ),
         sa.CheckConstraint(
-            "source IN ('presence', 'presence-read', 'active-calls', 'call-log')",
+            "source = 'presence' OR source = 'presence-read' OR source = 'active-calls' OR source = 'call-log'",
             name=op.f("ck_call_transition_source"),
         ),
         sa.CheckConstraint(
-            "to_status IN ('NoCall', 'Ringing', 'ParkedCall', 'OnHold', 'CallConnected')",
+            "to_status = 'NoCall' OR to_status = 'Ringing' OR to_status = 'ParkedCall' OR "
+            "to_status = 'OnHold' OR to_status = 'CallConnected'",
             name=op.f("ck_call_transition_to_status"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_call_transition")),
@@ -226,7 +243,10 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("cause", sa.Text(), nullable=True),
         sa.Column("recovered_calls", sa.Integer(), nullable=False),
-        sa.CheckConstraint("state IN ('live', 'doubtful', 'blind', 'healed')", name=op.f("ck_coverage_span_state")),
+        sa.CheckConstraint(
+            "state = 'live' OR state = 'doubtful' OR state = 'blind' OR state = 'healed'",
+            name=op.f("ck_coverage_span_state"),
+        ),
         sa.CheckConstraint("recovered_calls >= 0", name=op.f("ck_coverage_span_recovered_calls")),
         sa.CheckConstraint("until_at >= from_at", name=op.f("ck_coverage_span_span")),
         sa.PrimaryKeyConstraint("account_id", "from_at", name=op.f("pk_coverage_span")),
@@ -249,7 +269,9 @@ def upgrade() -> None:
         sa.Column("extension_number", sa.Text(), nullable=True),
         sa.Column("name", sa.Text(), nullable=True),
         sa.CheckConstraint(
-            "telephony_status IN ('NoCall', 'Ringing', 'ParkedCall', 'OnHold', 'CallConnected')",
+            "telephony_status = 'NoCall' OR telephony_status = 'Ringing' OR "
+            "telephony_status = 'ParkedCall' OR telephony_status = 'OnHold' OR "
+            "telephony_status = 'CallConnected'",
             name=op.f("ck_extension_telephony_status"),
         ),
         sa.PrimaryKeyConstraint("account_id", "extension_id", name=op.f("pk_extension")),
@@ -273,13 +295,14 @@ def upgrade() -> None:
         sa.Column("received_at", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
-        sa.CheckConstraint("kind IN ('presence', 'record')", name=op.f("ck_observation_kind")),
+        sa.CheckConstraint("kind = 'presence' OR kind = 'record'", name=op.f("ck_observation_kind")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_observation")),
         sqlite_strict=True,
     )
 
 
 def downgrade() -> None:
+
     op.drop_table("observation")
     op.drop_table("feed_position")
     op.drop_table("extension")

@@ -234,9 +234,5 @@ async def _rebuilt(connection: AsyncConnection, account_id: str, session_ids: se
         return []
     legs = by_key(await _rows(connection, select(leg).where(_of(leg, account_id, session_ids)).order_by(leg.c.leg_no)))
     claims = by_key(await _rows(connection, select(source).where(_of(source, account_id, session_ids))))
-    sessions = []
-    for row in calls:
-        key = row["account_id"], row["session_id"]
-        told = [claim["record_id"] for claim in claims.get(key, ()) if claim["source"] == row["result_source"]]
-        sessions.append(rebuilt(row, legs.get(key, ()), told[0] if told else ""))
-    return sessions
+    keyed = ((row, (row["account_id"], row["session_id"])) for row in calls)
+    return [rebuilt(row, legs.get(key, ()), claims.get(key, ())) for row, key in keyed]

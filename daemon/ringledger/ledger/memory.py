@@ -81,9 +81,10 @@ def leg_of(row: RowMapping) -> Leg:
     )
 
 
-def rebuilt(row: RowMapping, legs: Iterable[RowMapping], record_id: str) -> CallSession:
-    """A finished session from its row of ``call`` and its legs; ``record_id`` is the confirming record's."""
+def rebuilt(row: RowMapping, legs: Iterable[RowMapping], claims: Iterable[RowMapping]) -> CallSession:
+    """A finished session from its row of ``call``, its legs and what the sources claimed."""
     found = [leg_of(leg) for leg in legs]
+    verdicts = _verdicts(row, claims)
     return CallSession(
         account_id=row["account_id"],
         session_id=row["session_id"],
@@ -103,7 +104,8 @@ def rebuilt(row: RowMapping, legs: Iterable[RowMapping], record_id: str) -> Call
         events_accepted=row["events_accepted"],
         events_ignored=row["events_ignored"],
         revision=row["revision"],
-        verdict=_verdict(row, record_id),
+        verdict=_counting(row, verdicts),
+        verdicts={verdict.record_id: verdict for verdict in verdicts},
         part_of=row["part_of"],
     )
 
@@ -115,18 +117,31 @@ def _first_rung(row: RowMapping) -> int | None:
     return until - int(row["ring_ms"])
 
 
-def _verdict(row: RowMapping, record_id: str) -> Verdict | None:
-    if row["confirmed_at"] is None or row["result"] is None:
-        return None
+def _verdicts(row: RowMapping, claims: Iterable[RowMapping]) -> list[Verdict]:
+    """One verdict per finished record; the call log overrules active-calls (semantics 7)."""
+    if row["confirmed_at"] is None:
+        return []
+    finished = [claim for claim in claims if claim["result"] is not None and claim["ended_at"] is not None]
+    finished.sort(key=lambda claim: claim["source"] == Source.CALL_LOG)
+    return list({claim["record_id"]: _verdict(claim, row["confirmed_at"]) for claim in finished}.values())
+
+
+def _verdict(claim: RowMapping, confirmed_at: int) -> Verdict:
     return Verdict(
-        source=Source(row["result_source"]),
-        record_id=record_id,
-        result=row["result"],
-        started_at=row["started_at"],
-        duration_ms=row["duration_ms"],
+        source=Source(claim["source"]),
+        record_id=claim["record_id"],
+        result=claim["result"],
+        started_at=claim["started_at"],
+        duration_ms=claim["duration_ms"],
         coarse=True,  # an end within a second of the record's is kept, as it was when the row was written
-        confirmed_at=row["confirmed_at"],
+        confirmed_at=confirmed_at,
     )
+
+
+def _counting(row: RowMapping, verdicts: Iterable[Verdict]) -> Verdict | None:
+    told = row["result_source"], row["result"], row["duration_ms"]
+    counting = (verdict for verdict in verdicts if (verdict.source, verdict.result, verdict.duration_ms) == told)
+    return next(counting, None)
 
 
 def by_key(rows: Iterable[RowMapping]) -> dict[tuple[str, str], list[Any]]:
