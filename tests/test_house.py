@@ -16,10 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "daemon" / "ringledger"
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
 
-TOP = {
-    ".ci", ".gitignore", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md",
-    "config", "daemon", "docs", "migrations", "pyproject.toml", "systemd", "tests", *LOCKS,
-}  # fmt: skip
+FOLDERS = {"daemon", "config", "migrations", "tests", "systemd", "docs", ".ci"}
+PAGES = {"README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"}
+TOP = FOLDERS | PAGES | {"Makefile", "pyproject.toml", ".gitignore", *LOCKS}
 
 # Written in pieces, so that this file does not hold what it forbids.
 FORBIDDEN = [
