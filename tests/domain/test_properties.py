@@ -1,0 +1,192 @@
+"""What must hold for every call, whatever arrives in whatever order (semantics 2.7, 4, 9)."""
+
+import copy
+import os
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ringledger.domain.call import CallSession, Phase
+from ringledger.domain.observation import Party, PresenceObservation
+from ringledger.domain.record import derive_record
+from ringledger.domain.tracker import CallTracker
+from tests.builders import SESSION, T0, Desk, item, play, presence
+from tests.domain.stories import LIVE, absurd, calls, shuffled
+
+pytestmark = pytest.mark.timeout(600)
+
+EXAMPLES = 1000 if os.environ.get("CI") else 150
+thorough = settings(
+    max_examples=EXAMPLES,
+    derandomize=False,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def facts(call: CallSession) -> dict[str, Any]:
+    """What no order and no repetition may change."""
+    record = derive_record(call)
+    return {
+        "status": call.status,
+        "over": call.phase is Phase.FINISHED,
+        "extensions": {
+            extension: max((leg.live, leg.status) for leg in call.legs_of(extension))
+            for extension in {leg.extension_id for leg in call.legs}
+        },
+        "started": record.started_at,
+        "rung": call.first_rung_at,
+        "answered": record.answered_at,
+        "ended": record.ended_at if call.phase is Phase.FINISHED else None,
+        "disposition": record.disposition,
+        "legs": record.leg_count,
+        "direction": record.direction,
+        "internal": record.internal,
+        "from": (record.from_number, record.from_name, record.from_raw),
+        "to": (record.to_number, record.to_name, record.to_raw),
+    }
+
+
+@st.composite
+def told_twice(draw: st.DrawFn) -> tuple[list[PresenceObservation], list[PresenceObservation]]:
+    events = draw(calls())
+    return events, draw(shuffled(events))
+
+
+@thorough
+@given(told_twice())
+def test_any_order_and_any_repetition_tell_the_same_call(
+    told: tuple[list[PresenceObservation], list[PresenceObservation]],
+) -> None:
+    in_order, anyhow = told
+    assert facts(play(anyhow).call()) == facts(play(in_order).call())
+
+
+@thorough
+@given(calls(ends=True))
+def test_a_call_that_ends_everywhere_is_one_row_with_the_last_end(events: list[PresenceObservation]) -> None:
+    desk = play(events)
+    newest = {event.extension_id: event.at for event in events}
+    assert desk.record().ended_at == max(desk.record().started_at, *newest.values())
+    assert desk.record().revision == 1
+    assert len(desk.changes.records) == 1
+
+
+def assert_durations_hold(desk: Desk) -> None:
+    record = desk.record()
+    assert min(record.ring_ms, record.talk_ms, record.hold_ms, record.duration_ms) >= 0
+    assert record.ring_ms + record.talk_ms + record.hold_ms <= record.ended_at - record.started_at
+    if record.answered_at is not None:
+        assert record.started_at <= record.answered_at <= record.ended_at
+
+
+@thorough
+@given(told_twice())
+def test_durations_fit_into_the_call(told: tuple[list[PresenceObservation], list[PresenceObservation]]) -> None:
+    for events in told:
+        assert_durations_hold(play(events).wait(14_401))
+
+
+@thorough
+@given(absurd())
+def test_durations_fit_into_the_call_even_at_absurd_times(events: list[PresenceObservation]) -> None:
+    assert_durations_hold(play(events).wait(14_401))
+
+
+@st.composite
+def stale_stories(draw: st.DrawFn) -> tuple[list[PresenceObservation], PresenceObservation, bool]:
+    """Events, then one that is older by sequence than the newest of its extension, in any words."""
+    events = draw(calls())
+    victim = draw(st.sampled_from(events))
+    newest = max(event.sequence or 0 for event in events if event.extension_id == victim.extension_id)
+    latest = max(event.at for event in events if event.extension_id == victim.extension_id)
+    items = [
+        item(
+            draw(st.sampled_from(["NoCall", *LIVE])),
+            draw(st.sampled_from([None, "stranger", "101-0", "102-1"])),
+            direction=draw(st.sampled_from(["Inbound", "Outbound"])),
+            termination=draw(st.sampled_from([None, "final", "intermediate"])),
+            sender=draw(st.sampled_from(["", "19998887777", "anonymous"])),
+            to=draw(st.sampled_from(["", "19998887777", "anonymous"])),
+            sender_name=draw(st.sampled_from([None, "Mallory"])),
+        )
+        for _ in range(draw(st.integers(1, 3)))
+    ]
+    at = draw(st.integers(T0 - 100_000, latest + 60_000))
+    late = presence(victim.extension_id, draw(st.integers(-5, newest - 1)), at, *items, uuid="late")
+    return events, late, draw(st.booleans())
+
+
+def known_values(call: CallSession) -> dict[int, tuple[object, ...]]:
+    return {leg.number: (leg.live, leg.status, leg.ended_at, leg.termination) for leg in call.legs}
+
+
+def blank_or_kept(before: Party, after: Party) -> bool:
+    """A text that stands for no number gives way, with the number, to the number's own text."""
+    number_found = before.number is None and after.number is not None
+    return (
+        before.number in (None, after.number)
+        and before.name in (None, after.name)
+        and (number_found or before.raw in (None, after.raw))
+    )
+
+
+@thorough
+@given(stale_stories())
+def test_a_stale_item_changes_no_status_no_end_and_no_known_value(
+    story: tuple[list[PresenceObservation], PresenceObservation, bool],
+) -> None:
+    events, late, settled = story
+    desk = Desk().see(*events)
+    if settled:
+        desk.settle()
+    call = desk.call()
+    before = copy.deepcopy(call)
+    extensions = {key: extension.telephony_status for key, extension in desk.tracker.extensions.items()}
+    desk.see(late)
+    assert set(desk.reasons()[-len(late.items) :]) == {"stale_sequence"}
+    assert (call.status, call.phase, call.ended_at, call.marks) == (
+        before.status,
+        before.phase,
+        before.ended_at,
+        before.marks,
+    )
+    assert extensions.items() <= {k: e.telephony_status for k, e in desk.tracker.extensions.items()}.items()
+    after = known_values(call)
+    assert known_values(before).items() <= after.items()
+    assert not any(live for number, (live, *_) in after.items() if number not in known_values(before))
+    for old, new in zip(before.legs, call.legs, strict=False):
+        assert blank_or_kept(old.from_party, new.from_party)
+        assert blank_or_kept(old.to_party, new.to_party)
+    for earlier, known in (
+        (call.first_rung_at, before.first_rung_at),
+        (call.first_answered_at, before.first_answered_at),
+    ):
+        assert known is None or (earlier is not None and earlier <= known)
+
+
+@thorough
+@given(told_twice(), st.data())
+def test_a_restart_after_any_event_changes_nothing(
+    told: tuple[list[PresenceObservation], list[PresenceObservation]], data: st.DataObject
+) -> None:
+    _, events = told
+    stop = data.draw(st.integers(0, len(events)), label="stop after")
+    desk = Desk().see(*events[:stop])
+    calls_, extensions = copy.deepcopy((list(desk.tracker.calls.values()), list(desk.tracker.extensions.values())))
+    again = Desk(CallTracker())
+    again.tracker.restore(calls_, extensions, now=again.now)
+    again.see(*events[stop:]).settle().wait(14_401)
+    undisturbed = play(events).wait(14_401)
+    assert again.record() == undisturbed.record()
+    assert again.call() == undisturbed.call()
+
+
+@thorough
+@given(calls(ends=True))
+def test_the_wall_clock_is_not_asked(events: list[PresenceObservation]) -> None:
+    """Our own clock may say anything when an event is received: no time and no duration follows it."""
+    elsewhere = [event._replace(received_at=event.received_at - 10**12) for event in events]
+    assert play(elsewhere).record(SESSION) == play(events).record(SESSION)
