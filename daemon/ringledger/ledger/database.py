@@ -33,7 +33,6 @@ WRITER_PRAGMAS: Final[dict[str, str | int]] = {
     "journal_mode": "WAL",
     "journal_size_limit": 64 * 1024 * 1024,
     "cache_size": -16_384,
-    "wal_autocheckpoint": 4_000,
 }
 
 

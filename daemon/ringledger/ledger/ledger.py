@@ -90,8 +90,9 @@ class Ledger:
         ``LedgerUnavailable`` (nothing was written; the same changes may be committed again) or ``LedgerBroken``.
         """
         batch = batch_of(self._statements, changes, position, coverage, now_ms=now_ms, journal=journal)
-        async with self._transaction() as connection:
-            await _execute(connection, batch)
+        if batch:
+            async with self._transaction() as connection:
+                await _execute(connection, batch)
 
     async def forget(self, now_ms: int) -> int:
         """Delete the states of finished calls that need not be remembered any longer; returns how many."""

@@ -1,0 +1,187 @@
+"""Read-only questions to the views: what the commands show.
+
+Every function takes a reader's engine (``database.reader_engine`` or ``Ledger.reader``) and returns rows as
+dictionaries with the columns of contract 5: times as text, durations as REAL seconds. Times given to a function are
+ms. Raises ``LedgerError`` as the ledger does.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Select, and_, column, literal_column, or_, select, table
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ringledger.domain.observation import PresenceObservation, RecordClaim
+from ringledger.ledger.errors import classified
+from ringledger.ledger.memory import observation_of
+from ringledger.ledger.schema import observation
+from ringledger.ledger.times import to_text
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFilter:
+    """Which calls. ``since`` and ``until`` (not included) compare with the start; ``number`` is any end, with or
+    without ``+``; ``extension`` is an extension's id or its number."""
+
+    account_id: str | None = None
+    since: int | None = None
+    until: int | None = None
+    direction: str | None = None
+    disposition: str | None = None
+    number: str | None = None
+    extension: str | None = None
+    unconfirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallStory:
+    """One call explained. ``call`` is ``None`` while it is not finished; ``parts``: the calls that belong to it."""
+
+    call: dict[str, Any] | None
+    active: dict[str, Any] | None
+    parts: Rows
+    legs: Rows
+    transitions: Rows
+    events: Rows
+    sources: Rows
+
+
+async def calls(engine: AsyncEngine, wanted: CallFilter | None = None, *, limit: int | None = None) -> Rows:
+    """Finished calls, newest first."""
+    conditions = _conditions(wanted or CallFilter())
+    newest: Select[Any] = select(literal_column("*")).select_from(table("calls")).where(*conditions)
+    newest = newest.order_by(column("started_at").desc(), column("session_id").desc()).limit(limit)
+    return await _ask(engine, newest)
+
+
+async def call(engine: AsyncEngine, session_id: str, *, account_id: str | None = None) -> CallStory | None:
+    """Everything the ledger knows of one session; ``None`` when it knows nothing."""
+    ours = _session(session_id, account_id)
+    rows = {
+        name: await _ask(engine, _all_of(name).where(ours).order_by(*(column(c) for c in order)))
+        for name, order in _STORY.items()
+    }
+    if not any(rows.values()):
+        return None
+    inner = and_(column("part_of") == session_id, _account(account_id))
+    return CallStory(
+        call=next(iter(rows["all_calls"]), None),
+        active=next(iter(rows["active_calls"]), None),
+        parts=await _ask(engine, _all_of("all_calls").where(inner).order_by(column("started_at"))),
+        legs=rows["call_legs"],
+        transitions=rows["call_transitions"],
+        events=rows["call_events"],
+        sources=rows["call_sources"],
+    )
+
+
+async def active_calls(engine: AsyncEngine) -> Rows:
+    """Calls open now, oldest first."""
+    return await _ask(engine, _all_of("active_calls").order_by(column("started_at")))
+
+
+async def presence(engine: AsyncEngine) -> Rows:
+    """Each extension's status now."""
+    order = [column(name) for name in ("account_id", "extension_number", "extension_id")]
+    return await _ask(engine, _all_of("extension_presence").order_by(*order))
+
+
+async def coverage(engine: AsyncEngine, *, since: int | None = None, until: int | None = None) -> Rows:
+    """Spans of sight that touch the period, oldest first."""
+    spans = _all_of("coverage").order_by(column("from_at"))
+    if since is not None:
+        spans = spans.where(column("until_at") > to_text(since))
+    if until is not None:
+        spans = spans.where(column("from_at") < to_text(until))
+    return await _ask(engine, spans)
+
+
+async def daily(engine: AsyncEngine, *, since: int | None = None) -> Rows:
+    """Calls by day (UTC) and direction, oldest first."""
+    days = _all_of("daily_calls").order_by(column("day"), column("direction"))
+    if since is not None:
+        days = days.where(column("day") >= to_text(since)[:10])
+    return await _ask(engine, days)
+
+
+async def observations(
+    engine: AsyncEngine, *, since: int = 0, until: int | None = None
+) -> AsyncIterator[PresenceObservation | RecordClaim]:
+    """What the journal has recorded, in the order in which it was committed (for ``replay --journal``)."""
+    seen = select(observation.c.kind, observation.c.body).order_by(observation.c.id)
+    seen = seen.where(observation.c.received_at >= since)
+    if until is not None:
+        seen = seen.where(observation.c.received_at < until)
+    try:
+        async with engine.connect() as connection:
+            async for kind, body in await connection.stream(seen):
+                yield observation_of(kind, body)
+    except DBAPIError as error:
+        raise classified(error) from error
+
+
+_STORY = {
+    "all_calls": ("account_id",),
+    "active_calls": ("account_id",),
+    "call_legs": ("started_at", "leg_id"),
+    "call_transitions": ("at", "sequence"),
+    "call_events": ("at", "received_at", "sequence"),
+    "call_sources": ("source", "record_id"),
+}
+
+
+def _conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
+    started_at: ColumnElement[str] = column("started_at")
+    simple = {"direction": wanted.direction, "disposition": wanted.disposition, "account_id": wanted.account_id}
+    conditions: list[ColumnElement[bool]] = [column(name) == value for name, value in simple.items() if value]
+    if wanted.since is not None:
+        conditions.append(started_at >= to_text(wanted.since))
+    if wanted.until is not None:
+        conditions.append(started_at < to_text(wanted.until))
+    if wanted.number:
+        conditions.append(_number(wanted.number))
+    if wanted.extension:
+        conditions.append(_extension(wanted.extension))
+    if wanted.unconfirmed:
+        conditions.append(column("confirmed_at").is_(None))
+    return conditions
+
+
+def _number(number: str) -> ColumnElement[bool]:
+    """E.164 with and without ``+`` is the same number (semantics 10)."""
+    bare = number.strip().removeprefix("+")
+    both = [bare, f"+{bare}"]
+    return or_(column("from_number").in_(both), column("to_number").in_(both))
+
+
+def _extension(extension: str) -> ColumnElement[bool]:
+    known = table("extension_presence", column("extension_id"), column("extension_number"))
+    ids = select(known.c.extension_id).where(known.c.extension_number == extension)
+    return or_(column("extension_id") == extension, column("extension_id").in_(ids))
+
+
+def _session(session_id: str, account_id: str | None) -> ColumnElement[bool]:
+    return and_(column("session_id") == session_id, _account(account_id))
+
+
+def _account(account_id: str | None) -> ColumnElement[bool]:
+    mine: ColumnElement[bool] = column("account_id") == account_id
+    known: ColumnElement[bool] = column("account_id").is_not(None)
+    return known if account_id is None else mine
+
+
+def _all_of(view: str) -> Select[Any]:
+    source: FromClause = table(view)
+    return select(literal_column("*")).select_from(source)
+
+
+async def _ask(engine: AsyncEngine, question: Select[Any]) -> Rows:
+    try:
+        async with engine.connect() as connection:
+            return [dict(row) for row in (await connection.execute(question)).mappings()]
+    except DBAPIError as error:
+        raise classified(error) from error
