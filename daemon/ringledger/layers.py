@@ -89,7 +89,8 @@ def from_file(path: Path) -> Layer:
 
 
 def _lines(text: str) -> Iterator[tuple[str, int]]:
-    section, entries = "", {}
+    section = ""
+    entries: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
             section = re.sub(r"[\s\"']", "", header[2])

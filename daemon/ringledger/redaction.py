@@ -9,7 +9,8 @@ Digits that are not phone numbers (session ids, sequence numbers, times, timetok
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 from pydantic import SecretBytes, SecretStr
 
@@ -71,6 +72,7 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
     (re.compile(r"(?i)(://[^/\s:@]*:)[^/\s@]+(?=@)"), rf"\1{REDACTED}"),
 )
+_SUSPICIOUS = re.compile(r"(?i)bearer|basic|eyJ|-c-|token|assertion|jwt|passw|secret|auth|key|cookie|://")
 _LONG = re.compile(r"(?<![\w+/=-])(?:[A-Za-z0-9+_-]|/(?=[A-Za-z0-9+/_-]*[A-Z0-9+])){32,}={0,2}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TELEPHONY_SESSION = re.compile(r"s-[0-9a-f]+z[0-9a-f]+z[0-9a-f]+")
@@ -85,6 +87,7 @@ _NUMBERS = (
             \\*["']? (?: \s*[:=]\s* | \s+ ) [\[(]? \\*["']? \+?\d{10,15} (?!\d)"""
     ),
 )
+_ANY_DIGIT = re.compile(r"\d")
 _DIGITS = re.compile(r"\d(?=(?:\D*\d){4})")
 
 
@@ -117,51 +120,58 @@ class Redactor:
         self._mask_numbers = mask_numbers
 
     def __call__(self, _logger: Any, _method: str, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Structlog's calling convention: the whole event dict."""
+        """The whole event dict, as structlog calls its processors."""
         return {self.text(str(key)): self.value(value, str(key)) for key, value in event.items()}
 
     def value(self, value: Any, name: str = "", depth: int = 0) -> Any:
         """A value known under `name`; the result is made of plain JSON types only."""
-        key = re.sub(r"[^a-z]", "", name.lower())
-        if value is None or isinstance(value, bool | float):
-            return None if value is None else value if not _is_secret(key) else REDACTED
-        if _is_secret(key) or isinstance(value, SecretStr | SecretBytes):
+        kind = _kind(name)
+        if kind == "secret" or isinstance(value, SecretStr | SecretBytes):
             return REDACTED if value else value
+        if value is None or isinstance(value, bool | float):
+            return value
+        if isinstance(value, int):
+            return self._of_kind(str(value), kind) if kind == "number" else int(value)
         if isinstance(value, Mapping) and depth < DEEPEST:
             return {self.text(str(k)): self.value(v, str(k), depth + 1) for k, v in value.items()}
         if isinstance(value, list | tuple | AbstractSet) and depth < DEEPEST:
             return [self.value(item, name, depth + 1) for item in value]
-        if isinstance(value, int):
-            return self._of_field(str(value), key) if self._is_number(key) else int(value)
-        return self._of_field(_as_text(value), key)
+        return self._of_kind(_as_text(value), kind)
 
     def text(self, text: str) -> str:
         """Free text: messages, tracebacks, addresses, payloads."""
-        return self._numbers(_LONG.sub(_hide_long, _without_secrets(text)))
+        text = _without_secrets(text)
+        if len(text) >= 32:
+            text = _LONG.sub(_hide_long, text)
+        return self._without_numbers(text)
 
-    def _numbers(self, text: str) -> str:
-        if self._mask_numbers:
+    def _without_numbers(self, text: str) -> str:
+        if self._mask_numbers and len(text) >= 7 and _ANY_DIGIT.search(text):
             for pattern in _NUMBERS:
                 text = pattern.sub(_mask_match, text)
         return text
 
-    def _of_field(self, text: str, key: str) -> str:
-        if self._is_number(key):
-            return mask_number(self.text(text))
-        return _without_secrets(text) if key.endswith(_PLAIN_ENDINGS) else self.text(text)
-
-    def _is_number(self, key: str) -> bool:
-        named = key in _NUMBER_NAMES or (key.endswith(("number", "numbers")) and key not in _NO_PHONE_NUMBERS)
-        return self._mask_numbers and named
+    def _of_kind(self, text: str, kind: str) -> str:
+        if kind == "number":
+            return mask_number(self.text(text)) if self._mask_numbers else self.text(text)
+        return _without_secrets(text) if kind == "plain" else self.text(text)
 
 
-def _is_secret(key: str) -> bool:
-    return (key.endswith(_SECRET_ENDINGS) and key not in _NO_SECRETS) or key in {"auth", "credentials"}
+@lru_cache(maxsize=1024)
+def _kind(name: str) -> Literal["secret", "number", "plain", "text"]:
+    """What a field of this name holds; `plain`: ids, times and counters, whose digits are no phone number."""
+    key = re.sub(r"[^a-z]", "", name.lower())
+    if key in {"auth", "credentials"} or (key.endswith(_SECRET_ENDINGS) and key not in _NO_SECRETS):
+        return "secret"
+    if key in _NUMBER_NAMES or (key.endswith(("number", "numbers")) and key not in _NO_PHONE_NUMBERS):
+        return "number"
+    return "plain" if key.endswith(_PLAIN_ENDINGS) else "text"
 
 
 def _without_secrets(text: str) -> str:
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
+    if _SUSPICIOUS.search(text):  # far cheaper than looking for each shape
+        for pattern, replacement in _SECRETS:
+            text = pattern.sub(replacement, text)
     return text
 
 
