@@ -1,0 +1,243 @@
+"""What happens to the answer of a PubNub poll: check, decrypt, decode, deliver, and only then move on.
+
+What must stay true: a cursor is reported back (and so used for the next poll) only after the sink has committed
+what came before it; one bad message never costs its neighbours; the same message is delivered once, though the
+SDK asks again from an old cursor after each reconnect.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from ringledger.domain.observation import Delivery, FeedPosition, PresenceObservation, Unreadable
+from ringledger.platform.connection import now_ms
+from ringledger.platform.crypto import PayloadCipher
+from ringledger.platform.feed import FeedNotice, FeedNoticeKind, FeedSink, GapCause
+from ringledger.platform.pubnub_client import BadAnswer
+from ringledger.platform.subscription import PubNubDelivery
+from ringledger.platform.unreadable import WireError, WireReason
+from ringledger.platform.wire import decode_notification
+
+FEED: Final = "pubnub"
+#: PubNub keeps so many messages of a channel; a batch of exactly so many after a resume may hide more.
+QUEUE_LENGTH: Final = 100
+#: An idle channel's position is written so often, so that a restart finds a fresh one.
+IDLE_POSITION_SECONDS: Final = 60.0
+#: After a longer outage the channel's memory may have been outrun by time.
+OUTAGE_SECONDS: Final = 60.0
+SEEN_MESSAGES: Final = 2000
+
+
+class Bookmark(msgspec.Struct, frozen=True):
+    """The token of a position: PubNub's cursor, and the subscription it belongs to (to be taken up again)."""
+
+    cursor: int
+    subscription_id: str
+    filters: str
+
+
+_BOOKMARK: Final = msgspec.json.Decoder(Bookmark)
+
+
+def read_bookmark(position: FeedPosition | None) -> Bookmark | None:
+    """The bookmark in ``position``; ``None`` when there is none of ours."""
+    if position is None or position.feed != FEED:
+        return None
+    try:
+        return _BOOKMARK.decode(position.token)
+    except (msgspec.MsgspecError, UnicodeError):
+        return None
+
+
+def key_of(delivery: PubNubDelivery) -> str:
+    """What a cursor belongs to."""
+    return f"{delivery.subscriber_key}/{delivery.address}"
+
+
+class Intake:
+    """The gate of one channel. ``current``: whether its cursor is the feed's position (a replaced channel may
+    still deliver, but no longer says where the feed stands).
+    """
+
+    def __init__(
+        self,
+        sink: FeedSink,
+        delivery: PubNubDelivery,
+        *,
+        account_id: str,
+        default_region: str,
+        subscription_id: str,
+        filters: str,
+        cursor: int,
+        last_sign_ms: int | None,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.current = True
+        self.connected = False
+        self.cursor = cursor
+        self.refusals = 0
+        self.last_sign_ms = last_sign_ms
+        self.last_message = time.monotonic()
+        self.poll_open_since: float | None = None
+        self.poll_closed_since: float | None = time.monotonic()
+        self._sink = sink
+        self._cipher = PayloadCipher(delivery.encryption_key)
+        self._key = key_of(delivery)
+        self._account_id = account_id
+        self._region = default_region
+        self._subscription_id = subscription_id
+        self._filters = filters
+        self._on_change = on_change
+        self._ever = False
+        self._given = cursor > 0
+        self._resuming = cursor > 0
+        self._position_at = 0.0
+        self._seen: OrderedDict[tuple[int, int], None] = OrderedDict()
+
+    # -- the gate -----------------------------------------------------------------------------------------------
+
+    async def before_poll(self) -> None:
+        """Wait for room; the time spent here is nobody's fault."""
+        self.poll_open_since = self.poll_closed_since = None
+        await self._sink.room()
+        self.poll_open_since = time.monotonic()
+
+    async def answered(self, cursor: int, answer: Any) -> tuple[str, int]:
+        """Commit a poll's messages; the new cursor and its region (see ``PollGate``)."""
+        token, region, entries = parse_answer(answer)
+        if cursor == 0:
+            await self._handshaken(token)
+            self._poll_over()
+            return str(token), region
+        fresh = [entry for entry in entries if self._fresh(entry)]
+        moved = max(token, self.cursor)
+        await self._deliver(fresh, moved)
+        self._remember(fresh)
+        self._came_in(len(entries))
+        self.cursor = moved
+        self._poll_over()
+        return str(moved), region
+
+    def failed(self, reason: str, status: int | None) -> None:
+        """A poll failed: tell once per outage, count what looks like a dead subscription."""
+        self.poll_open_since, self.poll_closed_since = None, time.monotonic()
+        self.refusals = self.refusals + 1 if status in (400, 403, 404) else 0
+        if self.connected:
+            self.connected, self._resuming = False, True
+            self._notice(FeedNoticeKind.DISCONNECTED, reason)
+        self._on_change()
+
+    # -- steps --------------------------------------------------------------------------------------------------
+
+    async def _handshaken(self, token: int) -> None:
+        """The first answer: a fresh channel starts here; a resumed one keeps the cursor it came with."""
+        if self.cursor == 0:
+            await self._sink.deliver(Delivery((), (), self._position(token)))
+            self.cursor = token
+        self._connected()
+
+    async def _deliver(self, entries: list[Any], cursor: int) -> None:
+        idle = time.monotonic() - self._position_at > IDLE_POSITION_SECONDS
+        if not entries and not (idle and self.current):
+            return
+        observations: list[PresenceObservation] = []
+        unreadable: list[Unreadable] = []
+        received_at = now_ms()
+        for entry in entries:
+            try:
+                observations.append(self._decode(entry, received_at))
+            except WireError as error:
+                unreadable.append(error.unreadable(received_at))
+        position = self._position(cursor) if self.current else None
+        await self._sink.deliver(Delivery(tuple(observations), tuple(unreadable), position))
+        if position is not None:
+            self._position_at = time.monotonic()
+
+    def _decode(self, entry: Any, received_at: int) -> PresenceObservation:
+        if not isinstance(entry, dict) or "d" not in entry:
+            raise WireError(WireReason.WRONG_SHAPE, "a PubNub message without payload", entry)
+        return decode_notification(
+            self._cipher.open(entry["d"]),
+            account_id=self._account_id,
+            default_region=self._region,
+            received_at=received_at,
+        )
+
+    def _came_in(self, count: int) -> None:
+        if count:
+            self.last_message = time.monotonic()
+        if self._resuming:
+            self._resuming = False
+            if count == QUEUE_LENGTH:
+                self._gap(GapCause.POSSIBLE_OVERFLOW)
+        self._connected()
+
+    def _connected(self) -> None:
+        self.refusals = 0
+        if not self.connected:
+            self.connected = True
+            again = self._ever or self._given
+            self._notice(FeedNoticeKind.RESUMED if again else FeedNoticeKind.CONNECTED)
+            if self._ever and self.last_sign_ms and now_ms() - self.last_sign_ms > OUTAGE_SECONDS * 1000:
+                self._gap(GapCause.OUTAGE)
+            self._ever = True
+        self.last_sign_ms = now_ms()
+        self._on_change()
+
+    def believe(self) -> None:
+        """A poll has been held long enough to be called connected, though nothing has come back yet."""
+        self._connected()
+
+    def _poll_over(self) -> None:
+        self.poll_open_since, self.poll_closed_since = None, time.monotonic()
+
+    def _gap(self, cause: GapCause) -> None:
+        detail = {"from_at": self.last_sign_ms, "until_at": now_ms()}
+        self._notice(FeedNoticeKind.GAP, cause.value, detail)
+
+    def _notice(self, kind: FeedNoticeKind, reason: str = "", detail: dict[str, Any] | None = None) -> None:
+        self._sink.notice(FeedNotice(kind, now_ms(), reason, detail or {}))
+
+    def _position(self, cursor: int) -> FeedPosition:
+        bookmark = Bookmark(cursor, self._subscription_id, self._filters)
+        return FeedPosition(FEED, self._key, msgspec.json.encode(bookmark).decode(), now_ms())
+
+    # -- once only ----------------------------------------------------------------------------------------------
+
+    def _fresh(self, entry: Any) -> bool:
+        published = publish_token(entry)
+        return published is None or published not in self._seen
+
+    def _remember(self, entries: list[Any]) -> None:
+        for entry in entries:
+            if (published := publish_token(entry)) is not None:
+                self._seen[published] = None
+        while len(self._seen) > SEEN_MESSAGES:
+            self._seen.popitem(last=False)
+
+
+def parse_answer(answer: Any) -> tuple[int, int, list[Any]]:
+    """Cursor, region and entries of a poll's answer; raises :class:`BadAnswer`."""
+    if not isinstance(answer, dict):
+        raise BadAnswer("an answer that is no object")
+    cursor, entries = answer.get("t"), answer.get("m")
+    if not isinstance(cursor, dict) or not isinstance(entries, list):
+        raise BadAnswer("an answer without cursor or messages")
+    try:
+        token, region = int(cursor["t"]), int(cursor["r"])
+    except (KeyError, TypeError, ValueError):
+        raise BadAnswer("an answer with an unreadable cursor") from None
+    if token <= 0:
+        raise BadAnswer("an answer with an impossible cursor")
+    return token, region, entries
+
+
+def publish_token(entry: Any) -> tuple[int, int] | None:
+    """Publish timetoken and region, which name a message; ``None`` when it has none."""
+    try:
+        return int(entry["p"]["t"]), int(entry["p"].get("r", 0))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
