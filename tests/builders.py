@@ -21,6 +21,7 @@ from ringledger.domain.observation import (
     PresenceObservation,
     Source,
 )
+from ringledger.domain.reconcile import Reconciler
 from ringledger.domain.record import CallRecord
 from ringledger.domain.status import TelephonyStatus, TerminationType
 from ringledger.domain.tracker import CallTracker
@@ -193,6 +194,11 @@ class Desk:
             self.now = max(self.now, deadline)
             self.tracker.advance(self.now)
         self.now = until
+        return self._collect()
+
+    def read(self, answer: PresenceObservation, *, asked: float) -> "Desk":
+        """Take an answer of GET presence that was asked for at monotonic time ``asked``."""
+        Reconciler(self.tracker).take_presence(answer, asked=asked, now=self.now)
         return self._collect()
 
     def settle(self) -> "Desk":

@@ -1,5 +1,6 @@
 """Strategies: everything one call may send, from several extensions and legs, in the order it happened."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -57,7 +58,10 @@ def snapshots(
     for turn in range(length):
         last = turn == length - 1
         named = draw(st.lists(st.sampled_from(legs), min_size=1, unique=True))
-        items = [draw(told(side, anonymous=anonymous, last=last, ends=ends)) for side in named]
+        ways = Counter(side.direction for side in named)
+        items = [
+            draw(told(side, anonymous=anonymous and ways[side.direction] == 1, last=last, ends=ends)) for side in named
+        ]
         truncated = False if whole else draw(st.booleans())
         events.append(presence(extension, sequence, at, *items, truncated=truncated))
         sequence += draw(st.integers(1, 200))

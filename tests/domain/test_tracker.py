@@ -12,7 +12,7 @@ from ringledger.domain.observation import CallKey, Direction, PresenceObservatio
 from ringledger.domain.record import derive_record
 from ringledger.domain.status import TelephonyStatus
 from ringledger.domain.tracker import CallTracker
-from tests.builders import ACCOUNT, SESSION, T0, Desk, item, ms, observations, play, presence, presence_read
+from tests.builders import ACCOUNT, SESSION, T0, Desk, item, ms, observations, play, presence
 
 SECOND = 1_000
 RINGING, CONNECTED, NO_CALL = TelephonyStatus.RINGING, TelephonyStatus.CALL_CONNECTED, TelephonyStatus.NO_CALL
@@ -76,7 +76,8 @@ def test_flow_3_is_one_outbound_call_of_one_leg() -> None:
 
 def test_flow_3_is_unanswered_when_the_books_say_so() -> None:
     call = play(observations("ringout")).call("915021981016")
-    call.verdict = Verdict(Source.CALL_LOG, "r1", "No Answer", call.started_at, 40_000, coarse=True, confirmed_at=T0)
+    told = Verdict(Source.CALL_LOG, "r1", "No Answer", call.started_at, 40_000, coarse=True, confirmed_at=T0)
+    call.verdict, call.verdicts = told, {told.record_id: told}
     record = derive_record(call)
     assert (record.disposition, record.talk_ms, record.hold_ms) == (Disposition.NO_ANSWER, 0, 0)
     assert record.answered_at is None
@@ -132,6 +133,14 @@ def test_an_anonymous_leg_is_not_adopted_by_a_stranger(extension: int, direction
     desk = Desk().see(presence(1, 1, T0, item("Ringing", None)))
     desk.see(presence(extension, 2, T0 + 1, item("Ringing", "x", direction=direction)))
     assert [leg.leg_id for leg in desk.call().legs] == [None, "x"]
+
+
+@pytest.mark.xfail(strict=True, reason="3: an item without id takes over a leg that the same event names by its id")
+def test_an_item_without_id_beside_one_with_id_hides_nothing() -> None:
+    both = [item("CallConnected", "x"), item("Ringing", None)]
+    for items in (both, both[::-1]):
+        desk = Desk().see(presence(1, 1, T0, *items))
+        assert desk.call().status is CONNECTED
 
 
 def test_a_self_call_has_two_legs() -> None:
@@ -625,39 +634,6 @@ def test_a_reopened_call_expires_too() -> None:
     desk.see(presence("101", 13, T0 + 60_000, item("CallConnected"))).wait(101)
     assert desk.record().end_source is EndSource.EXPIRED
     assert desk.record().revision == 2
-
-
-# -- a read of presence (section 6) --------------------------------------------------------------------------------
-
-
-def test_a_read_of_presence_moves_a_call_the_feed_was_silent_about() -> None:
-    desk = Desk().see(presence(1, 5, T0, item("Ringing")), presence_read(1, T0 + 9_000, item("CallConnected")))
-    assert desk.call().status is CONNECTED
-    desk.see(presence(1, 6, T0 + 12_000, item("NoCall"))).settle()
-    assert desk.record().ended_at == T0 + 12_000
-
-
-def test_an_event_outranks_a_read_that_was_asked_for_before() -> None:
-    desk = Desk().see(presence(1, 5, T0, item("Ringing")), presence(1, 6, T0 + 9_000, item("NoCall")))
-    desk.see(presence_read(1, T0 + 8_000, item("Ringing"))).settle()
-    assert desk.record().ended_at == T0 + 9_000
-
-
-@pytest.mark.xfail(
-    strict=True, reason="6: a read takes the extension's newest sequence, so it outranks a later event about its call"
-)
-def test_an_event_outranks_an_older_read_whatever_other_calls_did() -> None:
-    desk = Desk().see(presence(1, 5, T0, item("CallConnected", "a", session="1")))
-    desk.see(presence(1, 6, T0 + 9_000, item("NoCall", "a", session="1")))
-    desk.see(presence(1, 7, T0 + 10_000, item("Ringing", "b", session="2")))
-    desk.see(presence_read(1, T0 + 8_000, item("CallConnected", "a", session="1")))
-    assert desk.call("1").status is NO_CALL
-
-
-@pytest.mark.xfail(strict=True, reason="6: a read asked for before a call began makes that call suspect")
-def test_a_read_from_before_a_call_says_nothing_about_it() -> None:
-    desk = Desk().see(presence(1, 5, T0, item("Ringing")), presence_read(1, T0 - 5_000))
-    assert not desk.call().suspect
 
 
 # -- going on after a restart (section 9) --------------------------------------------------------------------------

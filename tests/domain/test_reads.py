@@ -1,0 +1,91 @@
+"""Presence, read over REST: how it stands to what the feed tells (semantics 6)."""
+
+import pytest
+
+from ringledger.domain.call import EndSource, Phase
+from ringledger.domain.status import TelephonyStatus
+from tests.builders import T0, Desk, item, presence, presence_read
+
+NO_CALL, CONNECTED = TelephonyStatus.NO_CALL, TelephonyStatus.CALL_CONNECTED
+
+
+def test_a_read_moves_a_call_the_feed_was_silent_about() -> None:
+    desk = Desk().see(presence(1, 5, T0, item("Ringing"))).wait(8)
+    desk.read(presence_read(1, T0 + 9_000, item("CallConnected")), asked=desk.now).wait(3)
+    assert desk.call().status is CONNECTED
+    desk.see(presence(1, 6, T0 + 12_000, item("NoCall"))).settle()
+    assert desk.record().ended_at == T0 + 12_000
+
+
+def test_an_event_outranks_a_read_that_was_asked_for_before() -> None:
+    desk = Desk().see(presence(1, 5, T0, item("Ringing"))).wait(8)
+    asked = desk.now
+    desk.wait(1).see(presence(1, 6, T0 + 9_000, item("NoCall")))
+    desk.read(presence_read(1, T0 + 8_000, item("Ringing")), asked=asked)
+    assert desk.call().status is NO_CALL
+    assert desk.settle().record().ended_at == T0 + 9_000
+
+
+def test_a_read_from_before_a_call_says_nothing_about_it() -> None:
+    desk = Desk()
+    asked = desk.now
+    desk.wait(5).see(presence(1, 5, T0, item("Ringing"))).read(presence_read(1, T0 - 5_000), asked=asked)
+    assert (desk.call().phase, desk.call().suspect) == (Phase.OPEN, False)
+
+
+def test_a_read_without_the_call_ends_it_at_its_last_sign_of_life() -> None:
+    desk = Desk().see(presence(1, 5, T0, item("CallConnected"))).wait(60)
+    desk.read(presence_read(1, T0 + 60_000), asked=desk.now)
+    record = desk.record()
+    assert (record.ended_at, record.end_source, record.end_estimated) == (T0, EndSource.RECONCILED, True)
+    assert desk.status_of(1) is NO_CALL
+
+
+def test_a_read_ends_only_the_legs_of_its_own_extension() -> None:
+    desk = Desk().see(presence(1, 5, T0, item("CallConnected", "a")), presence(2, 5, T0, item("CallConnected", "b")))
+    desk.wait(60).read(presence_read(1, T0 + 60_000), asked=desk.now)
+    assert desk.call().phase is Phase.OPEN
+    assert [(leg.leg_id, leg.live) for leg in desk.call().legs] == [("a", False), ("b", True)]
+
+
+def test_a_read_does_not_resurrect_what_ended_after_it_was_asked_for() -> None:
+    desk = Desk().see(presence(1, 5, T0, item("CallConnected"))).wait(1)
+    asked = desk.now
+    desk.see(presence(1, 6, T0 + 9_000, item("NoCall"))).settle()
+    desk.read(presence_read(1, T0 + 8_000, item("CallConnected")), asked=asked)
+    assert desk.call().phase is Phase.FINISHED
+
+
+def test_a_read_opens_a_call_nobody_told_of() -> None:
+    desk = Desk().read(presence_read(1, T0, item("CallConnected")), asked=1_000.0)
+    assert desk.call().status is CONNECTED
+    assert desk.status_of(1) is CONNECTED
+    desk.see(presence(1, 6, T0 + 9_000, item("NoCall"))).settle()
+    assert desk.record().ended_at == T0 + 9_000
+
+
+@pytest.mark.parametrize("status", ["NoCall", "Teleported"])
+def test_a_read_of_nothing_alive_opens_nothing(status: str) -> None:
+    desk = Desk().read(presence_read(1, T0, item(status)), asked=1_000.0)
+    assert not desk.tracker.calls
+
+
+@pytest.mark.xfail(strict=True, reason="3, 6: take_presence ends calls missing from an array that was cut at seven")
+def test_a_cut_read_proves_no_absence() -> None:
+    desk = Desk().see(presence(1, 5, T0, item("CallConnected"))).wait(60)
+    desk.read(presence_read(1, T0 + 60_000, truncated=True), asked=desk.now)
+    assert desk.call().phase is Phase.OPEN
+
+
+def test_an_item_with_a_status_nobody_knows_is_still_there() -> None:
+    desk = Desk().see(presence(1, 5, T0, item("CallConnected"))).wait(60)
+    desk.read(presence_read(1, T0 + 60_000, item("Teleported")), asked=desk.now)
+    assert desk.call().phase is Phase.OPEN
+
+
+def test_a_read_does_not_raise_the_guard() -> None:
+    desk = Desk().see(presence(1, 5, T0, item("Ringing"))).wait(5)
+    desk.read(presence_read(1, T0 + 5_000, item("Ringing")), asked=desk.now)
+    desk.see(presence(1, 6, T0 + 5_001, item("CallConnected")))
+    assert desk.call().status is CONNECTED
+    assert desk.reasons() == []
