@@ -62,13 +62,14 @@ generate: build-dev  ## rewrite the files that are made from the code
 	$(BIN)/python -m ringledger.settings > config/ringledger.schema.json
 	$(BIN)/python -m ringledger.logs > docs/log-events.md
 
-ifneq ($(wildcard tests/bench/*.py),)
+BENCHES := $(wildcard tests/bench/bench_*.py)
+ifneq ($(BENCHES),)
 .PHONY: bench
 bench: build-dev  ## measure
-	$(BIN)/python -m pytest -q -s tests/bench
+	@set -e; for bench in $(BENCHES); do echo "== $$bench"; $(BIN)/python $$bench; done
 endif
 
-ifneq ($(wildcard tests/crash/*.py),)
+ifneq ($(wildcard tests/crash/test_*.py),)
 .PHONY: crash
 crash: build-dev  ## kill the daemon at every turn
 	$(BIN)/python -m pytest -q tests/crash
