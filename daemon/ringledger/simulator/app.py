@@ -123,11 +123,11 @@ class Simulator:
         """Subscribe requests so far, handshakes included."""
         return self.pubnub.polls
 
-    async def wait_polling(self, *, timeout: float = 10.0) -> None:
+    async def wait_polling(self, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - a test's patience
         """Until some subscriber holds a poll; ``TimeoutError`` otherwise."""
         await self.pubnub.wait_polling(timeout=timeout)
 
-    async def wait_consumed(self, *, timeout: float = 10.0) -> None:
+    async def wait_consumed(self, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - a test's patience
         """Until subscribers have fetched everything published and are polling again; ``TimeoutError`` otherwise."""
         await self.pubnub.wait_consumed(timeout=timeout)
 

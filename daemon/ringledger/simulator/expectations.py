@@ -5,7 +5,12 @@ from collections.abc import Callable
 from ringledger.simulator.clock import iso_z
 from ringledger.simulator.story import Json, Story, StoryError
 
-SECONDS = {"ring": "ring_seconds", "talk": "talk_seconds", "hold": "hold_seconds", "duration": "duration_seconds"}
+SECONDS = {
+    "ring": "ring_seconds",
+    "talk": "talk_seconds",
+    "hold": "hold_seconds",
+    "duration": "duration_seconds",
+}
 TIMES = {"started": "started_at", "answered": "answered_at", "ended": "ended_at"}
 COUNTS = {
     "legs": "leg_count",
@@ -28,6 +33,8 @@ TEXTS = {
     "telephony": "telephony_session_id",
 }
 DIRECTIONS = {"in": "Inbound", "out": "Outbound", "Inbound": "Inbound", "Outbound": "Outbound"}
+#: What the platform's books may change; ``confirmed`` keeps only what is said again about these.
+BOOKED = frozenset({*SECONDS.values(), *TIMES.values(), "disposition", "result", "end_source", "revision"})
 REASONS = ("stale_sequence", "duplicate", "untrackable", "unreadable", "unknown_status", "monitored")
 DISPOSITIONS = frozenset(
     [
@@ -80,7 +87,8 @@ class Expectations:
             raise StoryError(line, "confirmed needs log records")
         story.expected_calls, story.ignored = self.count, self.ignored
         story.expected = list(before.values())
-        known = {label: before.get(label, {}) | after.get(label, {}) for label in before | after}
+        kept = {label: {c: v for c, v in row.items() if c not in BOOKED} for label, row in before.items()}
+        known = {label: kept.get(label, {}) | after.get(label, {}) for label in before | after}
         story.confirmed = list(known.values()) if after else [dict(row) for row in story.expected]
 
     def _value(self, key: str, text: str) -> tuple[str, object]:

@@ -25,11 +25,11 @@ class Credentials:
     """What the simulator accepts. The values are invented; they open nothing else."""
 
     client_id: str = "sim-client"
-    client_secret: str = "sim-secret"
+    client_secret: str = "sim-secret"  # noqa: S105
     jwt: str = "sim-jwt"
     username: str = "+15550100000"
     extension: str = ""
-    password: str = "sim-password"
+    password: str = "sim-password"  # noqa: S105
 
 
 @dataclass(slots=True)

@@ -47,7 +47,8 @@ class Office:
         while True:
             at += self._random.expovariate(self.calls_per_hour / 3_600_000)
             kind = self._random.choices(kinds, weights)[0]
-            yield from _MIX[kind][1](self, kind, round(at))
+            plan: Callable[[str, int], list[SimCall]] = getattr(self, _MIX[kind][1])
+            yield from plan(kind, round(at))
 
     def day(self, start: int, hours: float) -> list[SimCall]:
         """The calls that begin within ``hours`` after ``start``."""
@@ -86,7 +87,13 @@ class Office:
         )
 
     def _leg(
-        self, call: SimCall, extension: Extension, direction: Direction, other: tuple[str, str], *, queue: bool = False
+        self,
+        call: SimCall,
+        extension: Extension,
+        direction: Direction,
+        other: tuple[str, str],
+        *,
+        queue: bool = False,
     ) -> SimLeg:
         own = (QUEUE_NUMBER, QUEUE_NAME) if queue else (extension.direct_number, extension.name)
         source, target = (other, own) if direction == "Inbound" else (own, other)
@@ -101,7 +108,7 @@ class Office:
 
     # -- kinds of call ------------------------------------------------------------------------------------------
 
-    def _answered(self, kind: str, at: int) -> list[SimCall]:
+    def plan_answered(self, kind: str, at: int) -> list[SimCall]:
         direction: Direction = "Outbound" if kind == "outbound" else "Inbound"
         result, action = ("Call connected", "VoIP Call") if direction == "Outbound" else ("Accepted", "Phone Call")
         call = self._single(kind, direction, result, action)
@@ -112,13 +119,13 @@ class Office:
     def _end(self, after: int, leg: int, low: float = 5, high: float = 300) -> Step:
         return Step(after + self._ms(low, high), leg, "NoCall", "final")
 
-    def _unanswered(self, kind: str, at: int) -> list[SimCall]:
+    def plan_unanswered(self, kind: str, at: int) -> list[SimCall]:
         direction, result, action, low, high = _UNANSWERED[kind]
         call = self._single(kind, direction, result, action)
         call.plan = [Step(at, 0, "Ringing"), self._end(at, 0, low, high)]
         return [call]
 
-    def _hold_twice(self, kind: str, at: int) -> list[SimCall]:
+    def plan_hold_twice(self, kind: str, at: int) -> list[SimCall]:
         call = self._single(kind, "Inbound", "Accepted", "Phone Call")
         now = at + self._ms(2, 15)
         call.plan = [Step(at, 0, "Ringing"), Step(now, 0, "CallConnected")]
@@ -129,7 +136,7 @@ class Office:
         call.plan.append(self._end(now, 0, 5, 60))
         return [call]
 
-    def _internal(self, kind: str, at: int) -> list[SimCall]:
+    def plan_internal(self, kind: str, at: int) -> list[SimCall]:
         call = self._call(kind, "Outbound", "Call connected", "VoIP Call")
         call.internal = True
         caller, callee = self._random.sample(self.extensions, 2)
@@ -139,10 +146,15 @@ class Office:
         end = answer + self._ms(5, 240)
         ringing = [Step(at, 0, "Ringing"), Step(at + 80, 1, "Ringing")]
         answered = [Step(answer, 1, "CallConnected"), Step(answer + 60, 0, "CallConnected")]
-        call.plan = [*ringing, *answered, Step(end, 0, "NoCall", "final"), Step(end + 40, 1, "NoCall", "final")]
+        call.plan = [
+            *ringing,
+            *answered,
+            Step(end, 0, "NoCall", "final"),
+            Step(end + 40, 1, "NoCall", "final"),
+        ]
         return [call]
 
-    def _queue(self, kind: str, at: int) -> list[SimCall]:
+    def plan_queue(self, kind: str, at: int) -> list[SimCall]:
         call = self._call(kind, "Inbound", "Accepted", "Phone Call")
         caller = self._caller()
         members = self._random.sample(self.extensions, min(4, len(self.extensions)))
@@ -158,7 +170,7 @@ class Office:
         call.plan.append(self._end(answer, winner))
         return [call]
 
-    def _transfer(self, kind: str, at: int) -> list[SimCall]:
+    def plan_transfer(self, kind: str, at: int) -> list[SimCall]:
         call = self._call(kind, "Inbound", "Accepted", "Phone Call")
         caller = self._caller()
         for extension in self._random.sample(self.extensions, 2):
@@ -176,7 +188,7 @@ class Office:
         ]
         return [call]
 
-    def _ringout(self, kind: str, at: int) -> list[SimCall]:
+    def plan_ringout(self, kind: str, at: int) -> list[SimCall]:
         """Two sessions a thousand apart, numbers crossed: the call to one's own phone, and the call that is meant."""
         talked = self._random.random() < 0.8
         outer = self._call(kind, "Outbound", "Call connected" if talked else "No Answer", "RingOut Web")
@@ -202,16 +214,17 @@ _UNANSWERED: dict[str, tuple[Direction, str, str, float, float]] = {
     "declined": ("Inbound", "Rejected", "Phone Call", 2, 6),
     "busy": ("Outbound", "Busy", "VoIP Call", 1, 4),
 }
-_MIX: dict[str, tuple[int, Callable[[Office, str, int], list[SimCall]]]] = {
-    "answered": (55, Office._answered),
-    "missed": (10, Office._unanswered),
-    "outbound": (8, Office._answered),
-    "internal": (5, Office._internal),
-    "ringout": (5, Office._ringout),
-    "queue": (5, Office._queue),
-    "transfer": (3, Office._transfer),
-    "hold": (2, Office._hold_twice),
-    "voicemail": (3, Office._unanswered),
-    "busy": (2, Office._unanswered),
-    "declined": (2, Office._unanswered),
+#: Weight in hundredths, and the method that plans such a call.
+_MIX = {
+    "answered": (55, "plan_answered"),
+    "missed": (10, "plan_unanswered"),
+    "outbound": (8, "plan_answered"),
+    "internal": (5, "plan_internal"),
+    "ringout": (5, "plan_ringout"),
+    "queue": (5, "plan_queue"),
+    "transfer": (3, "plan_transfer"),
+    "hold": (2, "plan_hold_twice"),
+    "voicemail": (3, "plan_unanswered"),
+    "busy": (2, "plan_unanswered"),
+    "declined": (2, "plan_unanswered"),
 }

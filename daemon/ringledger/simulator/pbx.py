@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from ringledger.simulator.model import CallTruth, Change, Extension, SimCall, SimLeg, Step, Style, truth_of
 from ringledger.simulator.payloads import Json, body_of, envelope_of, item_of
 
-Listener = Callable[[Json], None]
+Listener = Callable[[Json], object]
 
 NAMES = (
     "Ann Archer", "Ben Okafor", "Chloé Martin", "Dörte Günther", "Émile Roux", "Fatima Haddad", "Goro Saitō",

@@ -8,8 +8,11 @@ import asyncio
 import base64
 import json
 import secrets
+import socket
+import struct
 import uuid
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -49,7 +52,7 @@ class PubNub:
 
     # -- the transport of a subscription ------------------------------------------------------------------------
 
-    def open(self, subscription: Subscription) -> Json:
+    def open(self, _subscription: Subscription) -> Json:
         """A channel of its own and a fresh key."""
         address = f"{secrets.randbelow(9 * 10**13) + 10**13}_{secrets.token_hex(4)}"
         self._channels[address] = deque(maxlen=self.queue_limit)
@@ -84,11 +87,11 @@ class PubNub:
         """How many polls are being held right now."""
         return sum(self._held.values())
 
-    async def wait_polling(self, *, timeout: float = 10.0) -> None:
+    async def wait_polling(self, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - a test's patience
         """Until some subscriber holds a poll."""
         await self._until(lambda: self.polling > 0, timeout)
 
-    async def wait_consumed(self, *, timeout: float = 10.0) -> None:
+    async def wait_consumed(self, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - a test's patience
         """Until every live channel's newest message is behind the cursor of a poll being held."""
         await self._until(self._consumed, timeout)
 
@@ -96,7 +99,7 @@ class PubNub:
         live = [name for name, queue in self._channels.items() if queue and name not in self._dead]
         return all(self._held.get(name) and self._cursors.get(name, 0) >= self._channels[name][-1][0] for name in live)
 
-    async def _until(self, holds: Any, timeout: float) -> None:
+    async def _until(self, holds: Callable[[], bool], timeout: float) -> None:  # noqa: ASYNC109
         async with asyncio.timeout(timeout):
             while not holds():
                 await self._changed.wait()
@@ -108,7 +111,12 @@ class PubNub:
         self.polls += 1
         channels = request.match_info["channels"].split(",")
         if request.match_info["key"] != self.subscribe_key:
-            body = {"message": "Invalid Subscribe Key", "error": True, "service": "Access Manager", "status": 400}
+            body = {
+                "message": "Invalid Subscribe Key",
+                "error": True,
+                "service": "Access Manager",
+                "status": 400,
+            }
             return web.json_response(body, status=400)
         if self.forbid_dead_channels and self._dead.intersection(channels):
             return self._forbidden(channels)
@@ -171,7 +179,14 @@ class PubNub:
     def _batch(self, channels: list[str], cursor: int) -> Json:
         entries = self._newer(channels, cursor)[: self.queue_limit]
         messages = [
-            {"a": "1", "f": 0, "p": {"t": str(token), "r": REGION}, "k": self.subscribe_key, "c": channel, "d": data}
+            {
+                "a": "1",
+                "f": 0,
+                "p": {"t": str(token), "r": REGION},
+                "k": self.subscribe_key,
+                "c": channel,
+                "d": data,
+            }
             for token, channel, data in entries
         ]
         return {"t": {"t": str(entries[-1][0] if entries else self._token()), "r": REGION}, "m": messages}
@@ -181,12 +196,20 @@ class PubNub:
             while not self._closing:
                 await self._changed.wait()
         if request.transport is not None:
+            plug = request.transport.get_extra_info("socket")
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close with RST, not FIN
             request.transport.abort()
         return web.Response()
 
     def _forbidden(self, channels: list[str]) -> web.Response:
         payload = {"channels": channels}
-        body = {"message": "Forbidden", "payload": payload, "error": True, "service": "Access Manager", "status": 403}
+        body = {
+            "message": "Forbidden",
+            "payload": payload,
+            "error": True,
+            "service": "Access Manager",
+            "status": 403,
+        }
         return web.json_response(body, status=403)
 
     def stop(self) -> None:

@@ -18,7 +18,19 @@ from ringledger.simulator.story import Delivery, Json, LogRecord, Story, StoryCa
 from ringledger.simulator.storywire import EventRow, ItemRow, StoryWire
 
 CALL_KEYS = frozenset(
-    ["session", "telephony", "direction", "from", "to", "from-name", "to-name", "queue", "start", "id", "on-behalf-of"]
+    [
+        "session",
+        "telephony",
+        "direction",
+        "from",
+        "to",
+        "from-name",
+        "to-name",
+        "queue",
+        "start",
+        "id",
+        "on-behalf-of",
+    ]
 )
 ITEM_KEYS = CALL_KEYS | {"no-id", "termination", "monitored"}
 EVENT_KEYS = frozenset(["uuid", "total", "timestamp", "late", "twice", "lost"])
@@ -301,7 +313,10 @@ class Parser:
             "extension": {"id": int(extension) if extension.isdigit() else extension},
         }
         if self.style == "modern":
-            record |= {"durationMs": round(seconds * 1000), "telephonySessionId": self._telephony(entry.label)}
+            record |= {
+                "durationMs": round(seconds * 1000),
+                "telephonySessionId": self._telephony(entry.label),
+            }
         last = max(d.at for d in story.deliveries) if story.deliveries else rows[-1].at
         return LogRecord(last + milliseconds(given.get("after", "30s")), record)
 

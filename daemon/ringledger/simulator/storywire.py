@@ -80,7 +80,11 @@ class StoryWire:
         else:
             extension = Extension(event.extension, "", "", "")
             total = int(event.options.get("total", len(items)))
-            body |= {"extensionId": event.extension, "totalActiveCalls": total, **standing_of(extension, status)}
+            body |= {
+                "extensionId": event.extension,
+                "totalActiveCalls": total,
+                **standing_of(extension, status),
+            }
         event_id = event.options.get("uuid") or self._uuid(index)
         envelope = envelope_of(self.account_id, event.extension, body, at=event.at, uuid=event_id, style=self.style)
         if "timestamp" in event.options:

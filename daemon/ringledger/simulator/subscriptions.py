@@ -47,7 +47,7 @@ class Subscription:
 class Transport(Protocol):
     """A way events reach a subscriber."""
 
-    def open(self, subscription: Subscription) -> Json:
+    def open(self, subscription: Subscription, /) -> Json:
         """The answer's ``deliveryMode``; called again at a renewal that changes parameters."""
 
     def deliver(self, subscription: Subscription, envelope: Json) -> None:
