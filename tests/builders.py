@@ -19,6 +19,7 @@ from ringledger.domain.observation import (
     Direction,
     Party,
     PresenceObservation,
+    RecordClaim,
     Source,
 )
 from ringledger.domain.reconcile import Reconciler
@@ -118,6 +119,43 @@ def presence_read(extension: str | int, at: int, *items: CallItem, truncated: bo
     return presence(extension, None, at, *items, truncated=truncated, source=Source.PRESENCE_READ)
 
 
+def claim(
+    result: str | None = None,
+    *,
+    started: int = T0,
+    duration: int = 0,
+    record: str = "record-1",
+    session: str | None = SESSION,
+    telephony: str | None = None,
+    extension: str | None = EXTENSION,
+    direction: str = "Inbound",
+    sender: str | None = CALLER,
+    to: str | None = CALLEE,
+    source: Source = Source.ACTIVE_CALLS,
+    read_at: int | None = None,
+    coarse: bool = False,
+) -> RecordClaim:
+    """One record of the platform's books; without a ``result`` it is in progress. Durations ms."""
+    return RecordClaim(
+        account_id=ACCOUNT,
+        session_id=session,
+        telephony_session_id=telephony,
+        record_id=record,
+        source=source,
+        direction=Direction(direction),
+        from_party=party(sender),
+        to_party=party(to),
+        extension_id=extension,
+        started_at=started,
+        duration_ms=duration,
+        result=result,
+        action=None,
+        running=result is None,
+        read_at=started + duration if read_at is None else read_at,
+        coarse=coarse,
+    )
+
+
 # -- the tutorial's flows ------------------------------------------------------------------------------------------
 
 
@@ -199,6 +237,12 @@ class Desk:
     def read(self, answer: PresenceObservation, *, asked: float) -> "Desk":
         """Take an answer of GET presence that was asked for at monotonic time ``asked``."""
         Reconciler(self.tracker).take_presence(answer, asked=asked, now=self.now)
+        return self._collect()
+
+    def books(self, *claims: RecordClaim, asked: float | None = None) -> "Desk":
+        """Take records of the platform's books, asked for at monotonic time ``asked`` (default: now)."""
+        when = self.now if asked is None else asked
+        Reconciler(self.tracker).take_claims(claims, asked=when, now=self.now)
         return self._collect()
 
     def settle(self) -> "Desk":

@@ -89,3 +89,11 @@ def test_a_read_does_not_raise_the_guard() -> None:
     desk.see(presence(1, 6, T0 + 5_001, item("CallConnected")))
     assert desk.call().status is CONNECTED
     assert desk.reasons() == []
+
+
+@pytest.mark.xfail(strict=True, reason="5.3: a true NoCall that follows an estimated end does not correct it")
+def test_the_true_end_corrects_an_estimated_one() -> None:
+    desk = Desk().see(presence(1, 5, T0, item("CallConnected"))).wait(60)
+    desk.read(presence_read(1, T0 + 60_000), asked=desk.now)
+    desk.see(presence(1, 6, T0 + 58_000, item("NoCall"))).settle()
+    assert (desk.record().ended_at, desk.record().end_estimated) == (T0 + 58_000, False)
