@@ -1,0 +1,207 @@
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from ringledger.exits import Exit
+from ringledger.ledger.errors import (
+    DatabaseCorrupt,
+    DatabaseForeign,
+    DatabaseMissing,
+    DatabaseNewer,
+    LedgerBusy,
+    LedgerLocked,
+)
+from ringledger.ledger.lock import DaemonLock
+from ringledger.ledger.schema import SCHEMA_VERSION
+from ringledger.ledger.upgrade import MIGRATIONS, check, downgrade, upgrade
+from ringledger.ledger.views import VIEWS
+from tests.ledger.conftest import url_of
+
+NEXT = SCHEMA_VERSION + 1
+REVISION = f"""
+import os, signal
+import sqlalchemy as sa
+from alembic import op
+revision = "{NEXT:04d}"
+down_revision = "{SCHEMA_VERSION:04d}"
+
+def upgrade():
+    op.create_table("novelty", sa.Column("x", sa.Integer(), nullable=False))
+    with op.batch_alter_table("call") as batch:
+        batch.add_column(sa.Column("colour", sa.Text(), nullable=True))
+        batch.alter_column("result", new_column_name="verdict")
+    if os.environ.get("DIE"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def downgrade():
+    with op.batch_alter_table("call") as batch:
+        batch.alter_column("verdict", new_column_name="result")
+        batch.drop_column("colour")
+    op.drop_table("novelty")
+"""
+UPGRADE = """
+import sys
+from pathlib import Path
+from ringledger.ledger.upgrade import upgrade
+upgrade(sys.argv[1], scripts=Path(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def future(tmp_path):
+    """The migrations of a program one revision newer, which rebuilds the busiest table."""
+    scripts = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    (scripts / "versions" / f"{NEXT:04d}_future.py").write_text(REVISION)
+    return scripts
+
+
+def look(path, question):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(question).fetchall()
+
+
+def schema_of(path):
+    return look(path, "SELECT name, sql FROM sqlite_master ORDER BY name")
+
+
+def put_a_call(path, session="1"):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(
+            "INSERT INTO call VALUES ('a', ?, NULL, 'Inbound', 0, 0, '7', NULL, NULL, NULL, NULL, NULL, NULL, "
+            "'2026-03-02T09:00:00.000Z', NULL, '2026-03-02T09:00:05.000Z', 0, 5000, 0, 0, 0, 'missed', 'Missed', "
+            "'presence', 'presence', 1, 2, 0, NULL, NULL, 1, '2026-03-02T09:00:16.000Z')",
+            (session,),
+        )
+
+
+def test_a_new_database_is_made_and_made_once(path):
+    first = upgrade(url_of(path))
+    assert (first.before, first.after, first.backup) == (0, SCHEMA_VERSION, None)
+    again = upgrade(url_of(path))
+    assert (again.before, again.after, again.backup) == (SCHEMA_VERSION, SCHEMA_VERSION, None)
+    assert check(url_of(path)).problems == ()
+
+
+def test_an_older_database_is_copied_first_and_then_upgraded(url, path, future):
+    put_a_call(path)
+    report = upgrade(url, scripts=future)
+    assert (report.before, report.after) == (SCHEMA_VERSION, NEXT)
+    assert look(report.backup, "SELECT session_id, result FROM calls") == [("1", "Missed")]
+    assert look(path, "SELECT session_id, verdict, colour FROM call") == [("1", "Missed", None)]
+    assert "STRICT" in dict(schema_of(path))["call"]
+    assert "ck_call_disposition" in dict(schema_of(path))["call"]
+
+
+def test_killed_in_the_middle_the_old_schema_is_whole_and_the_next_start_upgrades(url, path, future):
+    put_a_call(path)
+    before = schema_of(path)
+    killed = subprocess.run(
+        [sys.executable, "-c", UPGRADE, url, str(future)], env={**os.environ, "DIE": "1"}, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert schema_of(path) == before
+    assert check(url).problems == ()
+    assert upgrade(url, scripts=future).after == NEXT
+    assert look(path, "SELECT count(*) FROM call") == [(1,)]
+
+
+def test_one_revision_back_and_forth(url, path, future):
+    put_a_call(path)
+    before = schema_of(path)
+    upgrade(url, scripts=future)
+    report = downgrade(url, scripts=future)
+    assert (report.before, report.after) == (NEXT, SCHEMA_VERSION)
+    assert report.backup is not None
+    upgrade(url)  # the older program's start brings its views back
+    assert dict(schema_of(path)).keys() == dict(before).keys()
+    assert look(path, "SELECT session_id, result FROM calls") == [("1", "Missed")]
+
+
+def test_the_first_revision_can_be_left_too(url, path):
+    assert downgrade(url).after == 0
+    assert upgrade(url).after == SCHEMA_VERSION
+
+
+def test_views_that_differ_are_made_anew(url, path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("DROP VIEW calls")
+        connection.execute("CREATE VIEW calls AS SELECT 1 AS one")
+        connection.execute("DROP VIEW coverage")
+    assert check(url).problems == ("schema: no view coverage",)
+    upgrade(url)
+    assert {name for name, sql in schema_of(path) if sql and sql.startswith("CREATE VIEW")} == VIEWS.keys()
+    assert look(path, "SELECT * FROM calls") == []
+
+
+def test_a_newer_database_is_refused(url, future):
+    upgrade(url, scripts=future)
+    for refused in (upgrade, downgrade, check):
+        with pytest.raises(DatabaseNewer, match="newer") as told:
+            refused(url)
+        assert told.value.exit_code == Exit.CONFIG
+
+
+def test_another_programs_database_is_left_alone(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    before = path.read_bytes()
+    with pytest.raises(DatabaseForeign) as told:
+        upgrade(url_of(path))
+    assert told.value.exit_code == Exit.DATA
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_left_alone(path):
+    path.write_text("Dear diary, " * 1000)
+    with pytest.raises(DatabaseForeign, match=str(path)):
+        upgrade(url_of(path))
+    assert path.read_text().startswith("Dear diary")
+
+
+def test_damage_is_named(url, path):
+    for n in range(400):
+        put_a_call(path, str(n))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        file.seek(4096 * 3)
+        file.write(b"\xff" * 4096 * 20)
+    with pytest.raises(DatabaseCorrupt) as told:
+        problems = check(url).problems
+        assert problems
+        raise DatabaseCorrupt(problems[0])
+    assert told.value.exit_code == Exit.DATA
+
+
+def test_a_running_daemon_is_not_upgraded_under_its_feet(url, path):
+    with DaemonLock(path), pytest.raises(LedgerLocked):
+        upgrade(url)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DatabaseMissing, match="nowhere"):
+        upgrade(url_of(tmp_path / "nowhere" / "ringledger.db"))
+    with pytest.raises(DatabaseMissing):
+        check(url_of(tmp_path / "ringledger.db"))
+
+
+def test_a_percent_sign_in_the_path_of_the_scripts(tmp_path, path):
+    scripts = tmp_path / "100% ours"
+    shutil.copytree(MIGRATIONS, scripts)
+    assert upgrade(url_of(path), scripts=scripts).after == SCHEMA_VERSION
+
+
+def test_a_busy_database_is_told_as_busy(url, other, monkeypatch):
+    from ringledger.ledger import database
+
+    monkeypatch.setattr(database.connect, "__kwdefaults__", {"read_only": False, "busy_timeout_ms": 20})
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerBusy):
+        upgrade(url)
