@@ -190,3 +190,14 @@ async def test_a_rebased_story_happens_now(client: Client):
     await client.sim.play_story(load_story(STORIES[0].with_name("answered.story")), rebase=True, pace=False)
     (first, *_) = opened(made, await client.poll(made, tt))
     assert first["timestamp"] == now
+
+
+async def test_a_read_of_presence_agrees_with_the_story(client: Client):
+    story = load_story(HEAD + "| +0 | 777 | | A | Ringing | |\n" + EXPECT)
+    presence = "/restapi/v1.0/account/~/extension/777/presence?detailedTelephonyState=true"
+    assert (await client.call("GET", presence))[0] == 404
+    await client.sim.play_story(story, pace=False)
+    _, body = await client.call("GET", presence)
+    assert (body["telephonyStatus"], body["activeCalls"]) == ("Ringing", items(story))
+    await client.sim.play_story(load_story(HEAD + "| +9 | 777 | | A | NoCall | |\n" + EXPECT), pace=False)
+    assert (await client.call("GET", presence))[1]["activeCalls"] == []

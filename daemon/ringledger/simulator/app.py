@@ -150,7 +150,7 @@ class Simulator:
 
     async def play_story(self, story: Story, *, forced: bool = True, rebase: bool = False, pace: bool = True) -> None:
         """Deliver a story's events at their times (see :func:`ringledger.simulator.player.play_story`)."""
-        await play_story(self.clock, self.subscriptions, story, forced=forced, rebase=rebase, pace=pace)
+        await play_story(self.clock, self.pbx, self.subscriptions, story, forced=forced, rebase=rebase, pace=pace)
 
     async def run_office(self, office: Office, *, until: int | None = None, drain: bool = True) -> None:
         """Let an office make calls from now on, until the simulated instant ``until`` (ms), or for ever."""

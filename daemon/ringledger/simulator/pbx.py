@@ -46,6 +46,7 @@ class Pbx:
         self._random = random.Random(f"pbx-{seed}")
         self._sequences: dict[str, int] = {}
         self._live: dict[str, list[tuple[SimCall, SimLeg]]] = {}
+        self._told: dict[str, tuple[str, list[Json]]] = {}
 
     def add_extension(self, extension_id: str) -> Extension:
         """The extension of that id; made up when it is new."""
@@ -70,9 +71,17 @@ class Pbx:
             listener(envelope)
         return envelope
 
+    def tell(self, envelope: Json) -> None:
+        """Take over what a story's event says, so that a read of the extension's presence agrees with it."""
+        extension_id, at = str(envelope["body"]["extensionId"]), str(envelope["timestamp"])
+        self.add_extension(extension_id)
+        if at >= self._told.get(extension_id, ("", []))[0]:
+            self._told[extension_id] = (at, [item for item in envelope["body"]["activeCalls"] if _shown_later(item)])
+
     def items(self, extension_id: str) -> list[Json]:
         """Every call of the extension now, newest first, uncut: what a read of its presence shows."""
-        return [item_of(call, leg, self.style) for call, leg in self._live.get(extension_id, [])]
+        told = self._told.get(extension_id, ("", []))[1]
+        return [item_of(call, leg, self.style) for call, leg in self._live.get(extension_id, [])] + told
 
     def open_calls(self) -> list[SimCall]:
         return [call for call in self.calls.values() if not call.over]
@@ -96,3 +105,7 @@ class Pbx:
             self._sequences[extension_id] = self._random.randrange(1_000, 200_000)
         self._sequences[extension_id] += self._random.randint(1, 150)
         return self._sequences[extension_id]
+
+
+def _shown_later(item: Json) -> bool:
+    return item["telephonyStatus"] != "NoCall" or item.get("terminationType") == "intermediate"

@@ -16,6 +16,7 @@ from ringledger.simulator.subscriptions import Subscriptions
 
 async def play_story(
     clock: SimClock,
+    pbx: Pbx,
     subscriptions: Subscriptions,
     story: Story,
     *,
@@ -26,7 +27,8 @@ async def play_story(
     """Deliver the story's envelopes with the pauses between them in simulated time (``pace=False``: at once).
 
     ``rebase`` moves every time the envelopes state to now; else they keep the story's own dates.
-    ``forced`` delivers to every subscription, whatever its filters are.
+    ``forced`` delivers to every subscription, whatever its filters are. Extensions that are new are added, and a read
+    of their presence shows what the story told last.
     """
     if not story.deliveries:
         return
@@ -37,6 +39,7 @@ async def play_story(
     for delivery in told.deliveries:
         if pace:
             await clock.sleep_until(delivery.at + shift)
+        pbx.tell(delivery.envelope)
         subscriptions.publish(delivery.envelope, forced=forced)
 
 
