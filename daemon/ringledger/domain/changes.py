@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from ringledger.domain.call import CallSession, Leg
-from ringledger.domain.observation import CallKey, PresenceObservation, RecordClaim, Source
+from ringledger.domain.coverage import CoverageSpan
+from ringledger.domain.observation import CallKey, FeedPosition, PresenceObservation, RecordClaim, Source
 from ringledger.domain.record import CallRecord
 from ringledger.domain.status import TelephonyStatus
 
@@ -128,7 +129,8 @@ class Changes:
     """Everything that has to be committed together.
 
     ``sessions``: calls whose state must be saved; ``records``: finished calls to write or amend; ``legs``: by call
-    and leg number; ``observations``: what was seen, for the journal's replay; ``suspects``: calls to check at once.
+    and leg number; ``observations``: what was seen, for the journal's replay; ``suspects``: calls to check at once;
+    ``positions``: how far each feed has been read with all this; ``coverage``: spans of sight that have moved.
     """
 
     sessions: dict[CallKey, CallSession] = field(default_factory=dict)
@@ -141,10 +143,15 @@ class Changes:
     claims: dict[tuple[CallKey, Source, str], SourceClaim] = field(default_factory=dict)
     announcements: list[Announcement] = field(default_factory=list)
     suspects: dict[CallKey, None] = field(default_factory=dict)
+    positions: dict[str, FeedPosition] = field(default_factory=dict)
+    coverage: list[CoverageSpan] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(self.sessions or self.journal or self.extensions or self.records or self.claims)
+        return bool(
+            self.sessions or self.journal or self.extensions or self.records or self.claims or self.positions
+            or self.coverage or self.announcements
+        )  # fmt: skip
 
     def absorb(self, later: "Changes") -> None:
         """Add what came later (after a commit that failed): newer states replace older ones, lists go on."""
@@ -154,6 +161,8 @@ class Changes:
         self.extensions.update(later.extensions)
         self.claims.update(later.claims)
         self.suspects.update(later.suspects)
+        self.positions.update(later.positions)
+        self.coverage += later.coverage
         self.transitions += later.transitions
         self.journal += later.journal
         self.observations += later.observations

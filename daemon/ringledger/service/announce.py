@@ -1,0 +1,90 @@
+"""After the commit: log lines and metrics for what has become true (semantics 9, contract 6).
+
+Nothing in here may fail the daemon or change a fact; it only tells.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from ringledger.domain.changes import Announcement, Changes, Happening
+from ringledger.domain.record import CallRecord
+from ringledger.ledger.times import to_text
+from ringledger.logs import LOG, Event
+from ringledger.metrics import Metrics
+
+#: Columns of ``calls`` that are times; those that end in ``_ms`` become seconds.
+_TIMES: Final = frozenset({"started_at", "answered_at", "ended_at", "confirmed_at"})
+_HIDDEN: Final = frozenset({"from_raw", "to_raw"})
+
+
+def row_of(record: CallRecord) -> dict[str, object]:
+    """A record with the names and units of the ``calls`` view (contract 5)."""
+    row: dict[str, object] = {}
+    for name, value in record._asdict().items():
+        if name in _HIDDEN:
+            continue
+        if name in _TIMES:
+            row[name] = None if value is None else to_text(value)
+        elif name.endswith("_ms"):
+            row[name.removesuffix("_ms") + "_seconds"] = value / 1000
+        else:
+            row[name] = int(value) if isinstance(value, bool) else value
+    return row
+
+
+class Announcer:
+    """Tells the log and the metrics what a commit has made true."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def announce(self, changes: Changes) -> None:
+        """Every announcement of a committed batch, in order."""
+        for announcement in changes.announcements:
+            self._count(announcement)
+            self._log(announcement)
+        for observation in changes.observations:
+            self._metrics.events_received.labels(source=observation.source).inc()
+
+    def _log(self, told: Announcement) -> None:
+        event = Event(told.happening)
+        fields = _fields(told)
+        if told.happening is Happening.IGNORED:
+            LOG.debug(event, **fields)
+        elif told.happening in {Happening.UNREADABLE, Happening.RESTARTED}:
+            LOG.warning(event, **fields)
+        else:
+            LOG.info(event, **fields)
+
+    def _count(self, told: Announcement) -> None:
+        metrics, record = self._metrics, told.record
+        match told.happening:
+            case Happening.IGNORED:
+                metrics.events_ignored.labels(reason=told.reason or "").inc()
+            case Happening.UNREADABLE:
+                metrics.events_unreadable.labels(reason=told.reason or "").inc()
+            case Happening.CORRECTED:
+                metrics.reconcile_corrections.labels(kind=told.reason or "").inc()
+            case Happening.FINISHED if record is not None:
+                metrics.calls_recorded.labels(direction=record.direction, disposition=record.disposition).inc()
+                metrics.call_ring_seconds.observe(record.ring_ms / 1000)
+                if record.answered_at is not None:
+                    metrics.call_talk_seconds.observe(record.talk_ms / 1000)
+
+
+def _fields(told: Announcement) -> Mapping[str, object]:
+    fields: dict[str, object] = {
+        "account_id": told.account_id,
+        "session_id": told.session_id,
+        "extension_id": told.extension_id,
+        "at": to_text(told.at),
+        "sequence": told.sequence,
+        "source": told.source,
+        "reason": told.reason,
+        "detail": told.detail,
+        "from_status": told.from_status,
+        "to_status": told.to_status,
+    }
+    if told.record is not None:
+        fields |= row_of(told.record)
+    return {name: value for name, value in fields.items() if value is not None or told.record is not None}

@@ -1,0 +1,58 @@
+"""Back-fill: every call the platform's log has for a period and the ledger lacks is written (semantics 8)."""
+
+import time
+from collections.abc import Callable, Collection
+from typing import Final
+
+from ringledger.domain.observation import CallKey
+from ringledger.logs import LOG, Event
+from ringledger.platform.query import CallLogQuery
+from ringledger.service.intake import Intake
+from ringledger.service.scope import PlatformBooks
+
+#: The largest page the platform serves: one Heavy request for so many calls.
+PER_PAGE: Final = 1000
+#: The log is filtered by start: calls that began this long before a period may have ended within it (ms).
+MARGIN_MS: Final = 900_000
+
+
+class Backfill:
+    """Reads the call log of a period through the one way in."""
+
+    def __init__(
+        self,
+        books: PlatformBooks,
+        intake: Intake,
+        candidates: Callable[[], Collection[CallKey]] = tuple,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.books = books
+        self._intake = intake
+        self._candidates = candidates
+        self._clock = clock
+
+    async def run(self, since_ms: int, until_ms: int, *, progress: Callable[[int], None] = lambda _: None) -> int:
+        """Take every record of the period; returns how many calls that brought. Raises ``PlatformError``.
+
+        ``progress`` is told the number of records after each page.
+        """
+
+        def query(extension_id: str | None) -> CallLogQuery:
+            return CallLogQuery(
+                extension_id=extension_id, since_ms=since_ms - MARGIN_MS, until_ms=until_ms, per_page=PER_PAGE
+            )
+
+        before, records = self._intake.written, 0
+        async for page in self.books.log_pages(query):
+            await self._intake.take_claims(
+                self.books.mine(page.claims),
+                asked=self._clock(),
+                unreadable=page.unreadable,
+                candidates=self._candidates(),
+            )
+            records += len(page.claims)
+            progress(records)
+        written = self._intake.written - before
+        LOG.info(Event.BACKFILL_FINISHED, since=since_ms, until=until_ms, records=records, written=written)
+        return written

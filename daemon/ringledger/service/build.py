@@ -1,0 +1,114 @@
+"""From settings to the parts of the platform room: one place that knows which setting goes where.
+
+The daemon and the one-shot commands build their platform client here, so both authorise and pace themselves alike.
+"""
+
+from collections.abc import Mapping
+
+import aiohttp
+
+from ringledger.domain.observation import FeedPosition
+from ringledger.logs import LOG, Event
+from ringledger.metrics import Metrics
+from ringledger.platform.auth import Authenticator, AuthEvent, AuthEventKind, Credentials
+from ringledger.platform.connection import PlatformNoticeKind
+from ringledger.platform.errors import CredentialsRejected
+from ringledger.platform.feed import Feed
+from ringledger.platform.limits import RateLimits
+from ringledger.platform.pace import Pace
+from ringledger.platform.people import WhoAmI
+from ringledger.platform.pubnub import PubNubFeed, PubNubOptions
+from ringledger.platform.rest import PlatformClient
+from ringledger.settings import Settings
+
+#: What is asked of an extension's presence: its calls, and whose calls they really are.
+PRESENCE = "/restapi/v1.0/account/{account}/extension/{extension}/presence?detailedTelephonyState=true&sipData=true"
+
+
+def credentials_missing(settings: Settings) -> None:
+    """Raise ``CredentialsRejected`` when there is nothing to log in with: the platform need not be asked."""
+    given = settings.credentials
+    if not given.client_id:
+        raise CredentialsRejected("none", "credentials.client_id is not set")
+    if not (given.jwt.get_secret_value() or given.password.get_secret_value()):
+        raise CredentialsRejected("none", "neither credentials.jwt nor credentials.password is set")
+
+
+def authenticator(settings: Settings, session: aiohttp.ClientSession, limits: RateLimits) -> Authenticator:
+    """The owner of the token; what it does is logged, never what it holds."""
+    given = settings.credentials
+    credentials = Credentials(
+        client_id=given.client_id,
+        client_secret=given.client_secret.get_secret_value(),
+        jwt=given.jwt.get_secret_value(),
+        username=given.username,
+        extension=given.extension,
+        password=given.password.get_secret_value(),
+    )
+    return Authenticator(settings.platform.server_url, session, credentials, limits, on_event=_log_auth)
+
+
+def rate_limits(metrics: Metrics, pace: Pace | None = None) -> RateLimits:
+    """The budgets of this process."""
+
+    def waited(_group: str, _reason: str, seconds: float) -> None:
+        metrics.api_throttled_seconds.inc(seconds)
+
+    return RateLimits(pace=pace, on_wait=waited)
+
+
+def platform_client(
+    settings: Settings, session: aiohttp.ClientSession, auth: Authenticator, limits: RateLimits
+) -> PlatformClient:
+    """The REST client."""
+    return PlatformClient(
+        settings.platform.server_url,
+        session,
+        auth,
+        limits,
+        account=settings.platform.account,
+        default_region=settings.platform.default_region,
+        on_notice=_log_platform,
+    )
+
+
+async def watched_extensions(settings: Settings, client: PlatformClient, me: WhoAmI) -> list[str]:
+    """The ids of the extensions to watch; ``~`` is one's own, ``all`` every enabled user. Raises PlatformError."""
+    named = settings.platform.extensions
+    if "all" in named:
+        return [one.id for one in await client.extensions() if one.has_presence]
+    return [me.extension_id if one == "~" else one for one in named]
+
+
+def event_filters(settings: Settings, extensions: list[str]) -> list[str]:
+    """One filter for each extension, all in one subscription."""
+    account = settings.platform.account
+    return [PRESENCE.format(account=account, extension=extension) for extension in extensions]
+
+
+def feed_of(
+    settings: Settings,
+    client: PlatformClient,
+    account_id: str,
+    extensions: list[str],
+    positions: Mapping[str, FeedPosition],
+) -> Feed:
+    """The feed the settings ask for, at the position a former run left."""
+    options = PubNubOptions(origin=settings.feed.pubnub_origin, silence_seconds=settings.feed.silence_timeout_seconds)
+    return PubNubFeed(
+        client,
+        event_filters(settings, extensions),
+        account_id=account_id,
+        position=positions.get("pubnub"),
+        options=options,
+    )
+
+
+def _log_auth(event: AuthEvent) -> None:
+    level = LOG.error if event.kind is AuthEventKind.REJECTED else LOG.info
+    level(Event(event.kind), **event.detail)
+
+
+def _log_platform(kind: PlatformNoticeKind, detail: str) -> None:
+    level = LOG.info if kind is PlatformNoticeKind.RECOVERED else LOG.warning
+    level(Event(kind), reason=detail or None)

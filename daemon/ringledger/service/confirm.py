@@ -1,0 +1,193 @@
+"""Confirmation: the platform's own verdict on finished calls (semantics 7).
+
+One incremental synchronisation of the call log settles many calls for one Heavy request; it runs only while something
+is unconfirmed. What it does not bring is looked up call by call, on a schedule that gives up after a day. The sync
+token is committed in the same transaction as the records it brought.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ringledger.domain.call import Phase
+from ringledger.domain.changes import Changes
+from ringledger.domain.observation import CallKey, FeedPosition
+from ringledger.domain.record import CallRecord
+from ringledger.logs import LOG, Event
+from ringledger.platform.errors import CredentialsRejected, PermissionDenied, PlatformError, SyncExpired, Throttled
+from ringledger.platform.query import CallLogQuery
+from ringledger.platform.records import RecordPage
+from ringledger.service.intake import Intake
+from ringledger.service.scope import PlatformBooks
+
+#: Seconds after the end of a call at which it is looked up by itself; afterwards hourly until a day is over.
+LOOKUPS = (30.0, 60.0, 120.0, 300.0)
+LOOKUP_EVERY = 3_600.0
+GIVE_UP_AFTER = 86_400.0
+#: Look-ups per round: a synchronisation costs one Heavy request, so does each of these.
+LOOKUPS_PER_ROUND = 2
+#: How many synchronisations a call must have missed before it is looked up by itself.
+MISSED_SYNCS = 2
+#: A first (full) synchronisation reads this far before the oldest unconfirmed call, ms.
+MARGIN_MS = 3_600_000
+#: The name under which the sync token is kept among the feed positions.
+FEED = "call-log-sync"
+
+
+@dataclass(slots=True)
+class Waiting:
+    """An unconfirmed call: when it ended on our monotonic clock, and what has been tried."""
+
+    ended: float
+    started_at: int
+    telephony_session_id: str | None
+    syncs: int = 0
+    lookups: int = 0
+
+    def due(self, now: float, *, can_sync: bool) -> bool:
+        """Whether it is time to look this call up by itself."""
+        if can_sync and self.syncs < MISSED_SYNCS:
+            return False
+        if self.lookups < len(LOOKUPS):
+            return now >= self.ended + LOOKUPS[self.lookups]
+        return now >= self.ended + LOOKUP_EVERY * (self.lookups - len(LOOKUPS) + 1)
+
+
+class Confirmer:
+    """Keeps the list of unconfirmed calls and asks the call log about them."""
+
+    def __init__(
+        self,
+        books: PlatformBooks,
+        intake: Intake,
+        *,
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.interval = interval
+        self.waiting: dict[CallKey, Waiting] = {}
+        self._books = books
+        self._client = books.client
+        self._intake = intake
+        self._clock = clock
+        self._token: str | None = None
+        self._can_sync = books.can_sync
+        self._next_sync = 0.0
+        self._work = asyncio.Event()
+
+    def resume(self, records: Iterable[CallRecord], position: FeedPosition | None, *, now_ms: int) -> None:
+        """Go on after a restart: calls still unconfirmed, and the sync token."""
+        now = self._clock()
+        for record in records:
+            ended = now - max(0.0, (now_ms - record.ended_at) / 1000)
+            self.waiting[CallKey(record.account_id, record.session_id)] = Waiting(
+                ended, record.started_at, record.telephony_session_id
+            )
+        self._token = position.token if position else None
+        if self.waiting:
+            self._work.set()
+
+    def committed(self, changes: Changes) -> None:
+        """After each commit: which calls have finished, been confirmed or come to life again."""
+        now = self._clock()
+        for key, call in changes.sessions.items():
+            if call.phase is not Phase.FINISHED:
+                self.waiting.pop(key, None)
+        for key, record in changes.records.items():
+            if record.confirmed_at is not None:
+                self.waiting.pop(key, None)
+            elif key not in self.waiting:
+                self.waiting[key] = Waiting(now, record.started_at, record.telephony_session_id)
+        if self.waiting:
+            self._work.set()
+
+    # -- the loop --------------------------------------------------------------------------------------------------
+
+    async def run(self, beat: Callable[[], None] = lambda: None) -> None:
+        """Confirm until cancelled. Raises ``CredentialsRejected``."""
+        while True:
+            beat()
+            if not self.waiting:
+                self._work.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._work.wait(), 15)
+                continue
+            await asyncio.sleep(min(self.interval, 15) if self._can_sync else 5)
+            try:
+                await self.round()
+            except CredentialsRejected:
+                raise
+            except Throttled as error:
+                await self._client.pace.sleep(error.retry_after)
+            except PlatformError as error:
+                LOG.warning(Event.POLL_FAILED, reason=type(error).__name__, detail=str(error), source=FEED)
+
+    async def round(self) -> None:
+        """One synchronisation, then the look-ups that are due. Raises ``PlatformError``."""
+        now = self._clock()
+        self._give_up(now)
+        if self._can_sync and now >= self._next_sync:
+            self._next_sync = now + self.interval
+            await self.synchronise()
+        due = [key for key, one in self.waiting.items() if one.due(self._clock(), can_sync=self._can_sync)]
+        for key in due[:LOOKUPS_PER_ROUND]:
+            await self.look_up(key)
+
+    def _give_up(self, now: float) -> None:
+        """A day has passed: ``confirmed_at`` stays empty and ``doctor`` says so."""
+        for key in [key for key, one in self.waiting.items() if now - one.ended > GIVE_UP_AFTER]:
+            del self.waiting[key]
+
+    async def synchronise(self) -> int:
+        """Read what is new in the call log; returns how many records came. Raises ``PlatformError``."""
+        asked = self._clock()
+        try:
+            count = await self._synchronise(asked)
+        except SyncExpired:
+            self._token = None
+            count = await self._synchronise(asked)
+        except PermissionDenied as error:
+            self._can_sync = False
+            LOG.warning(Event.POLL_FAILED, reason="PermissionDenied", detail=str(error), source=FEED)
+            return 0
+        for one in self.waiting.values():
+            one.syncs += one.ended < asked
+        return count
+
+    async def _synchronise(self, asked: float) -> int:
+        oldest = min(one.started_at for one in self.waiting.values()) if self.waiting else None
+        (page,) = await self._books.sync(self._token, None if oldest is None else oldest - MARGIN_MS)
+        self._token = page.sync_token
+        position = None
+        if page.sync_token is not None:
+            position = FeedPosition(FEED, self._intake.account_id, page.sync_token, self._client.platform_now_ms())
+        await self._take(page, asked, position)
+        return len(page.claims)
+
+    async def look_up(self, key: CallKey) -> None:
+        """Ask for one call's records. Raises ``PlatformError``."""
+        one = self.waiting[key]
+        one.lookups += 1
+        asked = self._clock()
+        by_telephony = key.session_id == one.telephony_session_id
+
+        def query(extension_id: str | None) -> CallLogQuery:
+            return CallLogQuery(
+                extension_id=extension_id,
+                session_id=None if by_telephony else key.session_id,
+                telephony_session_id=key.session_id if by_telephony else None,
+            )
+
+        async for page in self._books.log_pages(query):
+            await self._take(page, asked, None)
+
+    async def _take(self, page: RecordPage, asked: float, position: FeedPosition | None) -> None:
+        await self._intake.take_claims(
+            self._books.mine(page.claims),
+            asked=asked,
+            unreadable=page.unreadable,
+            candidates=list(self.waiting),
+            position=position,
+        )

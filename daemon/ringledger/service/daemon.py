@@ -1,0 +1,315 @@
+"""The daemon: puts the parts together, runs them in one task group, stops them in order.
+
+What must stay true: a task that dies ends the process; a platform outage does not; stopping is only a courtesy, for
+correctness never depends on it (semantics 9).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import aiohttp
+
+from ringledger import __version__
+from ringledger.domain.changes import Changes
+from ringledger.domain.tracker import CallTracker
+from ringledger.ledger.ledger import Ledger
+from ringledger.ledger.upgrade import upgrade
+from ringledger.ledger.writer import LedgerWriter
+from ringledger.logs import LOG, Event, bind_account
+from ringledger.metrics import Metrics
+from ringledger.platform.connection import now_ms
+from ringledger.platform.errors import CredentialsRejected, PlatformError
+from ringledger.platform.feed import Feed, FeedNotice
+from ringledger.platform.pace import Pace
+from ringledger.platform.people import WhoAmI
+from ringledger.platform.rest import PlatformClient
+from ringledger.service.announce import Announcer
+from ringledger.service.backfill import Backfill
+from ringledger.service.build import (
+    authenticator,
+    credentials_missing,
+    feed_of,
+    platform_client,
+    rate_limits,
+    watched_extensions,
+)
+from ringledger.service.confirm import FEED as SYNC_FEED
+from ringledger.service.confirm import Confirmer
+from ringledger.service.intake import Intake
+from ringledger.service.poll import Poller
+from ringledger.service.scope import PlatformBooks
+from ringledger.service.sight import Sight
+from ringledger.settings import Settings
+
+T = TypeVar("T")
+
+#: First and longest pause between attempts to reach the platform at start, platform seconds.
+RETRY_SECONDS = (2.0, 60.0)
+#: Remembered states are forgotten, and the write-ahead log is emptied, this often.
+HOUSEKEEPING_SECONDS = 60.0
+#: How long a start waits for its first reconciliation and for the feed before it is ready all the same.
+READY_WITHIN_SECONDS = 60.0
+#: What the steps of a stop may take, seconds: the feed, the last commit, the network, the database.
+STOP_STAGES = {"feed": 2.0, "commit": 7.0, "tasks": 2.0, "database": 4.0}
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What runs once the platform is known."""
+
+    intake: Intake
+    writer: LedgerWriter
+    poller: Poller
+    confirmer: Confirmer
+    sight: Sight
+    feed: Feed
+
+
+class Daemon:
+    """The whole of ringledger in one process. ``run`` returns when ``stop`` was called; all else raises.
+
+    Raises ``CredentialsRejected``, ``LedgerError`` or what a dead task raised.
+    """
+
+    def __init__(self, settings: Settings, *, metrics: Metrics | None = None, pace: Pace | None = None) -> None:
+        self.settings = settings
+        self.metrics = metrics or Metrics()
+        self.ready = asyncio.Event()
+        self.intake: Intake | None = None
+        self.parts: _Parts | None = None
+        self._pace = pace or Pace()
+        self._stop = asyncio.Event()
+        self._reason = ""
+        self._beats: dict[str, float] = {}
+        self._feed_up = asyncio.Event()
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def stop(self, reason: str) -> None:
+        """End ``run`` in good order."""
+        if not self._stop.is_set():
+            self._reason = reason
+            LOG.info(Event.SERVICE_STOPPING, reason=reason)
+        self._stop.set()
+
+    async def run(self) -> None:
+        """From nothing to ready, and on until stopped."""
+        LOG.info(Event.SERVICE_STARTED, version=__version__)
+        url = self.settings.database.url
+        credentials_missing(self.settings)
+        report = await asyncio.to_thread(upgrade, url)
+        if report.before != report.after:
+            LOG.info(Event.DATABASE_UPGRADED, before=report.before, after=report.after)
+        ledger = await Ledger.open(url)
+        try:
+            timeout = aiohttp.ClientTimeout(total=60)
+            async with aiohttp.ClientSession(timeout=timeout) as session:
+                await self._run(ledger, session)
+        finally:
+            async with asyncio.timeout(STOP_STAGES["database"]):
+                await ledger.close()
+        LOG.info(Event.SERVICE_STOPPED, reason=self._reason)
+
+    async def _run(self, ledger: Ledger, session: aiohttp.ClientSession) -> None:
+        limits = rate_limits(self.metrics, self._pace)
+        auth = authenticator(self.settings, session, limits)
+        client = platform_client(self.settings, session, auth, limits)
+        me = await self._until_stopped(self._persist(client.whoami))
+        if me is None:
+            return
+        bind_account(me.account_id)
+        watched = await self._until_stopped(self._persist(lambda: watched_extensions(self.settings, client, me)))
+        if watched is None:
+            return
+        self.parts = parts = await self._assemble(ledger, client, me, watched)
+        await self._supervise(parts, ledger)
+
+    async def _assemble(self, ledger: Ledger, client: PlatformClient, me: WhoAmI, watched: list[str]) -> _Parts:
+        settings, account_id = self.settings, me.account_id
+        tracker = CallTracker(
+            settle_seconds=settings.calls.settle_seconds, stale_after_seconds=settings.calls.stale_after_seconds
+        )
+        announcer = Announcer(self.metrics)
+        intake = self.intake = Intake(
+            tracker, ledger, account_id, announce=announcer.announce, on_suspects=lambda keys: poller.check(keys)
+        )
+        everybody = "all" in settings.platform.extensions
+        books = PlatformBooks(client, account_id, None if everybody else watched)
+        poller = Poller(books, intake, interval=settings.poll.interval_seconds)
+        confirmer = Confirmer(books, intake, interval=settings.confirm.sync_interval_seconds)
+        backfill = Backfill(books, intake, lambda: list(confirmer.waiting))
+        sight = Sight(intake, backfill, self.metrics, max_days=settings.backfill.max_days, on_gap=poller.soon)
+
+        def committed(changes: Changes) -> None:
+            intake.committed(changes)
+            confirmer.committed(changes)
+
+        writer = intake.writer = LedgerWriter(
+            ledger,
+            intake.take,
+            commit_interval=settings.database.commit_interval_ms / 1000,
+            commit_batch=settings.database.commit_batch,
+            on_committed=committed,
+            notices=_StoreNotices(self.metrics),
+            now_ms=now_ms,
+            journal=settings.journal.days > 0,
+        )
+        state = await ledger.load_open(account_id)
+        intake.resume(state)
+        confirmer.resume(
+            await ledger.load_unconfirmed(account_id), state.positions.get(SYNC_FEED), now_ms=client.platform_now_ms()
+        )
+        sight.resume(await ledger.load_coverage(account_id))
+        feed = feed_of(settings, client, account_id, watched, state.positions)
+        return _Parts(intake, writer, poller, confirmer, sight, feed)
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    async def _supervise(self, parts: _Parts, ledger: Ledger) -> None:
+        """Everything at once. The writer outlives the rest, so that what was observed is committed."""
+        confirming = self.settings.confirm.enabled
+        try:
+            async with asyncio.TaskGroup() as group:
+                writing = group.create_task(parts.writer.run(), name="writer")
+                feeding = group.create_task(self._feed(parts), name="feed")
+                others = [
+                    group.create_task(work, name=name)
+                    for name, work in self._side_tasks(parts, ledger, confirming=confirming)
+                ]
+                await self._stop.wait()
+                await _cancel([feeding], STOP_STAGES["feed"])
+                async with asyncio.timeout(STOP_STAGES["commit"]):
+                    await parts.sight.commit()
+                    parts.writer.notify(0)
+                    await parts.writer.flush()
+                await _cancel([*others, writing], STOP_STAGES["tasks"])
+        except* Exception as failed:
+            raise _first(failed) from None
+
+    def _side_tasks(
+        self, parts: _Parts, ledger: Ledger, *, confirming: bool
+    ) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        tasks: list[tuple[str, Coroutine[Any, Any, None]]] = [
+            ("timers", parts.intake.run_timers(self._beat("timers"))),
+            ("poll", parts.poller.run(self._beat("poll"))),
+            ("suspects", parts.poller.run_suspects(self._beat("suspects"))),
+            ("sight", parts.sight.run(self._beat("sight"))),
+            ("housekeeping", self._housekeeping(ledger)),
+            ("ready", self._become_ready(parts)),
+        ]
+        if confirming:
+            tasks.append(("confirm", parts.confirmer.run(self._beat("confirm"))))
+        return tasks
+
+    async def _feed(self, parts: _Parts) -> None:
+        await parts.feed.run(_Sink(parts.intake, parts.sight, self._feed_up))
+
+    async def _become_ready(self, parts: _Parts) -> None:
+        try:
+            async with asyncio.timeout(READY_WITHIN_SECONDS):
+                await parts.poller.first_done.wait()
+                await self._feed_up.wait()
+        except TimeoutError:
+            pass
+        self.ready.set()
+        LOG.info(Event.SERVICE_READY, calls_open=len(parts.intake.tracker.calls))
+
+    async def _housekeeping(self, ledger: Ledger) -> None:
+        beat = self._beat("housekeeping")
+        while True:
+            beat()
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            await ledger.forget(now_ms())
+            await ledger.checkpoint()
+
+    def _beat(self, name: str) -> Callable[[], None]:
+        """A loop's proof of progress, for the watchdog."""
+
+        def beat() -> None:
+            self._beats[name] = time.monotonic()
+
+        return beat
+
+    # -- patience --------------------------------------------------------------------------------------------------
+
+    async def _persist(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Ask until the platform answers; an outage never ends the daemon. Raises ``CredentialsRejected``."""
+        pause = RETRY_SECONDS[0]
+        while True:
+            try:
+                return await ask()
+            except CredentialsRejected:
+                raise
+            except PlatformError as error:
+                await self._pace.sleep(getattr(error, "retry_after", None) or pause)
+                pause = min(pause * 2, RETRY_SECONDS[1])
+
+    async def _until_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """The result, or ``None`` when a stop came first."""
+        task = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            await _cancel([stopping, task], STOP_STAGES["tasks"])
+
+
+class _Sink:
+    """Where a feed delivers: observations to the intake, notices to our account of sight."""
+
+    def __init__(self, intake: Intake, sight: Sight, up: asyncio.Event) -> None:
+        self.room = intake.room
+        self._intake = intake
+        self._sight = sight
+        self._up = up
+
+    async def deliver(self, delivery: Any) -> None:
+        """Return after the commit."""
+        if delivery.observations or delivery.unreadable:
+            self._sight.heard()
+        await self._intake.deliver(delivery)
+
+    def notice(self, notice: FeedNotice) -> None:
+        """Hear about the feed."""
+        if notice.kind.value in {"feed.connected", "feed.resumed"}:
+            self._up.set()
+        self._sight.notice(notice)
+
+
+class _StoreNotices:
+    """The database's troubles: one line when they begin, one when they are over."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._since = 0.0
+
+    def retrying(self, error: Exception) -> None:
+        self._since = self._since or time.monotonic()
+        LOG.warning(Event.STORE_RETRYING, reason=type(error).__name__, detail=str(error))
+
+    def full(self, error: Exception) -> None:
+        self._since = self._since or time.monotonic()
+        self._metrics.store_disk_full.set(1)
+        LOG.error(Event.STORE_FULL, detail=str(error))
+
+    def recovered(self, attempts: int) -> None:
+        self._metrics.store_disk_full.set(0)
+        LOG.warning(Event.STORE_RECOVERED, attempts=attempts, seconds=round(time.monotonic() - self._since, 3))
+        self._since = 0.0
+
+
+async def _cancel(tasks: list[asyncio.Task[Any]], seconds: float) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=seconds)
+
+
+def _first(failed: BaseExceptionGroup[Any]) -> BaseException:
+    """The exception that ended the daemon; others are usually its consequences."""
+    error = failed.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,188 @@
+"""The one way in: feeds, polls and books hand their observations to the tracker here, and wait for the commit.
+
+Every operation is: restore from the ledger what is spoken of and not in memory, apply, release what was only looked
+at, let the writer know. One lock keeps operations in order; nothing between restoring and applying lets go of it.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from ringledger.domain.call import Phase
+from ringledger.domain.changes import Changes, Happening
+from ringledger.domain.observation import (
+    CallKey,
+    Delivery,
+    FeedPosition,
+    PresenceObservation,
+    RecordClaim,
+    Unreadable,
+)
+from ringledger.domain.reconcile import Reconciler
+from ringledger.domain.tracker import CallTracker
+from ringledger.ledger.ledger import Ledger
+from ringledger.ledger.memory import OpenState
+from ringledger.ledger.writer import LedgerWriter
+
+
+class Intake:
+    """Applies observations to the tracker and gets them committed.
+
+    ``clock``: monotonic seconds. ``on_suspects``: told of calls that have to be checked at once, after the commit.
+    """
+
+    def __init__(
+        self,
+        tracker: CallTracker,
+        ledger: Ledger,
+        account_id: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        announce: Callable[[Changes], None] = lambda _: None,
+        on_suspects: Callable[[Iterable[CallKey]], None] = lambda _: None,
+    ) -> None:
+        self.tracker = tracker
+        self.reconciler = Reconciler(tracker)
+        self.account_id = account_id
+        self.writer: LedgerWriter | None = None
+        self._ledger = ledger
+        self._clock = clock
+        self._announce = announce
+        self._on_suspects = on_suspects
+        #: Calls that only the platform's books have shown us, since the start.
+        self.written = 0
+        self._order = asyncio.Lock()
+        self._timer_moved = asyncio.Event()
+
+    # -- the writer's side -----------------------------------------------------------------------------------------
+
+    def take(self) -> Changes:
+        """What has to be committed now: the consequences so far and the positions they brought us to."""
+        return self.tracker.take_changes()
+
+    def committed(self, changes: Changes) -> None:
+        """A batch is safe: forget what is over, tell who wants to know."""
+        self.tracker.release([key for key, call in changes.sessions.items() if call.phase is Phase.FINISHED])
+        self._announce(changes)
+        self.written += sum(
+            1
+            for told in changes.announcements
+            if told.happening is Happening.CORRECTED and told.reason in {"written", "opened"}
+        )
+        if changes.suspects:
+            self._on_suspects(changes.suspects)
+
+    # -- feeds -----------------------------------------------------------------------------------------------------
+
+    async def room(self) -> None:
+        """Back-pressure: returns when there is room for more (``FeedSink``)."""
+        await self._writing.room()
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Take what a feed brings; returns after the commit (``FeedSink``)."""
+        async with self._applying(delivery.observations):
+            now = self._clock()
+            for observation in delivery.observations:
+                self.tracker.observe(observation, now)
+            self._unreadable(delivery.unreadable)
+            self._note_position(delivery.position)
+        await self._commit()
+
+    # -- answers of the platform -----------------------------------------------------------------------------------
+
+    async def take_claims(
+        self,
+        claims: Sequence[RecordClaim],
+        *,
+        asked: float,
+        unreadable: Iterable[Unreadable] = (),
+        candidates: Collection[CallKey] = (),
+        position: FeedPosition | None = None,
+    ) -> set[CallKey]:
+        """Take records of active-calls or the call log; returns the calls they speak of, after the commit.
+
+        ``candidates``: calls a record may mean although its session is another (semantics 7).
+        """
+        async with self._applying((), claims, candidates):
+            self._note_position(position)
+            listed = self.reconciler.take_claims(claims, asked=asked, now=self._clock())
+            self._unreadable(unreadable)
+        await self._commit()
+        return listed
+
+    async def take_presence(self, observation: PresenceObservation, *, asked: float) -> None:
+        """Take one extension's presence as read; returns after the commit."""
+        async with self._applying((observation,)):
+            self.reconciler.take_presence(observation, asked=asked, now=self._clock())
+        await self._commit()
+
+    async def change(self, apply: Callable[[], None]) -> None:
+        """Let ``apply`` change the tracker in turn with everybody else; returns after the commit."""
+        async with self._applying(()):
+            apply()
+        await self._commit()
+
+    # -- start and timers ------------------------------------------------------------------------------------------
+
+    def resume(self, state: OpenState) -> None:
+        """Go on where the last commit left off: open and settling calls, extensions (semantics 9)."""
+        self.tracker.restore(state.sessions, state.extensions, now=self._clock())
+        self._timer_moved.set()
+
+    async def run_timers(self, beat: Callable[[], None] = lambda: None) -> None:
+        """Settle and expire calls as their time comes, until cancelled."""
+        while True:
+            beat()
+            await self._sleep_until(self.tracker.next_deadline)
+            async with self._order:
+                self.tracker.advance(self._clock())
+            if self.tracker.has_changes:
+                self._writing.notify()
+
+    async def _sleep_until(self, deadline: float | None, longest: float = 15.0) -> None:
+        self._timer_moved.clear()
+        seconds = longest if deadline is None else min(longest, max(0.0, deadline - self._clock()))
+        if seconds:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._timer_moved.wait(), seconds)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _writing(self) -> LedgerWriter:
+        if self.writer is None:
+            raise RuntimeError("the intake has no writer yet")
+        return self.writer
+
+    async def _commit(self) -> None:
+        self._timer_moved.set()
+        self._writing.notify()
+        await self._writing.flush()
+
+    def _note_position(self, position: FeedPosition | None) -> None:
+        if position is not None:
+            self.tracker.books.changes.positions[position.feed] = position
+
+    def _unreadable(self, payloads: Iterable[Unreadable]) -> None:
+        for payload in payloads:
+            self.tracker.books.unreadable(self.account_id, payload)
+
+    @asynccontextmanager
+    async def _applying(
+        self,
+        observations: Sequence[PresenceObservation],
+        claims: Sequence[RecordClaim] = (),
+        candidates: Collection[CallKey] = (),
+    ) -> AsyncIterator[None]:
+        async with self._order:
+            unknown = self.tracker.unknown_calls(observations) if observations else set()
+            if claims:
+                unknown |= self.reconciler.unknown_calls(claims, self.tracker)
+            restored = await self._ledger.load_sessions(unknown) if unknown else []
+            if len(restored) < len(unknown) and candidates:  # sessions nobody knows: they may be known by another name
+                others = {key for key in candidates if key not in self.tracker.calls and key not in unknown}
+                restored += await self._ledger.load_sessions(others)
+            self.tracker.restore(restored, now=self._clock())
+            yield
+            self.tracker.release([call.key for call in restored])

@@ -1,0 +1,166 @@
+"""What the feed tells of itself, and the account the daemon keeps of its own sight (semantics 8).
+
+A notice becomes a log line, a figure and a span of coverage. Every hole is healed by reading the call log for it, once
+the log has had time to be complete; a feed that resumed and replayed what was missed has healed its hole itself.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from ringledger.domain.coverage import CoverageBook, CoverageSpan, CoverageState
+from ringledger.logs import LOG, Event
+from ringledger.metrics import Metrics
+from ringledger.platform.errors import CredentialsRejected, PlatformError, Throttled
+from ringledger.platform.feed import FeedNotice, FeedNoticeKind
+from ringledger.service.backfill import Backfill
+from ringledger.service.intake import Intake
+
+#: The call log has a finished call after 15 to 60 s; a hole is read this long after its end (platform ms).
+LOG_DELAY_MS: Final = 90_000
+#: Ended calls stay in active-calls for about two minutes: a shorter hole is healed by the poll that follows it.
+LISTED_MS: Final = 100_000
+DAY_MS: Final = 86_400_000
+#: How often the current span's end is moved on and holes are looked at, seconds.
+BEAT_SECONDS: Final = 5.0
+
+
+class Sight:
+    """Listens to the feed's notices and heals holes."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        backfill: Backfill,
+        metrics: Metrics,
+        *,
+        max_days: int,
+        on_gap: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.book = CoverageBook(intake.account_id)
+        self._intake = intake
+        self._backfill = backfill
+        self._metrics = metrics
+        self._max_days = max_days
+        self._on_gap = on_gap
+        self._clock = clock
+        self._looked_at: set[int] = set()
+        self._written: dict[int, int] = {}
+
+    def resume(self, spans: list[CoverageSpan]) -> None:
+        """Go on after a restart; before the very first start everything was blind."""
+        now = self._now()
+        if not spans and self._max_days:
+            first = now - self._max_days * DAY_MS
+            spans = [CoverageSpan(self.book.account_id, first, first, CoverageState.BLIND, "before_first_start")]
+        self.book.resume(spans, now=now)
+
+    # -- notices ---------------------------------------------------------------------------------------------------
+
+    def notice(self, notice: FeedNotice) -> None:
+        """Hear about the feed (``FeedSink``)."""
+        level = LOG.warning if notice.kind in _WARNINGS else LOG.info
+        level(Event(notice.kind), reason=notice.reason or None, **notice.detail)
+        match notice.kind:
+            case FeedNoticeKind.CONNECTED | FeedNoticeKind.RESUMED:
+                self._up(replayed=notice.kind is FeedNoticeKind.RESUMED)
+            case FeedNoticeKind.DISCONNECTED | FeedNoticeKind.SUBSCRIPTION_LOST:
+                self._down(notice.reason or notice.kind.value)
+            case FeedNoticeKind.SILENT:
+                self.book.turn(CoverageState.DOUBTFUL, self._now(), "silent")
+                self._on_gap()
+            case FeedNoticeKind.GAP:
+                self._gap(notice.reason)
+
+    def heard(self) -> None:
+        """The feed has brought something: it is not silent."""
+        self._metrics.push_last_event_timestamp_seconds.set(time.time())
+        current = self.book.current
+        if current is not None and current.state is CoverageState.DOUBTFUL:
+            self.book.turn(CoverageState.LIVE, self._now())
+
+    def _up(self, *, replayed: bool) -> None:
+        self._metrics.push_connected.set(1)
+        before = self.book.current
+        self.book.turn(CoverageState.LIVE, self._now())
+        if replayed and before is not None and before.state is CoverageState.BLIND:
+            hole = next((one for one in self.book.holes if one.from_at == before.from_at), None)
+            if hole is not None and hole.until_at - hole.from_at < LISTED_MS:
+                self.book.heal(hole, "replay", 0)
+        self._on_gap()
+
+    def _down(self, reason: str) -> None:
+        current = self.book.current
+        if current is not None and current.state is CoverageState.LIVE:
+            self._metrics.push_reconnects.labels(reason=reason.split(maxsplit=1)[0] if reason else "").inc()
+        self._metrics.push_connected.set(0)
+        self.book.turn(CoverageState.BLIND, self._now(), reason)
+
+    def _gap(self, reason: str) -> None:
+        """Something may be missing although the feed is up: the time since it was last surely seen is doubtful."""
+        current = self.book.current
+        if current is not None and current.state is CoverageState.LIVE and not self.book.holes:
+            self.book.doubt(current.from_at, self._now(), reason)
+        self._on_gap()
+
+    # -- healing ---------------------------------------------------------------------------------------------------
+
+    async def run(self, beat: Callable[[], None] = lambda: None) -> None:
+        """Move the current span on, heal holes; until cancelled."""
+        while True:
+            beat()
+            self.book.extend(self._now())
+            await self.commit()
+            with suppress(PlatformError):
+                await self._heal_holes()
+            await self.commit()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def commit(self) -> None:
+        """Write the spans that have moved."""
+        moved = self.book.take()
+        if moved:
+            await self._intake.change(lambda: self._intake.tracker.books.changes.coverage.extend(moved))
+
+    async def _heal_holes(self) -> None:
+        for hole in list(self.book.holes):
+            complete = self._now() >= hole.until_at + LOG_DELAY_MS
+            long = hole.until_at - hole.from_at > LISTED_MS
+            if not complete and (not long or hole.from_at in self._looked_at):
+                continue
+            self._looked_at.add(hole.from_at)
+            await self._read(hole, complete=complete)
+
+    async def _read(self, hole: CoverageSpan, *, complete: bool) -> None:
+        """Read the call log for a hole; only when the log is complete does that heal it."""
+        since = max(hole.from_at, self._now() - self._max_days * DAY_MS)
+        if since >= hole.until_at:
+            self.book.holes.remove(hole)  # older than we may look back: it stays blind
+            return
+        try:
+            written = await self._backfill.run(since, hole.until_at)
+        except CredentialsRejected:
+            raise
+        except Throttled as error:
+            await self._backfill.books.client.pace.sleep(error.retry_after)
+            return
+        self._written[hole.from_at] = self._written.get(hole.from_at, 0) + written
+        if complete:
+            self.book.heal(hole, "call-log", self._written.pop(hole.from_at))
+
+    def _now(self) -> int:
+        return self._backfill.books.client.platform_now_ms()
+
+
+_WARNINGS: Final = frozenset(
+    {
+        FeedNoticeKind.DISCONNECTED,
+        FeedNoticeKind.GAP,
+        FeedNoticeKind.SILENT,
+        FeedNoticeKind.SUBSCRIPTION_LOST,
+        FeedNoticeKind.FILTERS_REFUSED,
+    }
+)
