@@ -1,6 +1,7 @@
 """Call stories: the text form, its errors, and every story there is."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,18 @@ def test_expected_figures_fit_together(path: Path):
         ("story X\nstart 2026-03-02T09:00:00\n", 2, "offset from UTC"),
         ("story X\ncall A session=1 from=1 to=2\n", 2, "call A lacks direction"),
         ("story X\ncall A session=1 color=red\n", 2, "unknown: color"),
+        ("story X\ncall A session=1 direction=up\n", 2, "direction is in or out, not 'up'"),
+        (HEAD + "| +0 | 2001 | | A | Ringing | total=lots |\n" + EXPECT, 4, "total is a number"),
+        (HEAD + "| +0 | 2001 | | A | Ringing | timestamp=noon |\n" + EXPECT, 4, "'noon' is no time"),
+        (HEAD + "| +0 | 2001 | | A | Ringing | late=long |\n" + EXPECT, 4, "'long' is no span"),
+        (HEAD + RING + "log A result=Missed duration=long\n" + EXPECT, 5, "could not convert"),
+        (HEAD + RING + "log A result=Missed duration=5 start=noon\n" + EXPECT, 5, "'noon' is no time"),
         ("story X\ncall A session=1 session=2\n", 2, "session is given twice"),
         ("story X\nleg A/b direction=in\n", 2, "declared before"),
         (HEAD + "| +0 | 2001 | | B | Ringing | |\n" + EXPECT, 4, "call 'B' is not declared"),
         (HEAD + "| +0 | 2001 | | A | Ringing |\n" + EXPECT, 4, "5 cells below 6 columns"),
         (HEAD + "| soon | 2001 | | A | Ringing | |\n" + EXPECT, 4, "'soon' is no time"),
-        (HEAD + "| +0 | 2001 | many | A | Ringing | |\n" + EXPECT, 4, "invalid literal"),
+        (HEAD + "| +0 | 2001 | many | A | Ringing | |\n" + EXPECT, 4, "seq 'many' is no number"),
         (HEAD + "| +0 | | | A | Ringing | |\n" + EXPECT, 4, "an event needs an extension"),
         (HEAD + "| +0 | 2001 | | A | Ringing | loud |\n" + EXPECT, 4, "'loud' is neither"),
         (HEAD + "| +0 | 2001 | | A | Ringing | shade=dark |\n" + EXPECT, 4, "unknown: shade"),
@@ -99,6 +106,8 @@ def test_expected_figures_fit_together(path: Path):
         ("story X\n  A talk=0\n", 2, "an indented line belongs below"),
         ("story X\n| +0 | 2001 |\n", 2, "the first row names the columns"),
         ("story X\n| time | mood |\n", 2, "no such column: mood"),
+        ("story X\n| time | seq |\n", 2, "columns missing: call, extension, status"),
+        (HEAD + RING + "expect 0 calls\n  A part-of=Z\n", 6, "call 'Z' is not declared"),
         ('story X\ncall A from="x\n', 2, "No closing quotation"),
     ],
 )
@@ -107,6 +116,19 @@ def test_errors_name_the_line_and_the_problem(text: str, line: int, problem: str
         load_story(text)
     assert caught.value.line == line
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_a_damaged_story_is_a_story_error_or_a_story(seed: int):
+    chance = random.Random(seed)
+    text = list(chance.choice(STORIES).read_text(encoding="utf-8"))
+    for _ in range(chance.randint(1, 8)):
+        at = chance.randrange(len(text))
+        text[at : at + chance.randint(0, 3)] = chance.choice(["", "|", "\n", "=", '"', " ", "x", "-1", "²", "\x00"])
+    try:
+        load_story("".join(text) + "\n")
+    except StoryError as error:
+        assert str(error).startswith("line ")
 
 
 def test_defaults_of_a_row():

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ringledger.simulator.clock import iso_z
 from ringledger.simulator.story import Json, Story, StoryError
+from ringledger.simulator.storywords import direction_of
 
 SECONDS = {
     "ring": "ring_seconds",
@@ -32,7 +33,6 @@ TEXTS = {
     "end-source": "end_source",
     "telephony": "telephony_session_id",
 }
-DIRECTIONS = {"in": "Inbound", "out": "Outbound", "Inbound": "Inbound", "Outbound": "Outbound"}
 #: What the platform's books may change; ``confirmed`` keeps only what is said again about these.
 BOOKED = frozenset({*SECONDS.values(), *TIMES.values(), "disposition", "result", "end_source", "revision"})
 REASONS = ("stale_sequence", "duplicate", "untrackable", "unreadable", "unknown_status", "monitored")
@@ -93,8 +93,8 @@ class Expectations:
 
     def _value(self, key: str, text: str) -> tuple[str, object]:
         blank = text == "none"
-        if key == "direction" and text in DIRECTIONS:
-            return "direction", DIRECTIONS[text]
+        if key == "direction":
+            return "direction", direction_of(text)
         if key == "disposition" and text not in DISPOSITIONS:
             raise ValueError(f"no such disposition: {text}")
         if key in SECONDS:

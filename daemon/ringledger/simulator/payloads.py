@@ -48,7 +48,7 @@ def body_of(extension: Extension, items: list[Json], sequence: int, style: Style
     status = strongest([str(item["telephonyStatus"]) for item in items])
     shown = items[:MAX_ITEMS]
     if style == "2015":
-        number = int(extension.id) if extension.id.isdigit() else extension.id
+        number = int(extension.id) if extension.id.isdecimal() else extension.id
         return {"telephonyStatus": status, "extensionId": number, "activeCalls": shown, "sequence": sequence}
     return {
         "extensionId": extension.id,

@@ -227,7 +227,7 @@ class PubNub:
 
 
 def _cursor(text: str) -> int:
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isdecimal() else 0
 
 
 def _answer(batch: Json) -> web.Response:

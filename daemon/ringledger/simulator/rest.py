@@ -146,6 +146,6 @@ def _number(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name, str(default))
     if text == "max" and name == "perPage":
         return 1000
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise invalid(name)
     return int(text)

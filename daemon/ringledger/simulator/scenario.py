@@ -3,7 +3,6 @@
 What must stay true: whatever is wrong with a text is one :class:`StoryError` naming the line; nothing is guessed.
 """
 
-import hashlib
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from ringledger.simulator.expectations import Expectations
 from ringledger.simulator.model import Style
 from ringledger.simulator.story import Delivery, Json, LogRecord, Story, StoryCall, StoryError
 from ringledger.simulator.storywire import EventRow, ItemRow, StoryWire
+from ringledger.simulator.storywords import check_keys, digest, direction_of, milliseconds, options_of
 
 CALL_KEYS = frozenset(
     [
@@ -37,7 +37,6 @@ EVENT_KEYS = frozenset(["uuid", "total", "timestamp", "late", "twice", "lost"])
 LOG_KEYS = frozenset(
     ["result", "duration", "start", "direction", "ext", "id", "action", "after", "session", "from", "to"]
 )
-FLAGS = frozenset(["no-id", "monitored", "twice", "lost", "queue"])
 COLUMNS = ("time", "extension", "seq", "call", "status", "notes")
 START = "2026-03-02T09:00:00.000Z"
 
@@ -151,6 +150,9 @@ class Parser:
         self._known(label)
         if "result" not in options or "duration" not in options:
             raise ValueError("a log record needs result= and duration=")
+        float(options["duration"])
+        milliseconds(options.get("after", "0s"))
+        self._time(options.get("start", "+0"))
         self.logs.append(LogLine(self.line, label, options))
 
     def _read_expect(self, rest: str) -> None:
@@ -186,6 +188,8 @@ class Parser:
         if cells[0] == "time":
             if unknown := set(cells) - set(COLUMNS):
                 raise ValueError(f"no such column: {', '.join(sorted(unknown))}; there are {', '.join(COLUMNS)}")
+            if missing := {"extension", "call", "status"} - set(cells):
+                raise ValueError(f"columns missing: {', '.join(sorted(missing))}")
             self.columns = cells
         elif not self.columns:
             raise ValueError("the first row names the columns: " + " | ".join(COLUMNS))
@@ -197,14 +201,18 @@ class Parser:
     def _event_row(self, row: dict[str, str]) -> None:
         options = options_of(shlex.split(row.get("notes", "")))
         check_keys(options, ITEM_KEYS | EVENT_KEYS)
+        direction_of(options.get("direction", "in"))
         self._known(row.get("call", ""))
         if "start" in options and options["start"] != "none":
             options["start"] = iso_z(self._time(options["start"]))
         item = ItemRow(self.calls[row["call"]], row["status"], {k: v for k, v in options.items() if k in ITEM_KEYS})
         extras = {k: v for k, v in options.items() if k in EVENT_KEYS}
+        self._check_values(extras)
         if row["time"]:
             if not row["extension"]:
                 raise ValueError("an event needs an extension")
+            if not (row.get("seq") or "0").isdecimal():
+                raise ValueError(f"seq {row['seq']!r} is no number")
             sequence = int(row["seq"]) if row.get("seq") else None
             at = self._time(row["time"])
             self.rows.append(EventRow(self.line, at, row["extension"], sequence, [item], extras))
@@ -212,6 +220,13 @@ class Parser:
             self.rows[-1].items.append(item)
         else:
             raise ValueError("a row without a time adds a call to the event above it, and has no event notes")
+
+    def _check_values(self, extras: dict[str, str]) -> None:
+        """What is computed later is checked now, while the line is known."""
+        if not extras.get("total", "0").isdecimal():
+            raise ValueError("total is a number")
+        milliseconds(extras.get("late", "0s"))
+        self._time(extras.get("timestamp", "+0"))
 
     # -- words --------------------------------------------------------------------------------------------------
 
@@ -221,6 +236,9 @@ class Parser:
             raise ValueError("a name must come first")
         options = options_of(words[1:])
         check_keys(options, allowed)
+        direction_of(options.get("direction", "in"))
+        if allowed is CALL_KEYS and options.get("start", "none") != "none":
+            options["start"] = iso_z(self._time(options["start"]))
         return words[0], options
 
     def _known(self, label: str) -> None:
@@ -228,6 +246,7 @@ class Parser:
             raise ValueError(f"call {label!r} is not declared")
 
     def _session(self, label: str) -> str:
+        self._known(label)
         fields = self.calls[label].fields
         return fields["session"] if fields["session"] not in ("", "0", "none") else self._telephony(label)
 
@@ -240,7 +259,7 @@ class Parser:
 
     def _time(self, text: str) -> int:
         """``+SECONDS`` after the start, a time of its day, or a whole ISO time."""
-        if re.fullmatch(r"[+-]\d+(\.\d+)?", text):
+        if re.fullmatch(r"[+-]\d{1,9}(\.\d+)?", text):
             return self.start + round(float(text) * 1000)
         try:
             if re.fullmatch(r"\d\d:\d\d:\d\d(\.\d+)?", text):
@@ -310,7 +329,7 @@ class Parser:
             "result": given["result"],
             "from": {"phoneNumber": given.get("from", call.fields["from"])},
             "to": {"phoneNumber": given.get("to", call.fields["to"])},
-            "extension": {"id": int(extension) if extension.isdigit() else extension},
+            "extension": {"id": int(extension) if extension.isdecimal() else extension},
         }
         if self.style == "modern":
             record |= {
@@ -319,42 +338,3 @@ class Parser:
             }
         last = max(d.at for d in story.deliveries) if story.deliveries else rows[-1].at
         return LogRecord(last + milliseconds(given.get("after", "30s")), record)
-
-
-def options_of(words: list[str]) -> dict[str, str]:
-    """``key=value`` words and flags as a dict; ``ValueError`` for anything else."""
-    options: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals and key not in FLAGS:
-            raise ValueError(f"{word!r} is neither key=value nor one of {', '.join(sorted(FLAGS))}")
-        if key in options:
-            raise ValueError(f"{key} is given twice")
-        options[key] = value if equals else "yes"
-    return options
-
-
-def check_keys(options: dict[str, str], allowed: frozenset[str]) -> None:
-    if unknown := options.keys() - allowed:
-        raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sorted(allowed))}")
-
-
-def milliseconds(text: str) -> int:
-    """``11s``, ``0.5s``, ``5m``, ``2h`` in ms; ``ValueError`` for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
-    if not match:
-        raise ValueError(f"{text!r} is no span: write 11s, 5m or 2h")
-    return round(float(match[1]) * {"s": 1_000, "m": 60_000, "h": 3_600_000}[match[2]])
-
-
-def direction_of(text: str) -> str:
-    """``in`` and ``out``, or the platform's own words."""
-    known = {"in": "Inbound", "out": "Outbound", "Inbound": "Inbound", "Outbound": "Outbound"}
-    if text not in known:
-        raise ValueError(f"direction is in or out, not {text!r}")
-    return known[text]
-
-
-def digest(*parts: str) -> str:
-    """A made-up id that is the same at every reading."""
-    return hashlib.md5("/".join(parts).encode(), usedforsecurity=False).hexdigest()

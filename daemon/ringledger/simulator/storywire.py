@@ -4,7 +4,6 @@ What must stay true: what a row does not say is filled in the same way at every 
 sequence of payloads; automatic sequence numbers follow the order in which things happened, not in which they arrive.
 """
 
-import hashlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from ringledger.simulator.clock import iso_offset, iso_z
 from ringledger.simulator.model import STRENGTH, Extension, Style, strongest
 from ringledger.simulator.payloads import MAX_ITEMS, Json, envelope_of, standing_of
 from ringledger.simulator.story import StoryCall
+from ringledger.simulator.storywords import digest, direction_of
 
 FIRST_SEQUENCE, SEQUENCE_STEP = 1_000, 7
-DIRECTIONS = {"in": "Inbound", "out": "Outbound", "Inbound": "Inbound", "Outbound": "Outbound"}
 
 
 @dataclass(slots=True)
@@ -76,7 +75,7 @@ class StoryWire:
         status = strongest([row.status for row in event.items if row.status in STRENGTH])
         body: Json = {"telephonyStatus": status, "activeCalls": items[:MAX_ITEMS], "sequence": event.sequence}
         if self.style == "2015":
-            body["extensionId"] = int(event.extension) if event.extension.isdigit() else event.extension
+            body["extensionId"] = int(event.extension) if event.extension.isdecimal() else event.extension
         else:
             extension = Extension(event.extension, "", "", "")
             total = int(event.options.get("total", len(items)))
@@ -94,7 +93,7 @@ class StoryWire:
 
     def _item(self, event: EventRow, row: ItemRow) -> Json:
         own = row.call.fields | row.options
-        item: Json = {"direction": DIRECTIONS[own["direction"]], "from": own["from"], "to": own["to"]}
+        item: Json = {"direction": direction_of(own["direction"]), "from": own["from"], "to": own["to"]}
         item["telephonyStatus"] = row.status
         if own["session"] != "none":
             item["sessionId"] = own["session"]
@@ -130,7 +129,7 @@ class StoryWire:
     def _leg_id(self, leg: tuple[str, str], given: str | None) -> str:
         if given:
             self._leg_ids[leg] = given
-        return self._leg_ids.setdefault(leg, _digest(self.name, *leg))
+        return self._leg_ids.setdefault(leg, digest(self.name, *leg))
 
     def _party(self, telephony: str, leg: tuple[str, str]) -> int:
         parties = self._parties.setdefault(telephony, [])
@@ -139,8 +138,4 @@ class StoryWire:
         return parties.index(leg) + 1
 
     def _uuid(self, index: int) -> str:
-        return str(uuid.UUID(_digest(self.name, "event", str(index)), version=4))
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.md5("/".join(parts).encode(), usedforsecurity=False).hexdigest()
+        return str(uuid.UUID(digest(self.name, "event", str(index)), version=4))
