@@ -16,13 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ringledger.domain.call import CallSession
 from ringledger.domain.changes import Changes
+from ringledger.domain.coverage import CoverageSpan
 from ringledger.domain.observation import CallKey, FeedPosition
 from ringledger.ledger import schema
-from ringledger.ledger.coverage import CoverageSpan
 from ringledger.ledger.database import BUSY_TIMEOUT_MS, is_sqlite, parse, path_of, reader_engine, writer_engine
 from ringledger.ledger.errors import DatabaseForeign, DatabaseNewer, DatabaseOutdated, LedgerBroken, classified
 from ringledger.ledger.lock import DaemonLock
-from ringledger.ledger.memory import OpenState, by_key, extension_of, position_of, rebuilt, session_of
+from ringledger.ledger.memory import OpenState, UnconfirmedCall, by_key, extension_of, position_of, rebuilt, session_of
 from ringledger.ledger.rows import Batch, batch_of
 from ringledger.ledger.statements import Statements, compiled
 
@@ -134,6 +134,19 @@ class Ledger:
                 if missing:
                     found += await _rebuilt(connection, account_id, missing)
         return found
+
+    async def load_unconfirmed(self, account_id: str, since_ms: int) -> list[UnconfirmedCall]:
+        """Calls that ended after ``since_ms`` and that the platform's books have not confirmed, oldest first."""
+        call = schema.call
+        wanted = (
+            select(
+                call.c.account_id, call.c.session_id, call.c.telephony_session_id, call.c.started_at, call.c.ended_at
+            )
+            .where(call.c.account_id == account_id, call.c.confirmed_at.is_(None), call.c.ended_at > since_ms)
+            .order_by(call.c.started_at)
+        )
+        async with self._reading() as connection:
+            return [UnconfirmedCall(**row) for row in await _rows(connection, wanted)]
 
     async def load_position(self, feed: str, key: str) -> FeedPosition | None:
         """How far this feed has been read; ``None``: never."""

@@ -6,7 +6,7 @@ it again, the sequence marks are gone.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec import DecodeError, ValidationError
 from msgspec.json import Decoder
@@ -31,6 +31,16 @@ class OpenState:
     sessions: list[CallSession] = field(default_factory=list)
     extensions: list[Extension] = field(default_factory=list)
     positions: dict[str, FeedPosition] = field(default_factory=dict)
+
+
+class UnconfirmedCall(NamedTuple):
+    """A finished call that waits for the platform's verdict. Times ms."""
+
+    account_id: str
+    session_id: str
+    telephony_session_id: str | None
+    started_at: int
+    ended_at: int
 
 
 def session_of(state: str) -> CallSession:

@@ -86,7 +86,7 @@ async def active_calls(engine: AsyncEngine) -> Rows:
 
 async def presence(engine: AsyncEngine) -> Rows:
     """Each extension's status now."""
-    order = [column(name) for name in ("account_id", "extension_number", "extension_id")]
+    order: list[ColumnElement[str]] = [column(name) for name in ("account_id", "extension_number", "extension_id")]
     return await _ask(engine, _all_of("extension_presence").order_by(*order))
 
 

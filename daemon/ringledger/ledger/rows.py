@@ -11,9 +11,9 @@ from msgspec.json import Encoder
 
 from ringledger.domain.call import CallSession, Leg, Phase, first_known
 from ringledger.domain.changes import Changes, Extension, JournalEntry, SourceClaim, Transition
+from ringledger.domain.coverage import CoverageSpan
 from ringledger.domain.observation import CallKey, Direction, FeedPosition, Party, PresenceObservation, RecordClaim
 from ringledger.domain.record import CallRecord, is_internal, primary_leg
-from ringledger.ledger.coverage import CoverageSpan
 from ringledger.ledger.statements import Statements
 from ringledger.ledger.times import to_text, to_text_or_none
 
@@ -46,13 +46,13 @@ def batch_of(
         (statements.call_transition, [transition_row(transition) for transition in changes.transitions]),
         (statements.call_source, [source_row(claim) for claim in changes.claims.values()]),
         (statements.extension, [extension_row(extension) for extension in changes.extensions.values()]),
-        (statements.coverage_span, [coverage_row(span) for span in coverage]),
+        (statements.coverage_span, [coverage_row(span) for span in (*changes.coverage, *coverage)]),
     ]
     if journal:
         batch.append((statements.call_event, [event_row(entry) for entry in changes.journal]))
         batch.append((statements.observation, [observation_row(seen) for seen in changes.observations]))
-    if position is not None:
-        batch.append((statements.feed_position, [position_row(position)]))
+    positions = [*changes.positions.values(), *([position] if position is not None else [])]
+    batch.append((statements.feed_position, [position_row(one) for one in positions]))
     return [(sql, rows) for sql, rows in batch if rows]
 
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 from sqlalchemy import CheckConstraint, Column, Index, Integer, MetaData, Table, Text, text
 
 from ringledger.domain.call import EndSource, Phase
+from ringledger.domain.coverage import CoverageState
 from ringledger.domain.disposition import Disposition
 from ringledger.domain.observation import Direction, Source
 from ringledger.domain.status import TelephonyStatus, TerminationType
-from ringledger.ledger.coverage import CoverageState
 from ringledger.ledger.times import UtcText
 
 #: Ordinal of the newest revision; SQLite's ``user_version``.

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from ringledger.domain.changes import Changes
-from ringledger.domain.observation import FeedPosition
 from ringledger.ledger.errors import LedgerFull, LedgerUnavailable
 from ringledger.ledger.ledger import Ledger
 
@@ -38,14 +37,14 @@ class Notices(Protocol):
 class LedgerWriter:
     """One :meth:`run` task; everybody else calls :meth:`notify`, :meth:`flush` and :meth:`room`.
 
-    ``take`` hands over what has been collected since the last call, with the position it brought the feed to.
+    ``take`` hands over what has been collected since the last call, with the positions it brought the feeds to.
     ``commit_interval``: seconds an event waits for company at most. ``commit_batch``: events that end the wait.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        take: Callable[[], tuple[Changes, FeedPosition | None]],
+        take: Callable[[], Changes],
         *,
         commit_interval: float,
         commit_batch: int,
@@ -65,7 +64,6 @@ class LedgerWriter:
         self._now_ms = now_ms
         self._most_pending = most_pending
         self._changes = Changes()
-        self._position: FeedPosition | None = None
         self._noticed = 0
         self._committed = 0
         self._ticket = 0  # counts notices: an exact "so far", even for changes that no event brought
@@ -141,7 +139,7 @@ class LedgerWriter:
             noticed, ticket = self._noticed, self._ticket
             self._take_newest()
             try:
-                await self._ledger.commit(self._changes, self._position, now_ms=self._now_ms(), journal=self.journal)
+                await self._ledger.commit(self._changes, now_ms=self._now_ms(), journal=self.journal)
             except LedgerUnavailable as error:
                 self._failed(error)
                 await asyncio.sleep(self._pause(error))
@@ -150,9 +148,7 @@ class LedgerWriter:
                 return
 
     def _take_newest(self) -> None:
-        changes, position = self._take()
-        self._changes.absorb(changes)
-        self._position = position or self._position
+        self._changes.absorb(self._take())
 
     def _failed(self, error: LedgerUnavailable) -> None:
         self._failures += 1
@@ -168,7 +164,7 @@ class LedgerWriter:
         return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 10))
 
     def _succeeded(self, noticed: int, ticket: int) -> None:
-        changes, self._changes, self._position = self._changes, Changes(), None
+        changes, self._changes = self._changes, Changes()
         self._committed, self._served = noticed, ticket
         if self.pending < self._most_pending:
             self._room.set()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ringledger.domain.call import Phase
 from ringledger.domain.changes import Changes
 from ringledger.domain.observation import CallKey, FeedPosition
-from ringledger.domain.record import CallRecord
+from ringledger.ledger.memory import UnconfirmedCall
 from ringledger.logs import LOG, Event
 from ringledger.platform.errors import CredentialsRejected, PermissionDenied, PlatformError, SyncExpired, Throttled
 from ringledger.platform.query import CallLogQuery
@@ -77,14 +77,13 @@ class Confirmer:
         self._next_sync = 0.0
         self._work = asyncio.Event()
 
-    def resume(self, records: Iterable[CallRecord], position: FeedPosition | None, *, now_ms: int) -> None:
+    def resume(self, calls: Iterable[UnconfirmedCall], position: FeedPosition | None, *, now_ms: int) -> None:
         """Go on after a restart: calls still unconfirmed, and the sync token."""
         now = self._clock()
-        for record in records:
-            ended = now - max(0.0, (now_ms - record.ended_at) / 1000)
-            self.waiting[CallKey(record.account_id, record.session_id)] = Waiting(
-                ended, record.started_at, record.telephony_session_id
-            )
+        for one in calls:
+            ended = now - max(0.0, (now_ms - one.ended_at) / 1000)
+            key = CallKey(one.account_id, one.session_id)
+            self.waiting[key] = Waiting(ended, one.started_at, one.telephony_session_id)
         self._token = position.token if position else None
         if self.waiting:
             self._work.set()

@@ -37,7 +37,7 @@ from ringledger.service.build import (
     watched_extensions,
 )
 from ringledger.service.confirm import FEED as SYNC_FEED
-from ringledger.service.confirm import Confirmer
+from ringledger.service.confirm import GIVE_UP_AFTER, Confirmer
 from ringledger.service.intake import Intake
 from ringledger.service.poll import Poller
 from ringledger.service.scope import PlatformBooks
@@ -45,6 +45,8 @@ from ringledger.service.sight import Sight
 from ringledger.settings import Settings
 
 T = TypeVar("T")
+
+GIVE_UP_MS = int(GIVE_UP_AFTER * 1000)
 
 #: First and longest pause between attempts to reach the platform at start, platform seconds.
 RETRY_SECONDS = (2.0, 60.0)
@@ -134,7 +136,11 @@ class Daemon:
         )
         announcer = Announcer(self.metrics)
         intake = self.intake = Intake(
-            tracker, ledger, account_id, announce=announcer.announce, on_suspects=lambda keys: poller.check(keys)
+            tracker,
+            ledger,
+            account_id,
+            announce=announcer.announce,
+            on_suspects=lambda keys: poller.check(keys),  # noqa: PLW0108 - made below
         )
         everybody = "all" in settings.platform.extensions
         books = PlatformBooks(client, account_id, None if everybody else watched)
@@ -159,9 +165,9 @@ class Daemon:
         )
         state = await ledger.load_open(account_id)
         intake.resume(state)
-        confirmer.resume(
-            await ledger.load_unconfirmed(account_id), state.positions.get(SYNC_FEED), now_ms=client.platform_now_ms()
-        )
+        now = client.platform_now_ms()
+        unconfirmed = await ledger.load_unconfirmed(account_id, now - GIVE_UP_MS)
+        confirmer.resume(unconfirmed, state.positions.get(SYNC_FEED), now_ms=now)
         sight.resume(await ledger.load_coverage(account_id))
         feed = feed_of(settings, client, account_id, watched, state.positions)
         return _Parts(intake, writer, poller, confirmer, sight, feed)
