@@ -30,6 +30,8 @@ RESUME_SECONDS: Final = 300
 RETRY_SECONDS: Final = (2.0, 60.0)
 #: So many refused polls in a row mean that the channel is dead.
 REFUSALS: Final = 2
+#: The line is looked at so often, platform seconds.
+WATCH_SECONDS: Final = 1.0
 #: A poll may outlast its own time limit by so much before its client is thrown away.
 STUCK_MARGIN_SECONDS: Final = 30.0
 
@@ -216,7 +218,7 @@ class PubNubFeed:
         """Renew, watch and replace; ends by :class:`_ResubscribeError` or a ``PlatformError``."""
         renew_at, expires_at = self._schedule(self._using().subscription)
         while True:
-            await self._wait(min(renew_at - self._client.pace.now(), 5.0))
+            await self._wait(min(renew_at - self._client.pace.now(), WATCH_SECONDS))
             try:
                 await self._watch(sink)
             except _HangingError:
@@ -260,13 +262,14 @@ class PubNubFeed:
     async def _wait(self, seconds: float) -> None:
         """Platform seconds, or until something happens on the line."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(0.0, seconds) / self._client.pace.speed)
+            async with asyncio.timeout(max(0.0, seconds) / self._client.pace.speed):
+                await self._wake.wait()
         self._wake.clear()
 
     async def _until_connected(self, line: _Line) -> None:
         """Return when the first poll was answered; refused or stuck lines raise."""
         while not line.intake.connected:
-            await self._wait(5.0)
+            await self._wait(WATCH_SECONDS)
             try:
                 self._judge(line)
             except _HangingError:

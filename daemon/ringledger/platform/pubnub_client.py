@@ -169,10 +169,8 @@ def _open_task(effect: Any) -> "asyncio.Task[Any] | None":
 
 def _explain(error: Exception) -> tuple[str, int | None]:
     """A short reason without addresses or bodies, and the HTTP status if there was one."""
-    if isinstance(error, PubNubAsyncioException):
-        data = getattr(error.status, "error_data", None)
-        inner = getattr(data, "exception", None)
-        status = getattr(inner, "_status_code", None) or getattr(error.status, "status_code", None)
+    if isinstance(error, PubNubException | PubNubAsyncioException):
+        status = _status_of(error)
         return (f"status {status}" if status else "refused"), status
     if isinstance(error, BadAnswer):
         return str(error), None
@@ -181,3 +179,11 @@ def _explain(error: Exception) -> tuple[str, int | None]:
     if isinstance(error, ValueError | AttributeError | TypeError):
         return "unreadable answer", None
     return type(error).__name__, None
+
+
+def _status_of(error: Exception) -> int | None:
+    """The HTTP status, wherever this kind of the SDK's errors keeps it."""
+    told = getattr(error, "status", None)
+    inner = getattr(getattr(told, "error_data", None), "exception", None)
+    found = (getattr(error, "_status_code", 0), getattr(told, "status_code", 0), getattr(inner, "_status_code", 0))
+    return next((int(status) for status in found if status), None)
