@@ -28,8 +28,14 @@ START = 1_792_000_000_000
 
 def one_call(changes: Changes, n: int) -> None:
     account, session_id, extension = "37439510", f"{67029198021 + n * 7919}", f"{62264425008 + n % 100}"
-    at, caller, callee = START + n * 310, Party(f"+1302{n:07d}", "Caller", f"302{n:07d}"), Party("+18885434778", "Sales")
-    statuses = (S.RINGING, S.CALL_CONNECTED, S.NO_CALL) if n % 10 > 2 else (S.RINGING, S.CALL_CONNECTED, S.ON_HOLD, S.NO_CALL)
+    at, caller, callee = (
+        START + n * 310,
+        Party(f"+1302{n:07d}", "Caller", f"302{n:07d}"),
+        Party("+18885434778", "Sales"),
+    )
+    statuses = (
+        (S.RINGING, S.CALL_CONNECTED, S.NO_CALL) if n % 10 > 2 else (S.RINGING, S.CALL_CONNECTED, S.ON_HOLD, S.NO_CALL)
+    )
     leg = Leg(1, f"leg{n:020d}", extension, Direction.INBOUND, S.NO_CALL, False, Source.PRESENCE, at, at + 5000,
               at + 20000, TerminationType.FINAL, caller, callee)  # fmt: skip
     session = CallSession(

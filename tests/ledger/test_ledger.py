@@ -173,7 +173,7 @@ async def test_many_sessions_are_found_in_one_go(ledger):
     for key in keys:
         changes.sessions[key] = CallSession(*key, phase=Phase.FINISHED)
     await ledger.commit(changes, now_ms=T0)
-    found = await ledger.load_sessions(keys + [CallKey("another", "1")])
+    found = await ledger.load_sessions([*keys, CallKey("another", "1")])
     assert {session.key for session in found} == set(keys)
 
 

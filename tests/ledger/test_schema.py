@@ -11,8 +11,7 @@ from ringledger.ledger.upgrade import MIGRATIONS, differences
 def normalised(rows):
     """Each CREATE statement as the set of its lines: Alembic writes constraints in another order."""
     return {
-        name: {re.sub(r"\s+", " ", line).strip(" ,") for line in sql.splitlines() if line.strip()}
-        for name, sql in rows
+        name: {re.sub(r"\s+", " ", line).strip(" ,") for line in sql.splitlines() if line.strip()} for name, sql in rows
     }
 
 

@@ -19,7 +19,7 @@ from ringledger.ledger.errors import (
 )
 from ringledger.ledger.lock import DaemonLock
 from ringledger.ledger.schema import SCHEMA_VERSION
-from ringledger.ledger.upgrade import MIGRATIONS, check, downgrade, upgrade
+from ringledger.ledger.upgrade import MIGRATIONS, check, downgrade, upgrade, version_of
 from ringledger.ledger.views import VIEWS
 from tests.ledger.conftest import url_of
 
@@ -168,15 +168,19 @@ def test_a_file_that_is_no_database_is_left_alone(path):
 def test_damage_is_named(url, path):
     for n in range(400):
         put_a_call(path, str(n))
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    (size,) = look(path, "PRAGMA page_count")[0]
     with path.open("r+b") as file:
-        file.seek(4096 * 3)
-        file.write(b"\xff" * 4096 * 20)
-    with pytest.raises(DatabaseCorrupt) as told:
-        problems = check(url).problems
-        assert problems
-        raise DatabaseCorrupt(problems[0])
+        file.seek(4096 * (size // 2))
+        file.write(b"\xff" * 4096)
+    assert version_of(url) == SCHEMA_VERSION  # the damage is further down
+    with pytest.raises(DatabaseCorrupt, match="restore"):
+        check(url)
+
+
+def test_a_file_that_ends_too_early_is_corrupt(url, path):
+    path.write_bytes(path.read_bytes()[:4096])
+    with pytest.raises(DatabaseCorrupt, match="restore") as told:
+        upgrade(url)
     assert told.value.exit_code == Exit.DATA
 
 

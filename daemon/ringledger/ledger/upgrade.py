@@ -95,7 +95,8 @@ def version_of(url: str | URL, *, scripts: Path = MIGRATIONS) -> int:
 
 def check(url: str | URL, *, scripts: Path = MIGRATIONS) -> CheckReport:
     """Read the whole database and compare its schema with the program's. Raises as :func:`version_of` does, and
-    ``DatabaseMissing``."""
+    ``DatabaseMissing``; damage is ``DatabaseCorrupt``, not a problem among others.
+    """
     path = path_of(url)
     if not path.exists():
         raise DatabaseMissing(f"{path}: no such database")
@@ -112,10 +113,11 @@ def check(url: str | URL, *, scripts: Path = MIGRATIONS) -> CheckReport:
 
 
 def _problems(connection: Connection, *, current: bool) -> list[str]:
-    answers = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars()
-    problems = [f"integrity: {answer}" for answer in answers if answer != "ok"]
+    answer = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
+    if answer != "ok":
+        raise DatabaseCorrupt(f"database: {answer}; restore the newest backup")
     orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    problems += [f"foreign key: row {row[1]} of {row[0]} has no parent in {row[2]}" for row in orphans]
+    problems = [f"foreign key: row {row[1]} of {row[0]} has no parent in {row[2]}" for row in orphans]
     if not current:
         return [*problems, "schema: older than the program; ringledger db upgrade"]
     problems += [f"schema: {difference[0]} {difference[1]}" for difference in differences(connection)]
