@@ -69,6 +69,14 @@ def test_an_event_after_the_question_outranks_the_answer() -> None:
     assert (desk.call().phase, desk.call().status) == (Phase.OPEN, TelephonyStatus.ON_HOLD)
 
 
+def test_an_event_after_the_question_outranks_the_answer_whatever_its_time() -> None:
+    desk = talking()
+    asked = desk.now
+    desk.wait(3).see(presence(EXTENSION, 3, T0 + 8_000, item("OnHold")))
+    desk.books(claim("Accepted", duration=9_000), asked=asked)
+    assert desk.call().phase is Phase.OPEN
+
+
 def test_finished_and_unknown_is_written_in_one_go() -> None:
     desk = Desk().books(claim("Missed", duration=12_000, read_at=T0 + 60_000))
     record = desk.record()

@@ -12,7 +12,7 @@ from ringledger.domain.observation import CallKey, Direction, PresenceObservatio
 from ringledger.domain.record import derive_record
 from ringledger.domain.status import TelephonyStatus
 from ringledger.domain.tracker import CallTracker
-from tests.builders import ACCOUNT, SESSION, T0, Desk, item, ms, observations, play, presence
+from tests.builders import ACCOUNT, SESSION, T0, Desk, claim, item, ms, observations, play, presence
 
 SECOND = 1_000
 RINGING, CONNECTED, NO_CALL = TelephonyStatus.RINGING, TelephonyStatus.CALL_CONNECTED, TelephonyStatus.NO_CALL
@@ -696,3 +696,91 @@ def test_transitions_tell_the_calls_story() -> None:
         (RINGING, CONNECTED, T0 + 5_000),
         (CONNECTED, NO_CALL, T0 + 25_000),
     ]
+
+
+# -- corners -------------------------------------------------------------------------------------------------------
+
+
+def test_a_known_name_or_number_is_never_replaced() -> None:
+    desk = Desk().see(presence(1, 1, T0, item(sender="13027430863", sender_name="Ada")))
+    desk.see(presence(1, 2, T0 + 1, item("CallConnected", sender="16502008440", sender_name="Grace")))
+    known = desk.call().legs[0].from_party
+    assert (known.number, known.name, known.raw) == ("+13027430863", "Ada", "13027430863")
+
+
+def test_a_number_found_later_brings_its_own_text() -> None:
+    desk = Desk().see(presence(1, 1, T0, item(sender="anonymous")), presence(1, 2, T0 + 1, item("CallConnected")))
+    known = desk.call().legs[0].from_party
+    assert (known.number, known.raw) == ("+13027430863", "13027430863")
+
+
+def test_a_connected_item_tells_when_the_ringing_began() -> None:
+    events = [presence(1, 1, T0 + 6_000, item("CallConnected", started=T0)), presence(1, 2, T0 + 9_000, item("NoCall"))]
+    assert (play(events).record().ring_ms, play(events).record().talk_ms) == (6_000, 3_000)
+
+
+def test_an_item_with_an_unknown_status_is_not_replaced_by_the_others() -> None:
+    desk = Desk().see(presence(1, 1, T0, item("Ringing", "a"), item("Ringing", "b")))
+    desk.see(presence(1, 2, T0 + 1, item("CallConnected", "a"), item("Teleported", "b")))
+    assert [leg.live for leg in desk.call().legs] == [True, True]
+
+
+def test_the_end_is_the_last_event_not_the_last_listing() -> None:
+    desk = Desk().see(presence(1, 1, T0, item("CallConnected")))
+    desk.books(claim(duration=20_000, extension="1"))
+    desk.see(presence(1, 2, T0 + 15_000, item("NoCall"))).settle()
+    assert desk.record().ended_at == T0 + 15_000
+
+
+def test_a_reopened_call_waits_for_a_new_verdict() -> None:
+    desk = play(answered_call()).books(claim("Accepted", duration=25_000))
+    assert desk.record().confirmed_at is not None
+    desk.see(presence("101", 13, T0 + 60_000, item("CallConnected")))
+    desk.see(presence("101", 14, T0 + 70_000, item("NoCall"))).settle()
+    assert (desk.record().confirmed_at, desk.record().result, desk.record().ended_at) == (None, None, T0 + 70_000)
+
+
+def test_the_end_of_a_reopened_call_is_no_estimate() -> None:
+    desk = Desk(CallTracker(stale_after_seconds=100.0)).see(presence(1, 1, T0, item("CallConnected"))).wait(101)
+    assert desk.record().end_estimated
+    desk.see(presence(1, 2, T0 + 200_000, item("CallConnected")), presence(1, 3, T0 + 201_000, item("NoCall")))
+    record = desk.settle().record()
+    assert (record.end_estimated, record.end_source, record.ended_at) == (False, EndSource.PRESENCE, T0 + 201_000)
+
+
+def test_a_call_does_not_expire_while_nobody_could_be_asked() -> None:
+    desk = Desk(CallTracker(stale_after_seconds=100.0)).see(presence(1, 1, T0, item("CallConnected")))
+    desk.tracker.asked_at = desk.now - 50
+    desk.wait(101)
+    assert desk.call().phase is Phase.OPEN
+    desk.tracker.asked_at = desk.now
+    assert desk.wait(100).record().end_source is EndSource.EXPIRED
+
+
+def test_release_keeps_a_finished_call_whose_amendment_is_not_yet_committed() -> None:
+    desk = play(answered_call())
+    desk.tracker.observe(presence("101", 9, T0 - 5_000, item("Ringing")), desk.now)
+    desk.tracker.release(list(desk.tracker.calls))
+    assert desk.call().revision == 2
+    desk.tracker.take_changes()
+    desk.tracker.release(list(desk.tracker.calls))
+    assert not desk.tracker.calls
+
+
+def test_extensions_of_one_call_have_their_own_status() -> None:
+    desk = Desk().see(presence(1, 1, T0, item("CallConnected", "a")), presence(2, 1, T0, item("Ringing", "b")))
+    assert (desk.status_of(1), desk.status_of(2)) == (CONNECTED, RINGING)
+
+
+def test_the_row_is_told_from_the_leg_that_answered_first() -> None:
+    desk = play(
+        [
+            presence(1, 1, T0, item("Ringing", "a", to="101")),
+            presence(2, 1, T0 + 10, item("Ringing", "b", to="102")),
+            presence(2, 2, T0 + 4_000, item("CallConnected", "b", to="102")),
+            presence(1, 2, T0 + 4_010, item("NoCall", "a", to="101")),
+            presence(2, 3, T0 + 9_000, item("NoCall", "b", to="102")),
+        ]
+    )
+    assert (desk.record().extension_id, desk.record().to_number) == ("2", "+102")
+    assert desk.record().started_at == T0
