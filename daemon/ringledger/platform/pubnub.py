@@ -68,6 +68,8 @@ class _Line:
     delivery: PubNubDelivery
     intake: Intake
     channel: PubNubChannel
+    renew_at: float
+    expires_at: float
     retired_at: float = 0.0
 
 
@@ -191,7 +193,7 @@ class PubNubFeed:
             backoff=self._options.backoff,
             poll_seconds=self._options.poll_seconds,
         )
-        self._line = _Line(subscription, delivery, intake, channel)
+        self._line = _Line(subscription, delivery, intake, channel, *self._schedule(subscription))
         if before is not None:
             before.intake.current = False
             before.retired_at = time.monotonic()
@@ -216,27 +218,32 @@ class PubNubFeed:
 
     async def _keep(self, sink: FeedSink) -> None:
         """Renew, watch and replace; ends by :class:`_ResubscribeError` or a ``PlatformError``."""
-        renew_at, expires_at = self._schedule(self._using().subscription)
         while True:
-            await self._wait(min(renew_at - self._client.pace.now(), WATCH_SECONDS))
+            await self._wait(min(self._using().renew_at - self._client.pace.now(), WATCH_SECONDS))
             try:
                 await self._watch(sink)
             except _HangingError:
-                self._start(sink, self._using().subscription, cursor=self._using().intake.cursor)
-            if self._client.pace.now() < renew_at:
-                continue
-            try:
-                renewed = await self._client.renew_subscription(self._using().subscription.id)
-            except (PlatformUnavailable, Throttled) as error:
-                if self._client.pace.now() >= expires_at:
-                    raise _ResubscribeError("it expired before it could be renewed") from None
-                renew_at = self._client.pace.now() + (_retry_after(error) or RETRY_SECONDS[0])
-                continue
-            except CredentialsRejected:
-                raise
-            except PlatformError as error:
-                raise _ResubscribeError(str(error)) from None
-            renew_at, expires_at = self._schedule(renewed)
+                self._replace(sink, self._using())
+            if self._client.pace.now() >= self._using().renew_at:
+                await self._renew(sink, self._using())
+
+    def _replace(self, sink: FeedSink, hanging: _Line) -> None:
+        """A new client on the same channel, from where the old one stands, with the old one's time limits."""
+        line = self._start(sink, hanging.subscription, cursor=hanging.intake.cursor)
+        line.renew_at, line.expires_at = hanging.renew_at, hanging.expires_at
+
+    async def _renew(self, sink: FeedSink, line: _Line) -> None:
+        try:
+            renewed = await self._client.renew_subscription(line.subscription.id)
+        except CredentialsRejected:
+            raise
+        except (PlatformUnavailable, Throttled) as error:
+            if self._client.pace.now() >= line.expires_at:
+                raise _ResubscribeError("it expired before it could be renewed") from None
+            line.renew_at = self._client.pace.now() + (_retry_after(error) or RETRY_SECONDS[0])
+        except PlatformError as error:
+            raise _ResubscribeError(str(error)) from None
+        else:
             self._renewed(sink, renewed)
 
     def _renewed(self, sink: FeedSink, renewed: Subscription) -> None:
@@ -251,6 +258,7 @@ class PubNubFeed:
             self._start(sink, renewed, cursor=line.intake.cursor)
         else:
             line.subscription = renewed
+            line.renew_at, line.expires_at = self._schedule(renewed)
 
     def _schedule(self, subscription: Subscription) -> tuple[float, float]:
         """When to renew and when it is too late, monotonic platform seconds."""
