@@ -70,7 +70,6 @@ def test_a_read_of_nothing_alive_opens_nothing(status: str) -> None:
     assert not desk.tracker.calls
 
 
-@pytest.mark.xfail(strict=True, reason="3, 6: take_presence ends calls missing from an array that was cut at seven")
 def test_a_cut_read_proves_no_absence() -> None:
     desk = Desk().see(presence(1, 5, T0, item("CallConnected"))).wait(60)
     desk.read(presence_read(1, T0 + 60_000, truncated=True), asked=desk.now)
@@ -91,7 +90,6 @@ def test_a_read_does_not_raise_the_guard() -> None:
     assert desk.reasons() == []
 
 
-@pytest.mark.xfail(strict=True, reason="5.3: a true NoCall that follows an estimated end does not correct it")
 def test_the_true_end_corrects_an_estimated_one() -> None:
     desk = Desk().see(presence(1, 5, T0, item("CallConnected"))).wait(60)
     desk.read(presence_read(1, T0 + 60_000), asked=desk.now)

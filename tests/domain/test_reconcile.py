@@ -203,7 +203,6 @@ def test_the_two_sessions_of_a_ringout_are_one_call(apart: int, part_of: str | N
     assert desk.record("outer").part_of is None
 
 
-@pytest.mark.xfail(strict=True, reason="7: the half of a RingOut that is found later is not put into the books again")
 def test_a_half_that_had_ended_before_is_written_again_when_its_pair_is_found() -> None:
     inner = {"leg": "i", "session": "inner", "sender": "16502008440", "to": "16509540334"}
     desk = Desk().see(presence(EXTENSION, 1, T0, item("Ringing", **inner)))

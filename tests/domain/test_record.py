@@ -96,7 +96,6 @@ def test_a_later_inbound_leg_is_a_transfer_and_no_internal_call() -> None:
     assert (record.internal, record.leg_count, record.extension_id) == (False, 2, "1")
 
 
-@pytest.mark.xfail(strict=True, reason="names are filled across legs even when their numbers differ")
 def test_a_name_belongs_to_its_own_number() -> None:
     events = [
         presence(1, 1, T0, item("Ringing", "a", sender="13027430863")),
