@@ -137,7 +137,7 @@ async def test_a_row_the_schema_refuses_takes_the_whole_batch_with_it(ledger, ot
 
 async def test_a_reader_reads_the_state_before_while_the_writer_writes(ledger, other):
     await ledger.commit(play(observations("missed")).changes, now_ms=T0)
-    async with ledger._transaction() as connection:
+    async with ledger.transaction() as connection:
         await connection.exec_driver_sql("DELETE FROM call")
         assert len(rows(other, "SELECT * FROM calls")) == 1
         assert len(await ledger.load_sessions([KEY])) == 1

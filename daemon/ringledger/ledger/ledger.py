@@ -91,13 +91,13 @@ class Ledger:
         """
         batch = batch_of(self._statements, changes, position, coverage, now_ms=now_ms, journal=journal)
         if batch:
-            async with self._transaction() as connection:
+            async with self.transaction() as connection:
                 await _execute(connection, batch)
 
     async def forget(self, now_ms: int) -> int:
         """Delete the states of finished calls that need not be remembered any longer; returns how many."""
         state = schema.call_state.c
-        async with self._transaction() as connection:
+        async with self.transaction() as connection:
             expired = delete(schema.call_state).where(state.remembered_until < now_ms)
             return (await connection.execute(expired)).rowcount
 
@@ -169,7 +169,8 @@ class Ledger:
         return self._connection
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """The writer's turn: a transaction that commits at the end, or leaves nothing behind. For this room only."""
         async with self._turn, _translated():
             connection = self._writer()
             async with connection.begin():

@@ -1,0 +1,95 @@
+"""What is taken out is out: the rows, and the bytes in the file."""
+
+import pytest
+
+from ringledger.ledger import care, queries
+from tests.builders import ACCOUNT, T0, Desk, item, presence
+
+DAY = 86_400_000
+ADA, GRACE = "13027430863", "16502008440"
+
+
+def story(session, at, sender):
+    return [
+        presence(101, at // 1000, at, item("Ringing", f"leg-{session}", session=session, sender=sender,
+                                           sender_name=f"Caller {sender}")),
+        presence(101, at // 1000 + 1, at + 5000, item("NoCall", f"leg-{session}", session=session, sender=sender)),
+    ]  # fmt: skip
+
+
+@pytest.fixture
+async def filled(ledger):
+    """Two days: Ada calls on the first, Grace on the second, and somebody is ringing now."""
+    desk = Desk().see(*story("1", T0, ADA)).settle().see(*story("2", T0 + DAY, GRACE)).settle()
+    desk.see(presence(101, T0, T0 + 2 * DAY, item("Ringing", "leg-3", session="3")))
+    await ledger.commit(desk.changes, now_ms=T0)
+    return ledger
+
+
+async def left(ledger):
+    return [row["session_id"] for row in await queries.calls(ledger.reader)]
+
+
+async def count(ledger, table):
+    async with ledger.reader.connect() as connection:
+        return (await connection.exec_driver_sql(f"SELECT count(*) FROM {table}")).scalar_one()
+
+
+def traces(path, text):
+    return sum(file.read_bytes().count(text.encode()) for file in path.parent.glob(f"{path.name}*"))
+
+
+async def test_calls_before_a_day_go_with_everything_known_of_them(filled, path):
+    assert await care.purge_calls(filled, T0 + DAY) == 1
+    assert await left(filled) == ["2"]
+    assert await queries.call(filled.reader, "1") is None
+    assert traces(path, "leg-1") == 0
+    assert [row["session_id"] for row in await queries.active_calls(filled.reader)] == ["3"]
+    assert await care.purge_calls(filled, T0 + DAY) == 0
+
+
+@pytest.mark.parametrize("step", [1, 2, 500])
+async def test_steps_leave_nothing_behind(filled, monkeypatch, step):
+    monkeypatch.setattr(care, "STEP", step)
+    monkeypatch.setattr(care, "JOURNAL_STEP", step)
+    assert await care.purge_calls(filled, T0 + 9 * DAY) == 2
+    assert [await count(filled, table) for table in ("call", "call_event", "observation")] == [0, 0, 0]
+
+
+async def test_the_journal_has_its_own_days(filled):
+    assert await care.purge_journal(filled, T0 + DAY) == 4
+    assert await count(filled, "observation") == 3
+    assert await left(filled) == ["2", "1"]
+
+
+@pytest.mark.parametrize("number", [GRACE, f"+{GRACE}", "+1 650 200-8440"])
+async def test_a_number_leaves_no_trace_in_the_file(filled, path, number):
+    assert traces(path, GRACE) > 0
+    assert await care.purge_number(filled, number) == 1
+    assert await left(filled) == ["1"]
+    assert traces(path, GRACE) == 0
+    assert traces(path, ADA) > 0
+
+
+async def test_a_word_is_no_number(filled):
+    with pytest.raises(ValueError, match="no number"):
+        await care.purge_number(filled, "all")
+
+
+async def test_masked_numbers_lose_their_last_digits_and_their_names(filled, path):
+    assert await care.mask_numbers(filled, T0 + DAY) == 1
+    (new, old) = await queries.calls(filled.reader)
+    assert (old["from_number"], old["from_name"]) == ("+1302743xxxx", None)
+    assert (new["from_number"], new["from_name"]) == (f"+{GRACE}", f"Caller {GRACE}")
+    async with filled.reader.connect() as connection:
+        legs = (await connection.exec_driver_sql("SELECT from_number FROM call_legs ORDER BY started_at")).scalars()
+        assert next(iter(legs)) == "+1302743xxxx"
+    assert await care.mask_numbers(filled, T0 + DAY) == 0
+
+
+async def test_nothing_open_is_touched(ledger):
+    await ledger.commit(Desk().see(presence(101, 1, T0, item())).changes, now_ms=T0)
+    await care.mask_numbers(ledger, T0 + 9 * DAY)
+    await care.purge_calls(ledger, T0 + 9 * DAY)
+    (session,) = (await ledger.load_open(ACCOUNT)).sessions
+    assert session.legs[0].from_party.number == f"+{ADA}"
