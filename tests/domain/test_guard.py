@@ -5,10 +5,10 @@ import pytest
 from ringledger.domain.call import CallSession, Mark, Phase
 from ringledger.domain.changes import Extension
 from ringledger.domain.guard import Order, count_sequence, judge, remember
-from ringledger.domain.status import TelephonyStatus
-from tests.builders import ACCOUNT, SESSION, T0
+from ringledger.domain.observation import CallItem
+from tests.builders import ACCOUNT, SESSION, T0, item
 
-ALIVE, OVER = [TelephonyStatus.RINGING], [TelephonyStatus.NO_CALL]
+ALIVE, OVER = [item("Ringing")], [item("NoCall")]
 
 
 def extension(**about: int) -> Extension:
@@ -41,7 +41,7 @@ def test_an_event_from_before_the_restart_belongs_to_the_epoch_before() -> None:
     assert count_sequence(counter, 4, T0 + 90_001) == (1, False)
 
 
-@pytest.mark.parametrize("statuses", [ALIVE, OVER])
+@pytest.mark.parametrize("items", [ALIVE, OVER])
 @pytest.mark.parametrize(
     ("event", "order"),
     [
@@ -53,9 +53,9 @@ def test_an_event_from_before_the_restart_belongs_to_the_epoch_before() -> None:
         (Mark(1, 0, T0 + 1), Order.NEWER),
     ],
 )
-def test_an_open_call_follows_the_newest_event(event: Mark, order: Order, statuses: list[TelephonyStatus]) -> None:
+def test_an_open_call_follows_the_newest_event(event: Mark, order: Order, items: list[CallItem]) -> None:
     call = CallSession(ACCOUNT, SESSION, marks={"1": Mark(0, 10, T0)})
-    assert judge(call, "1", event, statuses) is order
+    assert judge(call, "1", event, items) is order
 
 
 def test_an_extension_not_heard_of_may_always_speak_of_an_open_call() -> None:

@@ -773,7 +773,6 @@ def test_the_row_is_told_from_the_leg_that_answered_first() -> None:
     assert desk.record().started_at == T0
 
 
-@pytest.mark.xfail(strict=True, reason="5.1, 5.4: on a finished call an intermediate NoCall moves the end or reopens")
 @pytest.mark.parametrize("leg", ["leg-1", "another"])
 def test_an_intermediate_end_after_the_end_is_neither_a_sign_of_life_nor_an_end(leg: str) -> None:
     desk = play(answered_call())
@@ -782,7 +781,6 @@ def test_an_intermediate_end_after_the_end_is_neither_a_sign_of_life_nor_an_end(
     assert "call.reopened" not in desk.happenings()
 
 
-@pytest.mark.xfail(strict=True, reason="5.4: a newer NoCall of the same time writes a new revision of the same row")
 def test_a_later_end_that_says_nothing_new_is_no_amendment() -> None:
     desk = play(answered_call()).see(presence("101", 13, T0 + 25_000, item("NoCall"))).settle()
     assert (desk.call().revision, desk.happenings().count("call.amended")) == (1, 0)

@@ -5,13 +5,16 @@ commit left off (semantics 9). Facts (first rung, first answered, names, numbers
 statuses and ends change only through :mod:`~ringledger.domain.tracker`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ringledger.domain.observation import UNKNOWN_PARTY, CallKey, Direction, Party, Source
 from ringledger.domain.status import HOLD_STATUSES, TelephonyStatus, TerminationType, aggregate
+
+#: Later than any call: the start of a call of which nothing has been noted yet, ms.
+NOT_STARTED: Final = 253_402_300_799_999
 
 
 class Phase(StrEnum):
@@ -92,11 +95,13 @@ class Leg:
 
 
 def filled(known: Party, told: Party) -> Party:
-    """``known`` with its blanks taken from ``told``. Number and raw text go together."""
+    """``known`` with its blanks taken from ``told``. Number and raw text go together, a name goes with its number."""
     if known == told:
         return known
-    number, raw = (known.number, known.raw) if known.number else (told.number, told.raw or known.raw)
-    return Party(number, known.name or told.name, raw)
+    if known.number is None:
+        return Party(told.number, known.name or told.name, told.raw if told.number else known.raw or told.raw)
+    name = told.name if told.number in {None, known.number} else None
+    return Party(known.number, known.name or name, known.raw)
 
 
 @dataclass(slots=True)
@@ -180,15 +185,21 @@ class CallSession:
             self.hold_since = at
         self.status = status
 
-    def find_leg(self, extension_id: str, direction: Direction, leg_id: str | None) -> Leg | None:
-        """The leg an item speaks of; adopts an anonymous leg when the id is new (semantics 1)."""
+    def find_leg(
+        self, extension_id: str, direction: Direction, leg_id: str | None, spoken_of: Sequence[Leg] = ()
+    ) -> Leg | None:
+        """The leg an item speaks of; adopts an anonymous leg when the id is new (semantics 1).
+
+        ``spoken_of``: legs other items of the same event have named; an item without id means another one.
+        """
         candidates = [
             leg
             for leg in self.legs
             if (leg.extension_id == extension_id or not leg.extension_id) and leg.direction is direction
         ]
         if leg_id is None:
-            return candidates[-1] if candidates else None
+            free = [leg for leg in candidates if not any(leg is other for other in spoken_of)]
+            return free[-1] if free else None
         for leg in candidates:
             if leg.leg_id == leg_id:
                 return leg
@@ -212,3 +223,8 @@ def first_known(parties: Iterable[Party]) -> Party:
     for party in parties:
         result = filled(result, party)
     return result
+
+
+def newest_mark(call: CallSession) -> int:
+    """The time of the last ``NoCall``: when no leg is live, that is what each extension's newest event was."""
+    return max([mark.at for mark in call.marks.values()], default=call.last_seen_at)

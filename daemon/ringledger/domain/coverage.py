@@ -56,6 +56,9 @@ class CoverageBook:
         last = max(spans, key=lambda span: span.until_at, default=None)
         started = now if last is None else min(last.until_at, now)
         cause = "starting" if last is None else DOWN
+        if last is not None and last.state is CoverageState.BLIND:  # it was blind already, and still is
+            started, cause = last.from_at, last.cause or DOWN
+            self.holes.remove(last)
         self.current = CoverageSpan(self.account_id, started, max(started, now), CoverageState.BLIND, cause)
         self._move(self.current)
 

@@ -11,7 +11,8 @@ from typing import Final
 
 from ringledger.domain.call import CallSession, Mark, Phase
 from ringledger.domain.changes import Extension
-from ringledger.domain.status import TelephonyStatus
+from ringledger.domain.observation import CallItem
+from ringledger.domain.status import TelephonyStatus, TerminationType
 
 #: A smaller sequence is a restart only when it was sent this long after the newest accepted event (semantics 2.3).
 RESTART_AFTER_MS: Final = 60_000
@@ -27,6 +28,8 @@ class Order(Enum):
     """Changes statuses."""
     REPEATED = "repeated"
     """Accepted, but tells nothing new: an equal sequence of an earlier time, or a repeat of an end."""
+    LATE = "late"
+    """The end of a side nobody saw, heard after the call was over: noted for the guard, changes nothing."""
     STALE = "stale"
     """Ignored; may only fill in facts."""
 
@@ -47,8 +50,8 @@ def count_sequence(extension: Extension, sequence: int, at: int) -> tuple[int, b
     return extension.epoch, False
 
 
-def judge(call: CallSession, extension_id: str, event: Mark, statuses: list[TelephonyStatus]) -> Order:
-    """Whether an event of ``extension_id`` that reports ``statuses`` for ``call`` may change it."""
+def judge(call: CallSession, extension_id: str, event: Mark, items: list[CallItem]) -> Order:
+    """Whether an event of ``extension_id`` that reports ``items`` of ``call`` may change it."""
     mark = call.marks.get(extension_id)
     if mark is not None:
         if (event.epoch, event.sequence) < (mark.epoch, mark.sequence):
@@ -56,18 +59,24 @@ def judge(call: CallSession, extension_id: str, event: Mark, statuses: list[Tele
         if event < mark:
             return Order.REPEATED
     if call.phase is Phase.FINISHED:
-        return _judge_finished(call, mark, event, statuses)
+        return _judge_finished(call, mark, event, items)
     return Order.NEWER
 
 
-def _judge_finished(call: CallSession, mark: Mark | None, event: Mark, statuses: list[TelephonyStatus]) -> Order:
-    """A finished call is reopened only by a sign of life that is newer than its end (semantics 2.5, 2.8, 5.4)."""
-    alive = any(status is not TelephonyStatus.NO_CALL for status in statuses)
+def _judge_finished(call: CallSession, mark: Mark | None, event: Mark, items: list[CallItem]) -> Order:
+    """A finished call is reopened only by a sign of life that is newer than its end (semantics 2.5, 2.8, 5.4); a
+    newer end of a side we know moves the end; an intermediate ``NoCall`` is neither.
+    """
+    alive = any(item.status is not TelephonyStatus.NO_CALL for item in items)
+    ended = any(
+        item.status is TelephonyStatus.NO_CALL and item.termination is not TerminationType.INTERMEDIATE
+        for item in items
+    )
     if mark is None:
         newer = call.ended_at is None or event.at > call.ended_at
-        return Order.NEWER if alive and newer else Order.STALE
+        return (Order.NEWER if newer else Order.STALE) if alive else Order.LATE
     larger = (event.epoch, event.sequence) > (mark.epoch, mark.sequence)
-    return Order.NEWER if alive and larger else Order.REPEATED
+    return Order.NEWER if larger and (alive or ended) else Order.REPEATED
 
 
 def remember(call: CallSession, extension_id: str, event: Mark, uuid: str | None) -> None:
@@ -75,6 +84,11 @@ def remember(call: CallSession, extension_id: str, event: Mark, uuid: str | None
     mark = call.marks.get(extension_id)
     if mark is None or event > mark:
         call.marks[extension_id] = event
+    remember_uuid(call, uuid)
+
+
+def remember_uuid(call: CallSession, uuid: str | None) -> None:
+    """Record that an event has been taken, whatever it changed."""
     if uuid is not None:
         call.uuids.append(uuid)
         del call.uuids[:-REMEMBERED_UUIDS]

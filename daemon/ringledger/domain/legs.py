@@ -3,8 +3,10 @@
 Plain functions on a :class:`CallSession`; whether an item may change a status has been decided before.
 """
 
-from ringledger.domain.call import CallSession, Leg
-from ringledger.domain.observation import CallItem, PresenceObservation, Source
+from collections.abc import Sequence
+
+from ringledger.domain.call import NOT_STARTED, CallSession, Leg
+from ringledger.domain.observation import CallItem, CallKey, PresenceObservation
 from ringledger.domain.status import (
     ANSWERED_STATUSES,
     LEG_TRANSITIONS,
@@ -14,30 +16,50 @@ from ringledger.domain.status import (
 )
 
 
-def leg_of(call: CallSession, item: CallItem, extension_id: str, source: Source, at: int) -> tuple[Leg, bool]:
+def begin_call(key: CallKey, observation: PresenceObservation) -> CallSession:
+    """A call of which nothing has been noted yet."""
+    return CallSession(
+        key.account_id,
+        key.session_id,
+        opened_by=observation.source,
+        discovered_at=observation.at,
+        started_at=NOT_STARTED,
+    )
+
+
+def anonymous(item: CallItem) -> bool:
+    """Items that name their leg go first, so that one without id means another."""
+    return item.leg_id is None
+
+
+def leg_of(
+    call: CallSession, item: CallItem, observation: PresenceObservation, spoken_of: Sequence[Leg] = ()
+) -> tuple[Leg, bool]:
     """The leg an item speaks of, and whether it is new. An unknown id adopts an anonymous leg before it adds one."""
     direction = item.direction
     assert direction is not None  # noqa: S101 - items without direction were counted as untrackable
-    leg = call.find_leg(extension_id, direction, item.leg_id)
+    leg = call.find_leg(observation.extension_id, direction, item.leg_id, spoken_of)
     if leg is not None:
         return leg, False
     leg = Leg(
         number=len(call.legs) + 1,
         leg_id=item.leg_id,
-        extension_id=extension_id,
+        extension_id=observation.extension_id,
         direction=direction,
         status=TelephonyStatus.NO_CALL,
         live=False,
-        source=source,
-        started_at=at if item.started_at is None else item.started_at,
+        source=observation.source,
+        started_at=observation.at if item.started_at is None else item.started_at,
     )
     call.legs.append(leg)
     return leg, True
 
 
-def apply_item(call: CallSession, item: CallItem, observation: PresenceObservation) -> tuple[Leg, bool]:
+def apply_item(
+    call: CallSession, item: CallItem, observation: PresenceObservation, spoken_of: Sequence[Leg] = ()
+) -> tuple[Leg, bool]:
     """Move one leg as the newest event says. An intermediate NoCall has not ended anything (semantics 5.1)."""
-    leg, is_new = leg_of(call, item, observation.extension_id, observation.source, observation.at)
+    leg, is_new = leg_of(call, item, observation, spoken_of)
     note_facts(call, leg, item, observation.at)
     status = item.status
     assert status is not None  # noqa: S101 - unknown statuses were counted before
@@ -63,7 +85,7 @@ def note_facts(call: CallSession, leg: Leg, item: CallItem, at: int) -> bool:
     started_at, status = item.started_at, item.status
     began = at if started_at is None else started_at
     leg.started_at = min(leg.started_at, began)
-    call.started_at = min(call.started_at or began, began)
+    call.started_at = min(call.started_at, began)
     if status is TelephonyStatus.RINGING:
         call.first_rung_at = earliest(call.first_rung_at, began)
     elif status in ANSWERED_STATUSES:
@@ -81,7 +103,7 @@ def note_outdated(call: CallSession, item: CallItem, observation: PresenceObserv
 
     Returns the leg and whether anything was learned.
     """
-    leg, is_new = leg_of(call, item, observation.extension_id, observation.source, observation.at)
+    leg, is_new = leg_of(call, item, observation)
     learned = note_facts(call, leg, item, observation.at)
     if is_new and item.status is TelephonyStatus.NO_CALL:
         leg.ended_at = observation.at

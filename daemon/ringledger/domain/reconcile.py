@@ -18,9 +18,8 @@ from ringledger.domain.claims import (
     take_verdict,
     written_by_claim,
 )
-from ringledger.domain.legs import end_live_legs
+from ringledger.domain.legs import begin_call, end_live_legs
 from ringledger.domain.observation import CallItem, CallKey, PresenceObservation, RecordClaim
-from ringledger.domain.pairs import pair_ringout
 from ringledger.domain.record import COARSE_MS, CallRecord, derive_record
 from ringledger.domain.status import TelephonyStatus
 from ringledger.domain.tracker import CallTracker
@@ -136,7 +135,7 @@ class Reconciler:
         call = self._tracker.calls[key] = written_by_claim(key, max(finished, key=lambda claim: claim.ended_at))
         call.started_at = min(claim.started_at for claim in finished)
         self._take_books(call, finished)
-        pair_ringout(call, self._tracker.neighbours(call))
+        self._tracker.pair(call)
         self._tracker.books.record(call, finished[0].read_at, finished[0].source, amended=True)
         self._corrected(call, finished[0], "written")
         return call
@@ -231,7 +230,7 @@ class Reconciler:
             self._take_items(key, items, observation, asked, now)
         for key in list(tracker.calls_of.get((observation.account_id, observation.extension_id), ())):
             alive = [item for item in listed.get(key, ()) if item.status is not TelephonyStatus.NO_CALL]
-            if not alive and tracker.timers.seen_at(key) <= asked:
+            if not alive and not observation.truncated and tracker.timers.seen_at(key) <= asked:
                 self._gone(tracker.calls[key], observation)
         tracker.observe_statuses(extension, observation)
         tracker.refresh_extension(extension, extension.updated_at)
@@ -245,9 +244,7 @@ class Reconciler:
         if not alive or tracker.timers.seen_at(key) > asked:
             return
         if call is None:
-            call = tracker.calls[key] = CallSession(
-                key.account_id, key.session_id, opened_by=observation.source, discovered_at=observation.at
-            )
+            call = tracker.calls[key] = begin_call(key, observation)
         elif call.phase is Phase.FINISHED and call.ended_at is not None and observation.at <= call.ended_at:
             return
         tracker.accept(call, alive, observation, now, whole=len(alive) == len(items))

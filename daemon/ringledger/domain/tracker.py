@@ -14,10 +14,10 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from ringledger.domain.books import Books
-from ringledger.domain.call import CallSession, EndSource, Mark, Phase
+from ringledger.domain.call import CallSession, EndSource, Leg, Mark, Phase, newest_mark
 from ringledger.domain.changes import Changes, Extension, Happening, IgnoredReason
-from ringledger.domain.guard import Order, count_sequence, judge, remember
-from ringledger.domain.legs import apply_item, end_live_legs, note_outdated, replace_missing
+from ringledger.domain.guard import Order, count_sequence, judge, remember, remember_uuid
+from ringledger.domain.legs import anonymous, apply_item, begin_call, end_live_legs, note_outdated, replace_missing
 from ringledger.domain.observation import CallItem, CallKey, PresenceObservation, Source
 from ringledger.domain.pairs import pair_ringout
 from ringledger.domain.status import TelephonyStatus, aggregate
@@ -151,9 +151,10 @@ class CallTracker:
         listed = self.sort_items(observation)
         for key, items in listed.items():
             self._observe_call(key, items, observation, event, now)
-        if epoch == extension.epoch and sequence >= extension.last_sequence:
+        newest = epoch == extension.epoch and sequence >= extension.last_sequence
+        if newest:
             self.observe_extension(extension, observation, listed)
-        self.refresh_extension(extension, observation.at)
+        self.refresh_extension(extension, observation.at, newest=newest)
 
     def sort_items(self, observation: PresenceObservation) -> dict[CallKey, list[CallItem]]:
         """Items by call. What cannot be tracked is counted and left out; an item with an unknown status stays, since
@@ -173,30 +174,39 @@ class CallTracker:
     def _observe_call(
         self, key: CallKey, items: list[CallItem], observation: PresenceObservation, event: Mark, now: float
     ) -> None:
+        readable = self._readable(items, observation)
+        if not readable:
+            return
+        call = self.calls.get(key) or self._begin(key, observation)
+        if observation.uuid is not None and call.knows(observation.uuid):
+            for item in readable:
+                self._ignore(observation, item, IgnoredReason.DUPLICATE)
+            return
+        order = judge(call, observation.extension_id, event, readable)
+        if order is Order.NEWER:
+            self.accept(call, readable, observation, now, whole=len(readable) == len(items))
+        else:
+            self._take_outdated(call, readable, observation, order)
+        if order is Order.STALE:
+            remember_uuid(call, observation.uuid)
+            return
+        remember(call, observation.extension_id, event, observation.uuid)
+        call.events_accepted += 1
+        if order is Order.NEWER and call.phase is Phase.FINISHED:
+            self._move_end(call, observation)
+
+    def _readable(self, items: list[CallItem], observation: PresenceObservation) -> list[CallItem]:
+        """Items whose status we know; the others are counted."""
         readable = [item for item in items if item.status is not None]
         if len(readable) < len(items):
             for item in items:
                 if item.status is None:
                     self._ignore(observation, item, IgnoredReason.UNKNOWN_STATUS)
-            if not readable:
-                return
-        call = self.calls.get(key)
-        if call is None:
-            call = self.calls[key] = CallSession(
-                key.account_id, key.session_id, opened_by=observation.source, discovered_at=observation.at
-            )
-        elif observation.uuid is not None and call.knows(observation.uuid):
-            for item in readable:
-                self._ignore(observation, item, IgnoredReason.DUPLICATE)
-            return
-        order = judge(call, observation.extension_id, event, [item.status for item in readable if item.status])
-        if order is Order.NEWER:
-            self.accept(call, readable, observation, now, whole=len(readable) == len(items))
-        else:
-            self._fill_facts(call, readable, observation, order)
-        if order is not Order.STALE:
-            remember(call, observation.extension_id, event, observation.uuid)
-            call.events_accepted += 1
+        return readable
+
+    def _begin(self, key: CallKey, observation: PresenceObservation) -> CallSession:
+        call = self.calls[key] = begin_call(key, observation)
+        return call
 
     def accept(
         self,
@@ -209,10 +219,10 @@ class CallTracker:
     ) -> None:
         """Apply the newest snapshot of one extension to one call; ``whole``: it names every leg there is."""
         books, before = self.books, call.status
-        opened, reopened = not call.legs, call.phase is Phase.FINISHED
-        spoken_of = []
-        for item in items:
-            leg, is_new = apply_item(call, item, observation)
+        opened, finished = not call.legs, call.phase is Phase.FINISHED
+        spoken_of: list[Leg] = []
+        for item in sorted(items, key=anonymous) if len(items) > 1 else items:
+            leg, is_new = apply_item(call, item, observation, spoken_of)
             if is_new:
                 self.index(call.key, leg.extension_id)
             spoken_of.append(leg)
@@ -228,16 +238,23 @@ class CallTracker:
             books.suspect(call)
         if opened:
             books.announce(Happening.OPENED, observation, call.session_id, to_status=call.aggregated_status())
-        if reopened:
+        if finished and not call.has_live_leg:
+            return
+        if finished:
             self.reopen(call, observation.at, observation.source)
         if opened:
-            pair_ringout(call, self.neighbours(call))
+            self.pair(call)
         self._settle_status(call, None if opened else before, observation, now)
 
-    def _fill_facts(
+    def _take_outdated(
         self, call: CallSession, items: list[CallItem], observation: PresenceObservation, order: Order
     ) -> None:
-        """An outdated event: facts only (semantics 2.7)."""
+        """An outdated event: facts only (semantics 2.7); a late repeat not even those (2.8)."""
+        if order is Order.LATE:
+            for item in items:
+                self.books.journal(observation, item, None)
+            self.books.call(call)
+            return
         learned = False
         for item in items:
             leg, new_fact = note_outdated(call, item, observation)
@@ -321,6 +338,24 @@ class CallTracker:
         call.end_estimated, call.end_source = False, EndSource.PRESENCE
         self.books.happened(Happening.REOPENED, call, at, source, "sign_of_life")
 
+    def _move_end(self, call: CallSession, observation: PresenceObservation) -> None:
+        """A newer ``NoCall`` of a finished call: its end was later than we thought (semantics 5.3)."""
+        before = (call.ended_at, call.end_estimated)
+        call.ended_at, call.end_estimated = newest_mark(call), False
+        moved = before != (call.ended_at, call.end_estimated)
+        if moved:
+            call.end_source = EndSource.PRESENCE
+        self.books.record(call, observation.at, observation.source, amended=moved)
+
+    def pair(self, call: CallSession) -> None:
+        """Find the other half of a RingOut; a half that is over already is written again (semantics 7)."""
+        inner = pair_ringout(call, self.neighbours(call))
+        if inner is None or inner is call:
+            return
+        self.books.call(inner)
+        if inner.phase is Phase.FINISHED:
+            self.books.record(inner, inner.ended_at or inner.last_seen_at, inner.opened_by, amended=True)
+
     def finish(self, call: CallSession, ended_at: int, source: EndSource, *, estimated: bool = False) -> None:
         """The call is over: its row is derived and will be written with this commit (semantics 5.3)."""
         self.timers.forget(call.key)
@@ -332,13 +367,13 @@ class CallTracker:
             self.books.transition(call, before, ended_at, Source.PRESENCE)
         call.phase, call.suspect = Phase.FINISHED, False
         call.ended_at, call.end_source, call.end_estimated = ended_at, source, estimated
-        pair_ringout(call, self.neighbours(call))
+        self.pair(call)
         self.books.record(call, ended_at, call.opened_by, amended=True)
         if before is not TelephonyStatus.NO_CALL:
             for extension_id in {leg.extension_id for leg in call.legs}:
                 self.refresh_extension(self.extension(call.account_id, extension_id), ended_at)
 
-    def refresh_extension(self, extension: Extension, at: int) -> None:
+    def refresh_extension(self, extension: Extension, at: int, *, newest: bool = False) -> None:
         """An extension's status is the strongest over its legs in all its calls (semantics 3)."""
         extension_id = extension.extension_id
         status = aggregate(
@@ -351,10 +386,6 @@ class CallTracker:
         )
         if status is not extension.telephony_status or not extension.since:
             extension.telephony_status, extension.since = status, at
-        extension.updated_at = max(extension.updated_at, at)
+        if newest:  # the guard measures restarts from here: what was outdated must not move it
+            extension.updated_at = max(extension.updated_at, at)
         self.books.changes.extensions[extension.account_id, extension_id] = extension
-
-
-def newest_mark(call: CallSession) -> int:
-    """The time of the last ``NoCall``: when no leg is live, that is what each extension's newest event was."""
-    return max([mark.at for mark in call.marks.values()], default=call.last_seen_at)
