@@ -189,6 +189,17 @@ async def test_a_restart_before_any_message_goes_on_too(sim: Simulator, client: 
         await after.until(lambda: after.uuids == ["a"])
 
 
+async def test_a_held_poll_keeps_the_position_fresh(sim: Simulator, client: PlatformClient) -> None:
+    sink = Recorder()
+    async with running(feed(client, sim, position_seconds=0.0), sink):
+        await settled(sim, sink)
+        polls = sim.polls
+        await sink.until(lambda: len(sink.positions) >= 3)
+        assert sim.polls == polls
+    assert len({position.token for position in sink.positions}) == 1
+    assert sink.positions[-1].at >= sink.positions[0].at
+
+
 async def test_a_full_queue_after_a_restart_is_a_possible_overflow(sim: Simulator, client: PlatformClient) -> None:
     before, after = Recorder(), Recorder()
     async with running(feed(client, sim), before):

@@ -18,7 +18,7 @@ from ringledger.platform.connection import now_ms
 from ringledger.platform.errors import CredentialsRejected, PlatformError, PlatformUnavailable, Throttled
 from ringledger.platform.feed import FeedNotice, FeedNoticeKind, FeedSink, GapCause
 from ringledger.platform.pubnub_client import POLL_SECONDS, PubNubChannel
-from ringledger.platform.pubnub_intake import Intake, key_of, read_bookmark
+from ringledger.platform.pubnub_intake import IDLE_POSITION_SECONDS, Intake, key_of, read_bookmark
 from ringledger.platform.rest import PlatformClient
 from ringledger.platform.subscription import PubNubDelivery, Subscription
 
@@ -40,8 +40,9 @@ STUCK_MARGIN_SECONDS: Final = 30.0
 class PubNubOptions:
     """How the feed behaves. ``origin``: empty for PubNub's own. ``backoff``: the SDK's first and longest wait
     between attempts, whole seconds. ``silence_seconds``: no message for so long is reported once.
-    ``held_seconds``: a poll held for so long is a connection, answered or not. ``linger_seconds``: a replaced
-    channel is listened to for so long. Real seconds, all of them.
+    ``held_seconds``: a poll held for so long is a connection, answered or not. ``linger_seconds``: a
+    replaced channel is listened to for so long. ``position_seconds``: an idle channel's position is renewed
+    so often. Real seconds, all of them.
     """
 
     origin: str = ""
@@ -49,6 +50,7 @@ class PubNubOptions:
     backoff: tuple[int, int] = (1, 30)
     poll_seconds: int = POLL_SECONDS
     held_seconds: float = 12.0
+    position_seconds: float = IDLE_POSITION_SECONDS
     linger_seconds: float = 5.0
 
 
@@ -120,7 +122,8 @@ class PubNubFeed:
         finally:
             await asyncio.shield(self._close_all())
 
-    # -- getting a subscription ---------------------------------------------------------------------------------
+    # -- getting a subscription
+    # ---------------------------------------------------------------------------------
 
     async def _open(self, sink: FeedSink) -> None:
         """A line that is polling: the stored one, or a new one with the gap told."""
@@ -184,6 +187,7 @@ class PubNubFeed:
             cursor=cursor,
             last_sign_ms=last_sign,
             on_change=self._wake.set,
+            position_seconds=self._options.position_seconds,
         )
         channel = PubNubChannel(
             delivery,
@@ -214,7 +218,8 @@ class PubNubFeed:
             raise RuntimeError("no line is open")
         return self._line
 
-    # -- keeping it ---------------------------------------------------------------------------------------------
+    # -- keeping it
+    # ---------------------------------------------------------------------------------------------
 
     async def _keep(self, sink: FeedSink) -> None:
         """Renew, watch and replace; ends by :class:`_ResubscribeError` or a ``PlatformError``."""
@@ -292,6 +297,7 @@ class PubNubFeed:
             raise _ResubscribeError("polls are refused")
         if line.intake.connected:
             await self._close_retired(self._options.linger_seconds)
+            await line.intake.refresh_position()
         quiet = time.monotonic() - line.intake.last_message
         if quiet < self._options.silence_seconds:
             self._silent = False
@@ -311,7 +317,8 @@ class PubNubFeed:
             line.intake.believe()
         self.last_sign = now
 
-    # -- telling and closing ------------------------------------------------------------------------------------
+    # -- telling and closing
+    # ------------------------------------------------------------------------------------
 
     def _tell_refused(self, sink: FeedSink, subscription: Subscription) -> None:
         if subscription.disabled_filters:

@@ -5,6 +5,8 @@ what came before it; one bad message never costs its neighbours; the same messag
 SDK asks again from an old cursor after each reconnect.
 """
 
+import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -74,6 +76,7 @@ class Intake:
         cursor: int,
         last_sign_ms: int | None,
         on_change: Callable[[], None],
+        position_seconds: float = IDLE_POSITION_SECONDS,
     ) -> None:
         self.current = True
         self.connected = False
@@ -95,6 +98,8 @@ class Intake:
         self._given = cursor > 0
         self._resuming = cursor > 0
         self._position_at = 0.0
+        self._position_seconds = position_seconds
+        self._one_at_a_time = asyncio.Lock()
         self._seen: OrderedDict[tuple[int, int], None] = OrderedDict()
 
     # -- the gate -----------------------------------------------------------------------------------------------
@@ -114,10 +119,11 @@ class Intake:
             return str(token), region
         fresh = [entry for entry in entries if self._fresh(entry)]
         moved = max(token, self.cursor)
-        await self._deliver(fresh, moved)
+        async with self._one_at_a_time:
+            await self._deliver(fresh, moved)
+            self.cursor = moved
         self._remember(fresh)
         self._came_in(len(entries))
-        self.cursor = moved
         self._poll_over()
         return str(moved), region
 
@@ -130,18 +136,30 @@ class Intake:
             self._notice(FeedNoticeKind.DISCONNECTED, reason)
         self._on_change()
 
+    async def refresh_position(self) -> None:
+        """While a poll is held nothing has been missed: say so now and then, or a restart finds a stale position.
+
+        A sink that refuses is asked again next time.
+        """
+        if self.connected and self.poll_open_since is not None and self._position_due():
+            async with self._one_at_a_time:
+                with contextlib.suppress(Exception):
+                    await self._deliver([], self.cursor)
+
+    def _position_due(self) -> bool:
+        return self.current and time.monotonic() - self._position_at > self._position_seconds
+
     # -- steps --------------------------------------------------------------------------------------------------
 
     async def _handshaken(self, token: int) -> None:
         """The first answer: a fresh channel starts here; a resumed one keeps the cursor it came with."""
         if self.cursor == 0:
             await self._sink.deliver(Delivery((), (), self._position(token)))
-            self.cursor = token
+            self.cursor, self._position_at = token, time.monotonic()
         self._connected()
 
     async def _deliver(self, entries: list[Any], cursor: int) -> None:
-        idle = time.monotonic() - self._position_at > IDLE_POSITION_SECONDS
-        if not entries and not (idle and self.current):
+        if not entries and not self._position_due():
             return
         observations: list[PresenceObservation] = []
         unreadable: list[Unreadable] = []

@@ -79,7 +79,7 @@ class PlatformClient(Connection):
             answer = await self.request("GET", f"/account/{self.account}/extension/~", group=RateGroup.LIGHT)
         except PermissionDenied:
             return WhoAmI("~", "~", None, None)
-        me = _read(decode_whoami, answer.body)
+        me = read_answer(decode_whoami, answer.body)
         if me.account_id != "~":
             return me
         return WhoAmI(await self._account_id(), me.extension_id, me.extension_number, me.name)
@@ -89,14 +89,14 @@ class PlatformClient(Connection):
             answer = await self.request("GET", f"/account/{self.account}", group=RateGroup.LIGHT)
         except PermissionDenied:
             return "~"
-        return _read(decode_whoami, answer.body).extension_id
+        return read_answer(decode_whoami, answer.body).extension_id
 
     async def extensions(self, *, background: bool = True) -> list[ExtensionInfo]:
         """Every extension of the account."""
         found: list[ExtensionInfo] = []
         path = f"/account/{self.account}/extension"
         async for body, _ in self.pages(path, group=RateGroup.MEDIUM, background=background):
-            found += _read(decode_extension_page, body)
+            found += read_answer(decode_extension_page, body)
         return list({one.id: one for one in found}.values())
 
     # -- subscriptions ------------------------------------------------------------------------------------------
@@ -112,18 +112,18 @@ class PlatformClient(Connection):
         if expires_in is not None:
             body["expiresIn"] = expires_in
         answer = await self.request("POST", "/subscription", group=RateGroup.MEDIUM, json=body, background=False)
-        return _read(decode_subscription, answer.body)
+        return read_answer(decode_subscription, answer.body)
 
     async def renew_subscription(self, subscription_id: str) -> Subscription:
         """Prolong it; its delivery parameters may change."""
         path = f"/subscription/{subscription_id}/renew"
         answer = await self.request("POST", path, group=RateGroup.LIGHT, background=False)
-        return _read(decode_subscription, answer.body)
+        return read_answer(decode_subscription, answer.body)
 
     async def get_subscription(self, subscription_id: str) -> Subscription:
         """As it stands, delivery parameters included."""
         answer = await self.request("GET", f"/subscription/{subscription_id}", group=RateGroup.LIGHT, background=False)
-        return _read(decode_subscription, answer.body)
+        return read_answer(decode_subscription, answer.body)
 
     async def delete_subscription(self, subscription_id: str) -> None:
         """End it."""
@@ -143,7 +143,7 @@ class PlatformClient(Connection):
             params={"detailedTelephonyState": "true", "sipData": "true"},
             background=background,
         )
-        return _read(
+        return read_answer(
             decode_presence_read,
             answer.body,
             account_id=account_id,
@@ -214,7 +214,7 @@ class PlatformClient(Connection):
             read_at = self.platform_now_ms()
             asked = {**(params or {}), "page": str(page)}
             answer = await self.request("GET", path, group=group, params=asked, background=background)
-            listing = _read(decode_listing, answer.body)
+            listing = read_answer(decode_listing, answer.body)
             yield answer.body, read_at
             if listing.navigation is None or listing.navigation.next_page is None:
                 return
@@ -235,7 +235,7 @@ class PlatformClient(Connection):
         return Listing(tuple(claims.values()), tuple(unreadable), first or 0)
 
     def _records(self, body: bytes, account_id: str, source: Source, read_at: int) -> RecordPage:
-        return _read(
+        return read_answer(
             decode_records,
             body,
             account_id=account_id,
@@ -245,7 +245,7 @@ class PlatformClient(Connection):
         )
 
 
-def _read(decoder: Callable[..., T], body: bytes, **context: Any) -> T:
+def read_answer(decoder: Callable[..., T], body: bytes, **context: Any) -> T:
     """Decode an answer; one that cannot be read counts as an outage."""
     try:
         return decoder(body, **context)

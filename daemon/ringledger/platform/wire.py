@@ -5,7 +5,7 @@ stay true: nothing but :class:`WireError` ever comes out, and an extension id is
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Final
 
@@ -29,7 +29,6 @@ WireId = str | int | None
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _EVENT: Final = re.compile(r"/account/[^/?]+/extension/([^/?]+)/presence(?:\?|$)")
 _ACCOUNT_EVENT: Final = re.compile(r"/account/[^/?]+/presence(?:\?|$)")
 _STATUS: Final = {status.value: status for status in TelephonyStatus}
@@ -262,6 +261,7 @@ def parse_time(text: str) -> int | None:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        return (moment - _EPOCH) // _MILLISECOND
+        since = moment - _EPOCH
+        return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
     except (ValueError, OverflowError):
         return None

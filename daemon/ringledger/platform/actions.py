@@ -1,0 +1,114 @@
+"""What a person asks the platform to do: place a two-legged call, send a text or a page (platform page 7).
+
+All of it is asked in the foreground: somebody waits. Raises ``PlatformError`` like everything here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from ringledger.platform.http import Answer
+from ringledger.platform.limits import RateGroup
+from ringledger.platform.rest import PlatformClient, read_answer
+from ringledger.platform.unreadable import WireError, WireReason, decode
+from ringledger.platform.wire import WireId, text_id
+
+
+class WireRingOutStatus(msgspec.Struct, rename="camel"):
+    """``status`` of a RingOut."""
+
+    call_status: str = ""
+    caller_status: str = ""
+    callee_status: str = ""
+
+
+class WireAction(msgspec.Struct, rename="camel"):
+    """A RingOut, or a message."""
+
+    id: WireId = None
+    status: WireRingOutStatus | None = None
+    message_status: str = ""
+
+
+_ACTION: Final = msgspec.json.Decoder(WireAction)
+
+
+@dataclass(frozen=True, slots=True)
+class RingOut:
+    """A two-legged call; statuses are the platform's words (``InProgress``, ``Success``, ``NoAnswer`` …)."""
+
+    id: str
+    call_status: str
+    caller_status: str
+    callee_status: str
+
+
+@dataclass(frozen=True, slots=True)
+class SentMessage:
+    """A text or a page. ``id`` may exceed 2^53: it is text."""
+
+    id: str
+    status: str
+
+
+class Actions:
+    """Acts as the one extension of the authorisation."""
+
+    def __init__(self, client: PlatformClient) -> None:
+        self._client = client
+        self._own = f"/account/{client.account}/extension/~"
+
+    async def ring_out(
+        self, from_number: str, to_number: str, *, caller_id: str | None = None, prompt: bool = True
+    ) -> RingOut:
+        """Ring ``from_number`` first and connect it with ``to_number``."""
+        body: dict[str, Any] = {
+            "from": {"phoneNumber": from_number},
+            "to": {"phoneNumber": to_number},
+            "playPrompt": prompt,
+        }
+        if caller_id:
+            body["callerId"] = {"phoneNumber": caller_id}
+        return _ring_out(await self._ask("POST", "/ring-out", RateGroup.HEAVY, body))
+
+    async def ring_out_status(self, ring_out_id: str) -> RingOut:
+        """How far it is; :class:`NotFound` soon after its end."""
+        return _ring_out(await self._ask("GET", f"/ring-out/{ring_out_id}", RateGroup.LIGHT))
+
+    async def cancel_ring_out(self, ring_out_id: str) -> None:
+        """Cancel it; effective only before the first party has answered."""
+        await self._ask("DELETE", f"/ring-out/{ring_out_id}", RateGroup.HEAVY)
+
+    async def send_sms(self, from_number: str, to_numbers: Sequence[str], text: str) -> SentMessage:
+        """Send a text message of at most 1000 UTF-16 units."""
+        to = [{"phoneNumber": number} for number in to_numbers]
+        body = {"from": {"phoneNumber": from_number}, "to": to, "text": text}
+        return _sent(await self._ask("POST", "/sms", RateGroup.MEDIUM, body))
+
+    async def send_page(self, to_extensions: Sequence[str], text: str) -> SentMessage:
+        """Send an internal page of at most 1024 UTF-16 units."""
+        body = {"to": [{"extensionNumber": number} for number in to_extensions], "text": text}
+        return _sent(await self._ask("POST", "/company-pager", RateGroup.MEDIUM, body))
+
+    async def _ask(self, method: str, path: str, group: RateGroup, body: Any = None) -> Answer:
+        return await self._client.request(method, self._own + path, group=group, json=body, background=False)
+
+
+def _ring_out(answer: Answer) -> RingOut:
+    wire = read_answer(_decode, answer.body)
+    status = wire.status or WireRingOutStatus()
+    return RingOut(text_id(wire.id) or "", status.call_status, status.caller_status, status.callee_status)
+
+
+def _sent(answer: Answer) -> SentMessage:
+    wire = read_answer(_decode, answer.body)
+    return SentMessage(text_id(wire.id) or "", wire.message_status)
+
+
+def _decode(body: bytes) -> WireAction:
+    wire = decode(_ACTION, body)
+    if text_id(wire.id) is None:
+        raise WireError(WireReason.MISSING_FIELD, "no id", body)
+    return wire
