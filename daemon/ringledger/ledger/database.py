@@ -6,7 +6,7 @@ write permission cannot open the database without them.
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -126,9 +126,23 @@ def migration_engine(url: str | URL) -> Engine:
     return engine
 
 
+class BatchConnection(aiosqlite.Connection):
+    """An asynchronous connection that takes a whole batch to the database's thread in one go: each visit there costs
+    the event loop two turns and a lock.
+    """
+
+    async def execute_batch(self, batch: Iterable[tuple[str, list[tuple[Any, ...]]]]) -> None:
+        """Execute each statement with its rows, in order. Raises ``sqlite3.Error``."""
+        await self._execute(self._execute_all, batch)  # type: ignore[no-untyped-call,unused-ignore]
+
+    def _execute_all(self, batch: Iterable[tuple[str, list[tuple[Any, ...]]]]) -> None:
+        for sql, rows in batch:
+            self._conn.executemany(sql, rows)
+
+
 def _creator(open_it: Callable[[], sqlite3.Connection]) -> Callable[[], aiosqlite.Connection]:
     def create() -> aiosqlite.Connection:
-        connection = aiosqlite.Connection(open_it, iter_chunk_size=64)
+        connection = BatchConnection(open_it, iter_chunk_size=64)
         # A process that dies of an error must not wait for the database's thread.
         thread: Any = getattr(connection, "_thread", connection)
         thread.daemon = True

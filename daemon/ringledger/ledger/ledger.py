@@ -19,7 +19,15 @@ from ringledger.domain.changes import Changes
 from ringledger.domain.coverage import CoverageSpan
 from ringledger.domain.observation import CallKey, FeedPosition
 from ringledger.ledger import schema
-from ringledger.ledger.database import BUSY_TIMEOUT_MS, is_sqlite, parse, path_of, reader_engine, writer_engine
+from ringledger.ledger.database import (
+    BUSY_TIMEOUT_MS,
+    BatchConnection,
+    is_sqlite,
+    parse,
+    path_of,
+    reader_engine,
+    writer_engine,
+)
 from ringledger.ledger.errors import DatabaseForeign, DatabaseNewer, DatabaseOutdated, LedgerBroken, classified
 from ringledger.ledger.lock import DaemonLock
 from ringledger.ledger.memory import OpenState, UnconfirmedCall, by_key, extension_of, position_of, rebuilt, session_of
@@ -205,6 +213,10 @@ async def _translated() -> AsyncIterator[None]:
 
 
 async def _execute(connection: AsyncConnection, batch: Batch) -> None:
+    raw = await connection.get_raw_connection()
+    if isinstance(raw.driver_connection, BatchConnection):
+        await raw.driver_connection.execute_batch(batch)
+        return
     for sql, rows in batch:
         await connection.exec_driver_sql(sql, rows)
 

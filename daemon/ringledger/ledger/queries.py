@@ -25,7 +25,7 @@ Rows = list[dict[str, Any]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFilter:
     """Which calls. ``since`` and ``until`` (not included) compare with the start; ``number`` is any end, with or
-    without ``+``; ``extension`` is an extension's id or its number."""
+    without ``+``; ``extension`` is an extension's id or its number; ``with_parts``: the calls that belong to another, too."""
 
     account_id: str | None = None
     since: int | None = None
@@ -35,6 +35,7 @@ class CallFilter:
     number: str | None = None
     extension: str | None = None
     unconfirmed: bool = False
+    with_parts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ class CallStory:
 
 async def calls(engine: AsyncEngine, wanted: CallFilter | None = None, *, limit: int | None = None) -> Rows:
     """Finished calls, newest first."""
-    conditions = _conditions(wanted or CallFilter())
-    newest: Select[Any] = select(literal_column("*")).select_from(table("calls")).where(*conditions)
+    wanted = wanted or CallFilter()
+    newest = _all_of("all_calls" if wanted.with_parts else "calls").where(*_conditions(wanted))
     newest = newest.order_by(column("started_at").desc(), column("session_id").desc()).limit(limit)
     return await _ask(engine, newest)
 
