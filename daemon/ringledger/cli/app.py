@@ -1,0 +1,108 @@
+"""The program: global options, the list of commands, and the one place where every error becomes an exit code.
+
+What must stay true: usage errors are 64; Ctrl-C ends quietly with 130; a reader that goes away (`| head`) is no error.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ringledger import __version__
+from ringledger.cli.calls import calls_app
+from ringledger.cli.demo import demo
+from ringledger.cli.failures import told
+from ringledger.cli.frame import Frame, hoisted
+from ringledger.cli.service import run
+from ringledger.cli.simulate import simulate
+from ringledger.exits import Exit
+
+EPILOG = "Everywhere: --config PATH (or RINGLEDGER_CONFIG), --json on what prints data, --no-color."
+COMPLETE = "_RINGLEDGER_COMPLETE"
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    words = hoisted(list(sys.argv[1:] if arguments is None else arguments))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has seen enough; the interpreter must not complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return int(Exit.OK)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last resort: told in one line
+        return told(error, _frame)
+    return code
+
+
+_frame = Frame()
+
+
+def _run(words: list[str]) -> int:
+    command: Any = typer.main.get_command(app)
+    if os.environ.get(COMPLETE):
+        command.main(args=words, prog_name="ringledger", complete_var=COMPLETE)
+    try:
+        with command.make_context("ringledger", words) as context:
+            result = command.invoke(context)
+    except typer.Exit as ended:
+        return int(ended.exit_code)
+    return int(result) if isinstance(result, int) else int(Exit.OK)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"ringledger {__version__}")
+        raise typer.Exit
+
+
+def _no_color(wanted: bool) -> None:
+    if wanted:
+        os.environ["NO_COLOR"] = "1"
+
+
+app = typer.Typer(
+    name="ringledger",
+    help="Keeps an exact ledger of a RingCentral account's calls.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def program(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The configuration file; else RINGLEDGER_CONFIG.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print data as JSON.")] = False,  # noqa: A002 - its name
+    no_color: Annotated[bool, typer.Option("--no-color", callback=_no_color, help="No colours.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
+) -> None:
+    """Read the options that hold for every command."""
+    _frame.config, _frame.json = config, json
+    ctx.obj = _frame
+
+
+def _register() -> None:
+    app.command(epilog=EPILOG)(run)
+    app.command(epilog=EPILOG)(demo)
+    app.command(epilog=EPILOG)(simulate)
+    app.add_typer(calls_app, name="calls", epilog=EPILOG)
+
+
+_register()

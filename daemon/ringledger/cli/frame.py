@@ -1,0 +1,98 @@
+"""What every command shares: the options that may stand anywhere, the settings, and the way to the database.
+
+What must stay true: commands that only read open the database read-only and check its version first.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from ringledger.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+#: Options that may stand before or after the command; those that take a value are true.
+EVERYWHERE = {"--config": True, "--json": False, "--no-color": False}
+
+
+@dataclass(slots=True)
+class Frame:
+    """The options given for the whole program (``ctx.obj``)."""
+
+    config: Path | None = None
+    json: bool = False
+    full_numbers: bool | None = None
+
+    def settings(self, overrides: Mapping[str, Any] | None = None) -> Settings:
+        """The configuration in force. Raises ``SettingsError``."""
+        return load_settings(self.config, overrides=overrides)
+
+    def masked(self, settings: Settings, full_numbers: bool) -> bool:  # noqa: FBT001 - a flag of the command
+        """Whether phone numbers are shown by their last four digits only."""
+        return settings.log.numbers == "masked" and not full_numbers
+
+
+def frame_of(ctx: typer.Context) -> Frame:
+    """The frame of the running command."""
+    frame = ctx.find_root().obj
+    return frame if isinstance(frame, Frame) else Frame()
+
+
+def hoisted(arguments: list[str]) -> list[str]:
+    """The arguments with the options of :data:`EVERYWHERE` moved to the front, where the program reads them."""
+    front: list[str] = []
+    rest: list[str] = []
+    pending = list(arguments)
+    while pending:
+        word = pending.pop(0)
+        name, equals, _ = word.partition("=")
+        if word == "--":
+            return [*front, *rest, word, *pending]
+        if name not in EVERYWHERE:
+            rest.append(word)
+            continue
+        front.append(word)
+        if EVERYWHERE[name] and not equals and pending:
+            front.append(pending.pop(0))
+    return front + rest
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where tables go; as wide as its content when nobody looks (a pipe, a file)."""
+    found = Console(stderr=stderr, highlight=False)
+    if not found.is_terminal and "COLUMNS" not in os.environ:
+        found = Console(stderr=stderr, highlight=False, width=200)
+    return found
+
+
+def read(settings: Settings, ask: Callable[[Any], Awaitable[T]]) -> T:
+    """The answer of ``ask(engine)`` from a read-only connection. Raises ``LedgerError`` (no database: one line that
+    says where it was looked for, who says so, and what to do)."""
+    from ringledger.ledger.errors import DatabaseMissing
+    from ringledger.ledger.ledger import Ledger
+
+    async def work() -> T:
+        ledger = await Ledger.open(settings.database.url, read_only=True)
+        try:
+            return await ask(ledger.reader)
+        finally:
+            await ledger.close()
+
+    try:
+        return asyncio.run(work())
+    except DatabaseMissing:
+        raise DatabaseMissing(
+            f"{settings.database.path}: no such database (database.url, {origin(settings, 'database.url')}); "
+            "start the daemon, which creates it, or name another with --config"
+        ) from None
+
+
+def origin(settings: Settings, key: str) -> str:
+    """Where a setting comes from, for a person."""
+    return next((one.source for one in settings.sources() if one.key == key), "default")

@@ -1,0 +1,114 @@
+"""How answers look: JSON, CSV, and tables for people.
+
+What must stay true: the columns of JSON and CSV are those of the contract's views, in their order; phone numbers are
+masked in every form alike, unless the configuration or the command says otherwise.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from rich.table import Table
+from rich.text import Text
+
+from ringledger.cli.times import short, span
+from ringledger.redaction import mask_number
+
+Row = Mapping[str, Any]
+
+#: The columns of ``calls`` and ``all_calls`` (contract 5), for a header when there is no row.
+CALL_COLUMNS: Final = (
+    "account_id", "session_id", "telephony_session_id", "direction", "internal", "queue_call", "extension_id",
+    "from_number", "from_name", "to_number", "to_name", "started_at", "answered_at", "ended_at", "end_estimated",
+    "ring_seconds", "talk_seconds", "hold_seconds", "duration_seconds", "disposition", "result", "result_source",
+    "end_source", "leg_count", "events_accepted", "events_ignored", "part_of", "confirmed_at", "revision",
+    "updated_at",
+)  # fmt: skip
+
+_STYLES = {
+    "answered": "green",
+    "missed": "red",
+    "no_answer": "yellow",
+    "voicemail": "cyan",
+    "busy": "yellow",
+    "declined": "yellow",
+    "failed": "red",
+    "Ringing": "yellow",
+    "CallConnected": "green",
+    "OnHold": "cyan",
+    "ParkedCall": "cyan",
+    "live": "green",
+    "healed": "green",
+    "doubtful": "yellow",
+    "blind": "red",
+    "ignored": "dim",
+}
+
+
+def masked_rows(rows: Iterable[Row], *, masked: bool) -> list[dict[str, Any]]:
+    """The rows with their phone numbers masked, if so wanted; short extension numbers stay."""
+    return [{name: _masked(name, value) if masked else value for name, value in row.items()} for row in rows]
+
+
+def _masked(name: str, value: Any) -> Any:
+    return mask_number(value) if name in {"from_number", "to_number"} and isinstance(value, str) else value
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on standard output; objects of a list stand on a line each."""
+    if isinstance(data, list):
+        lines = ",\n".join(json.dumps(one, ensure_ascii=False, default=str) for one in data)
+        print(f"[\n{lines}\n]" if data else "[]")
+    else:
+        print(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+
+
+def print_csv(rows: Iterable[Row], columns: Sequence[str], stream: Any = None) -> None:
+    """Header and rows (RFC 4180); nothing stands for null."""
+    writer = csv.DictWriter(stream or sys.stdout, fieldnames=columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def word(text: str | None) -> Text:
+    """A status, state or disposition in its colour."""
+    return Text(text or "", style=_STYLES.get(text or "", ""))
+
+
+def table(*columns: str, title: str | None = None, right: Iterable[str] = ()) -> Table:
+    """A plain table; the columns named in ``right`` are numbers."""
+    made = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left", title_style="bold")
+    for name in columns:
+        made.add_column(name, justify="right" if name in right else "left", no_wrap=True, overflow="ellipsis")
+    return made
+
+
+def calls_table(rows: Iterable[Row], *, title: str | None = None) -> Table:
+    """Finished calls, one line each; times are local."""
+    made = table(
+        "started", "", "from", "to", "ext", "disposition", "ring", "talk", "session",
+        title=title, right=("ring", "talk"),
+    )  # fmt: skip
+    for row in rows:
+        made.add_row(*call_cells(row))
+    return made
+
+
+def call_cells(row: Row) -> list[Any]:
+    """One line of :func:`calls_table`; a ``?`` behind the disposition: the platform has not confirmed it yet."""
+    disposition = word(row["disposition"])
+    if row.get("confirmed_at") is None:
+        disposition.append(" ?", style="dim")
+    return [
+        short(row["started_at"]),
+        "int" if row["internal"] else {"Inbound": "in", "Outbound": "out"}[row["direction"]],
+        row["from_number"] or "withheld",
+        row["to_number"] or "",
+        row["extension_id"] or "",
+        disposition,
+        span(row["ring_seconds"]),
+        span(row["talk_seconds"]) if row["answered_at"] else "",
+        row["session_id"],
+    ]

@@ -1,0 +1,60 @@
+"""`run`: the daemon in the foreground.
+
+What must stay true: SIGTERM and SIGINT end it in good order with 0; a second signal ends it at once.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+
+import typer
+
+from ringledger.cli.frame import frame_of
+from ringledger.logs import configure_logging
+from ringledger.settings import Settings
+
+#: A long-running process allocates little that dies in cycles: look rarely, and never at what the start has built.
+GC_THRESHOLDS = (50_000, 20, 100)
+
+
+def run(ctx: typer.Context) -> None:
+    """The daemon, in the foreground (what systemd starts)."""
+    settings = frame_of(ctx).settings()
+    configure_logging(settings.log.level, settings.log.format, settings.log.numbers)
+    gc.set_threshold(*GC_THRESHOLDS)
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    from ringledger.service import Daemon
+
+    daemon = Daemon(settings)
+    stop_on_signals(daemon.stop)
+    freezing = asyncio.create_task(_freeze(daemon.ready), name="freeze")
+    try:
+        await daemon.run()
+    finally:
+        freezing.cancel()
+
+
+async def _freeze(ready: asyncio.Event) -> None:
+    await ready.wait()
+    gc.collect()
+    gc.freeze()
+
+
+def stop_on_signals(stop: Callable[[str], None]) -> None:
+    """Call ``stop(NAME)`` on the first SIGTERM or SIGINT; a second one ends the process there and then."""
+    seen: list[int] = []
+
+    def received(number: signal.Signals) -> None:
+        if seen:
+            os._exit(128 + number)
+        seen.append(number)
+        stop(number.name)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, partial(received, number))

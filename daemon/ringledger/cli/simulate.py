@@ -1,0 +1,161 @@
+"""`simulate`: the simulated platform alone, for developing against.
+
+What must stay true: what it prints at its start is a configuration that works as it stands.
+"""
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ringledger.cli.failures import Failure, usage
+from ringledger.cli.service import stop_on_signals
+from ringledger.exits import Exit
+
+if TYPE_CHECKING:
+    from ringledger.simulator import Simulator, Story
+
+#: How long a daemon is waited for before stories begin, seconds.
+PATIENCE_SECONDS = 3600.0
+
+CONFIGURATION = """\
+[platform]
+server_url = "{url}"
+extensions = ["all"]
+
+[credentials]
+client_id = "{client_id}"
+client_secret = "{client_secret}"
+{login}
+
+[feed]
+transport = "pubnub"
+pubnub_origin = "{url}"
+
+[calls]
+settle_seconds = {settle:g}
+
+[poll]
+interval_seconds = {poll:g}
+
+[confirm]
+sync_interval_seconds = {sync:g}
+
+[database]
+url = "sqlite+aiosqlite:///{database}"
+"""
+
+
+def simulate(
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 0,
+    scenario: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A call story to play; may be repeated.")
+    ] = None,
+    calls_per_hour: Annotated[float, typer.Option(min=0, help="A random office makes that many; 0: none.")] = 60,
+    extensions: Annotated[int, typer.Option(min=2, max=1000, help="Users of the account.")] = 5,
+    seed: Annotated[int, typer.Option(help="The same seed, the same office.")] = 0,
+    speed: Annotated[float, typer.Option(min=0.01, help="Simulated seconds per second.")] = 1,
+    legacy_2015: Annotated[bool, typer.Option("--legacy-2015", help="Grant the password login of 2015.")] = False,
+    fault: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A fault to inject; may be repeated.")] = None,
+) -> None:
+    """The simulated platform alone, until Ctrl-C.
+
+    Prints its address and a configuration that is ready to paste. Stories begin when a daemon has subscribed.
+    """
+    from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
+    from ringledger.simulator.faults import NAMES
+
+    for name in fault or ():
+        if name not in NAMES:
+            raise usage(f"--fault {name}: unknown; known are {', '.join(NAMES)}")
+    stories = [story_of(path) for path in scenario or ()]
+    users = default_extensions(extensions)
+    office = Office(users, calls_per_hour=calls_per_hour, seed=seed) if calls_per_hour else None
+
+    async def work() -> None:
+        pbx = Pbx(users, seed=seed)
+        for story in stories:
+            for extension in story.extensions:
+                pbx.add_extension(extension)
+        options = Options(legacy_2015=legacy_2015, real_lifetimes=True)
+        sim = Simulator(clock=SimClock(speed=speed), pbx=pbx, options=options)
+        try:
+            await sim.start(host, port)
+        except OSError as error:
+            raise Failure(Exit.IO, f"{host}:{port}: cannot listen: {os.strerror(error.errno or 0)}") from None
+        sim.pubnub.faults.extend(fault or ())
+        stopped = asyncio.Event()
+        stop_on_signals(lambda _: stopped.set())
+        _introduce(sim, legacy_2015=legacy_2015, speed=speed)
+        playing = [asyncio.create_task(_play(sim, stories))] if stories else []
+        if office is not None:
+            playing.append(asyncio.create_task(sim.run_office(office)))
+        try:
+            await _until(stopped, playing)
+        finally:
+            for task in playing:
+                task.cancel()
+            await sim.stop()
+
+    asyncio.run(work())
+
+
+def story_of(path: Path) -> "Story":
+    """The story of a file. Raises :class:`Failure` that names the line."""
+    from ringledger.simulator import StoryError, load_story
+
+    try:
+        return load_story(path)
+    except StoryError as error:
+        raise usage(f"{path}: {error}") from None
+
+
+def configuration(sim: "Simulator", *, legacy_2015: bool, speed: float, database: str) -> str:
+    """The TOML a daemon needs for this simulated platform."""
+    known = sim.options.credentials
+    login = f'username = "{known.username}"\npassword = "{known.password}"' if legacy_2015 else f'jwt = "{known.jwt}"'
+    return CONFIGURATION.format(
+        url=sim.url,
+        client_id=known.client_id,
+        client_secret=known.client_secret,
+        login=login,
+        settle=max(0.5, 10 / speed),
+        poll=max(1.0, 180 / speed),
+        sync=max(1.0, 60 / speed),
+        database=database,
+    )
+
+
+def _introduce(sim: "Simulator", *, legacy_2015: bool, speed: float) -> None:
+    print(f"# A simulated platform listens at {sim.url}; Ctrl-C ends it.")
+    print("# Save the following as sim.toml and start the daemon: ringledger --config sim.toml run")
+    print()
+    print(configuration(sim, legacy_2015=legacy_2015, speed=speed, database="ringledger-sim.db"), flush=True)
+
+
+async def _play(sim: "Simulator", stories: "list[Story]") -> None:
+    """One story after another, each moved to the present, once somebody listens."""
+    await sim.wait_polling(timeout=PATIENCE_SECONDS)
+    for story in stories:
+        print(f"# {_now()} plays: {story.name}", flush=True)
+        await sim.play_story(story, rebase=True)
+        print(f"# {_now()} played: {story.name}", flush=True)
+
+
+async def _until(stopped: asyncio.Event, playing: list["asyncio.Task[None]"]) -> None:
+    """Until Ctrl-C; a player that fails ends it too."""
+    waiting = asyncio.create_task(stopped.wait())
+    pending: set[asyncio.Task[object]] = {waiting, *playing}
+    while not stopped.is_set():
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    waiting.cancel()
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%H:%M:%S")
