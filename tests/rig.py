@@ -1,0 +1,109 @@
+"""A whole daemon against a simulated platform, in process, over real sockets and a real file."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from ringledger.service import Daemon
+from ringledger.settings import Settings, load_settings
+from ringledger.simulator import Options, Simulator
+
+STORIES = Path(__file__).parent / "scenarios"
+#: Nothing here should take as long; a test that waits this long has failed.
+PATIENCE = 20.0
+
+
+def settings_for(sim: Simulator, database: Path, transport: str = "pubnub", **overrides: Any) -> Settings:
+    """Settings of a daemon that uses ``sim``; ``overrides`` are dotted keys with ``__`` for the dot."""
+    credentials = sim.options.credentials
+    values: dict[str, Any] = {
+        "platform.server_url": sim.url,
+        "credentials.client_id": credentials.client_id,
+        "credentials.client_secret": credentials.client_secret,
+        "credentials.jwt": credentials.jwt,
+        "feed.transport": transport,
+        "feed.pubnub_origin": sim.url,
+        "database.url": f"sqlite+aiosqlite:///{database}",
+        "calls.settle_seconds": 0.3,
+        "poll.interval_seconds": 2,
+        "confirm.sync_interval_seconds": 1,
+        "platform.extensions": ["all"],
+        "backfill.max_days": 1,
+    }
+    values |= {key.replace("__", "."): value for key, value in overrides.items()}
+    return load_settings(None, {}, values)
+
+
+class Rig:
+    """A running daemon and what can be asked of it."""
+
+    def __init__(self, sim: Simulator, daemon: Daemon, database: Path, task: asyncio.Task[None]) -> None:
+        self.sim = sim
+        self.daemon = daemon
+        self.database = database
+        self.task = task
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """What an analyst would read."""
+        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
+        connection.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in connection.execute(sql)]
+        finally:
+            connection.close()
+
+    def calls(self) -> list[dict[str, Any]]:
+        """The finished calls, oldest first."""
+        return self.query("SELECT * FROM calls ORDER BY started_at")
+
+    async def until(self, condition: Callable[[], Any], what: str = "", seconds: float = PATIENCE) -> Any:
+        """Wait for a condition; the daemon's death or the end of patience fails the test."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not (found := condition()):
+            if self.task.done():
+                self.task.result()
+                raise AssertionError("the daemon has ended")
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(f"did not come about: {what or condition}; calls: {self.calls()}")
+            await asyncio.sleep(0.02)
+        return found
+
+    async def stop(self) -> None:
+        """Stop the daemon in good order."""
+        self.daemon.stop("test")
+        await asyncio.wait_for(self.task, PATIENCE)
+
+
+@asynccontextmanager
+async def running(sim: Simulator, settings: Settings) -> AsyncIterator[Rig]:
+    """A daemon that is ready."""
+    daemon = Daemon(settings)
+    task = asyncio.create_task(daemon.run())
+    ready = asyncio.create_task(daemon.ready.wait())
+    try:
+        await asyncio.wait({task, ready}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        assert daemon.ready.is_set(), "not ready in time"
+        rig = Rig(sim, daemon, settings.database.path, task)
+        yield rig
+        await rig.stop()
+    finally:
+        ready.cancel()
+        task.cancel()
+        await asyncio.wait({task})
+
+
+@asynccontextmanager
+async def office(
+    tmp_path: Path, transport: str, *, options: Options | None = None, **overrides: Any
+) -> AsyncIterator[Rig]:
+    """A simulated platform and a daemon that watches it."""
+    async with (
+        Simulator(options=options) as sim,
+        running(sim, settings_for(sim, tmp_path / "r.db", transport, **overrides)) as rig,
+    ):
+        yield rig

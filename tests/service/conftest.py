@@ -1,0 +1,11 @@
+"""Both feeds carry the same tests."""
+
+import pytest
+
+TRANSPORTS = ["pubnub"]
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> str:
+    """The feed a test runs over."""
+    return str(request.param)
