@@ -77,9 +77,9 @@ class CoverageBook:
         self.current = CoverageSpan(self.account_id, started, started, state, cause)
         self._move(self.current)
 
-    def extend(self, at: int) -> None:
-        """The current span goes on until ``at``."""
-        if self.current is not None and at > self.current.until_at:
+    def extend(self, at: int, step: int = 0) -> None:
+        """The current span goes on until ``at``; not worth a write within ``step`` ms of what is written."""
+        if self.current is not None and at > self.current.until_at + step:
             self.current = self.current._replace(until_at=at)
             self._move(self.current)
 

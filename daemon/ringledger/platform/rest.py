@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All pages of a listing, each record once. ``read_at``: when the first page was asked for, ms."""
+    """All pages of a listing, each record once. ``read_at``: when the first page came, ms."""
 
     claims: tuple[RecordClaim, ...]
     unreadable: tuple[Unreadable, ...]
@@ -135,7 +135,6 @@ class PlatformClient(Connection):
         self, extension_id: str, *, account_id: str, background: bool = True
     ) -> PresenceObservation:
         """One extension's calls now, all of them."""
-        read_at = self.platform_now_ms()
         answer = await self.request(
             "GET",
             f"/account/{self.account}/extension/{extension_id}/presence",
@@ -149,7 +148,7 @@ class PlatformClient(Connection):
             account_id=account_id,
             extension_id=extension_id,
             default_region=self.default_region,
-            read_at=read_at,
+            read_at=self.platform_now_ms(),
             received_at=now_ms(),
         )
 
@@ -192,14 +191,13 @@ class PlatformClient(Connection):
             if since_ms is not None:
                 params["dateFrom"] = iso(since_ms)
         path = CallLogQuery(extension_id=extension_id).path(self.account, "call-log-sync")
-        read_at = self.platform_now_ms()
         try:
             answer = await self.request("GET", path, group=RateGroup.HEAVY, params=params, background=background)
         except BadRequest as error:
             if error.code in SYNC_ERRORS:
                 raise SyncExpired(error.code, "the synchronisation token has expired") from None
             raise
-        return self._records(answer.body, account_id, Source.CALL_LOG, read_at)
+        return self._records(answer.body, account_id, Source.CALL_LOG, self.platform_now_ms())
 
     async def pages(
         self,
@@ -209,13 +207,12 @@ class PlatformClient(Connection):
         params: Mapping[str, str] | None = None,
         background: bool = True,
     ) -> AsyncIterator[tuple[bytes, int]]:
-        """Each page's body and the instant it was asked for (ms); a failed page raises."""
+        """Each page's body and the instant it came (ms); a failed page raises."""
         for page in range(1, MAX_PAGES + 1):
-            read_at = self.platform_now_ms()
             asked = {**(params or {}), "page": str(page)}
             answer = await self.request("GET", path, group=group, params=asked, background=background)
             listing = read_answer(decode_listing, answer.body)
-            yield answer.body, read_at
+            yield answer.body, self.platform_now_ms()
             if listing.navigation is None or listing.navigation.next_page is None:
                 return
         raise Malformed(f"a listing of more than {MAX_PAGES} pages")

@@ -111,7 +111,8 @@ class Confirmer:
             if not self.waiting:
                 self._work.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._work.wait(), 15)
+                    async with asyncio.timeout(15):
+                        await self._work.wait()
                 continue
             await asyncio.sleep(min(self.interval, 15) if self._can_sync else 5)
             try:

@@ -7,6 +7,7 @@ correctness never depends on it (semantics 9).
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -187,12 +188,13 @@ class Daemon:
                 ]
                 await self._stop.wait()
                 await _cancel([feeding], STOP_STAGES["feed"])
-                async with asyncio.timeout(STOP_STAGES["commit"]):
-                    await parts.sight.commit()
-                    parts.writer.notify(0)
-                    await parts.writer.flush()
+                with suppress(TimeoutError):  # what could not be committed is read again from the feed's position
+                    async with asyncio.timeout(STOP_STAGES["commit"]):
+                        await parts.sight.commit()
+                        parts.writer.notify(0)
+                        await parts.writer.flush()
                 await _cancel([*others, writing], STOP_STAGES["tasks"])
-        except* Exception as failed:
+        except* Exception as failed:  # noqa: BLE001 - re-raised at once
             raise _first(failed) from None
 
     def _side_tasks(

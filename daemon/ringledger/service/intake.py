@@ -87,7 +87,7 @@ class Intake:
                 self.tracker.observe(observation, now)
             self._unreadable(delivery.unreadable)
             self._note_position(delivery.position)
-        await self._commit()
+        await self._commit(len(delivery.observations))
 
     # -- answers of the platform -----------------------------------------------------------------------------------
 
@@ -138,14 +138,15 @@ class Intake:
             async with self._order:
                 self.tracker.advance(self._clock())
             if self.tracker.has_changes:
-                self._writing.notify()
+                self._writing.notify(0)
 
     async def _sleep_until(self, deadline: float | None, longest: float = 15.0) -> None:
         self._timer_moved.clear()
         seconds = longest if deadline is None else min(longest, max(0.0, deadline - self._clock()))
         if seconds:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._timer_moved.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._timer_moved.wait()
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -155,9 +156,9 @@ class Intake:
             raise RuntimeError("the intake has no writer yet")
         return self.writer
 
-    async def _commit(self) -> None:
+    async def _commit(self, events: int = 0) -> None:
         self._timer_moved.set()
-        self._writing.notify()
+        self._writing.notify(events)
         await self._writing.flush()
 
     def _note_position(self, position: FeedPosition | None) -> None:

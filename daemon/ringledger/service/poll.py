@@ -67,14 +67,16 @@ class Poller:
             else:
                 pause, retry = min(retry, self.interval), retry * 2
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wanted.wait()
 
     async def run_suspects(self, beat: Callable[[], None] = lambda: None) -> None:
         """Settle doubts about single calls as they come up, until cancelled."""
         while True:
             beat()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._suspected.wait(), 15)
+                async with asyncio.timeout(15):
+                    await self._suspected.wait()
             self._suspected.clear()
             suspects, self._suspects = self._suspects, {}
             ask: set[tuple[str, str]] = set()

@@ -4,7 +4,7 @@ The account's own listings need an administrator; without one each watched exten
 stay true: records of extensions nobody watches never get past here.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from ringledger.domain.observation import RecordClaim
@@ -70,7 +70,7 @@ class PlatformBooks:
             return tuple(claims)
         return tuple(one for one in claims if one.extension_id is None or one.extension_id in self.watched)
 
-    def _scopes(self) -> list[str | None]:
+    def _scopes(self) -> Sequence[str | None]:
         if self._whole_account or self.watched is None:
             return [None]
         return sorted(self.watched)

@@ -25,6 +25,8 @@ LISTED_MS: Final = 100_000
 DAY_MS: Final = 86_400_000
 #: How often the current span's end is moved on and holes are looked at, seconds.
 BEAT_SECONDS: Final = 5.0
+#: The end of the current span is written this often: so much of a crash's blindness is told too early (ms).
+EXTEND_MS: Final = 15_000
 
 
 class Sight:
@@ -112,7 +114,7 @@ class Sight:
         """Move the current span on, heal holes; until cancelled."""
         while True:
             beat()
-            self.book.extend(self._now())
+            self.book.extend(self._now(), EXTEND_MS)
             await self.commit()
             with suppress(PlatformError):
                 await self._heal_holes()
