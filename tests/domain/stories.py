@@ -58,7 +58,7 @@ def snapshots(
     for turn in range(length):
         last = turn == length - 1
         named = draw(st.lists(st.sampled_from(legs), min_size=1, unique=True))
-        ways = Counter(side.direction for side in named)
+        ways = Counter(side.direction for side in legs)  # an item without id says nothing of which leg it means
         items = [
             draw(told(side, anonymous=anonymous and ways[side.direction] == 1, last=last, ends=ends)) for side in named
         ]
