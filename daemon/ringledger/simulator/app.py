@@ -1,4 +1,4 @@
-"""The running simulator: one HTTP server on loopback that is both RingCentral and its PubNub.
+"""The running simulator: one server on loopback that is RingCentral, its PubNub and its WebSocket gateway.
 
 What must stay true: it can be started and stopped in milliseconds, many times, several at once; nothing it holds
 outlives :meth:`Simulator.stop`.
@@ -22,6 +22,7 @@ from ringledger.simulator.pubnub import PubNub
 from ringledger.simulator.rest import Rest
 from ringledger.simulator.story import Story
 from ringledger.simulator.subscriptions import Subscriptions
+from ringledger.simulator.websocket import WebSockets
 
 
 class Routes(Protocol):
@@ -63,8 +64,10 @@ class Simulator:
         self.subscriptions = Subscriptions(self.clock, self.pbx, self.oauth, seconds=seconds, lifetime_scale=scale)
         self.pubnub = PubNub(self.clock, hold_seconds=self.options.hold_seconds, queue_limit=self.options.queue_limit)
         self.subscriptions.transports["PubNub"] = self.pubnub
+        self.websocket = WebSockets(self.clock, self.oauth, self.subscriptions)
+        self.subscriptions.transports["WebSocket"] = self.websocket
         self.rest = Rest(self.pbx, self.oauth)
-        self.routes: list[Routes] = [self.oauth, self.rest, self.subscriptions, self.pubnub]
+        self.routes: list[Routes] = [self.oauth, self.rest, self.subscriptions, self.pubnub, self.websocket]
         self.url = ""
         self._runner: web.AppRunner | None = None
 
@@ -97,11 +100,12 @@ class Simulator:
             await self.stop()
             raise
         self.url = f"http://{host}:{runner.addresses[0][1]}"
-        self.rest.base_url = self.subscriptions.base_url = self.url
+        self.rest.base_url = self.subscriptions.base_url = self.websocket.base_url = self.url
 
     async def stop(self) -> None:
         """Let held polls end and close every connection; a second call does nothing."""
         self.pubnub.stop()
+        await self.websocket.stop()
         await asyncio.sleep(0)
         runner, self._runner = self._runner, None
         if runner is not None:

@@ -97,6 +97,10 @@ class OAuth:
 
     def require(self, request: web.Request) -> str:
         """The extension id that owns the request's access token; raises the 401 bodies."""
+        return self.session_of(request).owner_id
+
+    def session_of(self, request: web.Request) -> Session:
+        """The session of the request's access token; raises the 401 bodies."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise api_error(
@@ -111,7 +115,7 @@ class OAuth:
         if session.access_expires <= self.clock.now_ms():
             raise api_error(401, "TokenExpired", "Access token expired", inner=("OAU-128", "Access token expired"))
         session.access_used = True
-        return session.owner_id
+        return session
 
     def expire_access_tokens(self) -> None:
         """For tests: every access token is expired from now on; refresh tokens stay good."""

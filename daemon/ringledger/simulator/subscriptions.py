@@ -102,13 +102,16 @@ class Subscriptions:
     async def update(self, request: web.Request) -> web.Response:
         """PUT: only the filters and expiresIn are honoured; it renews, too."""
         subscription = self._find(request)
-        body = await json_body(request)
+        self.change(subscription, await json_body(request))
+        return web.json_response(self.show(subscription))
+
+    def change(self, subscription: Subscription, body: Json) -> None:
+        """What PUT does; raises the platform's errors."""
         if "eventFilters" in body:
             self._set_filters(subscription, body["eventFilters"])
         if "expiresIn" in body:
             subscription.seconds = self._seconds(body)
         self._extend(subscription)
-        return web.json_response(self.show(subscription))
 
     async def renew(self, request: web.Request) -> web.Response:
         subscription = self._find(request)
