@@ -65,7 +65,7 @@ def derive_record(call: CallSession) -> CallRecord:
     from_party = first_known(leg.from_party for leg in _primary_first(call, primary))
     to_party = first_known(leg.to_party for leg in _primary_first(call, primary))
     verdict = call.verdict
-    duration = verdict.duration_ms if verdict else (ended_at - answered_at if answered_at is not None else 0)
+    duration = max(0, verdict.duration_ms) if verdict else (ended_at - answered_at if answered_at is not None else 0)
     return CallRecord(
         account_id=call.account_id,
         session_id=call.session_id,
@@ -120,7 +120,8 @@ def _precedence(leg: Leg) -> tuple[bool, int, int, str, str]:
 
 
 def _primary_first(call: CallSession, primary: Leg) -> list[Leg]:
-    return [primary, *sorted((leg for leg in call.legs if leg is not primary), key=_precedence)]
+    others = sorted((leg for leg in call.legs if leg is not primary), key=_precedence)
+    return [primary, *sorted(others, key=lambda leg: leg.direction is not primary.direction)]
 
 
 def is_internal(call: CallSession) -> bool:

@@ -18,7 +18,7 @@ class Timers:
         self.stale_after_seconds = stale_after_seconds
         self._seen: dict[CallKey, float] = {}
         self._settles: dict[CallKey, float] = {}
-        self._heap: list[tuple[float, CallKey]] = []
+        self._heap: list[tuple[float, bool, CallKey]] = []  # deadline, is it a settling, call
 
     @property
     def next_deadline(self) -> float | None:
@@ -28,7 +28,7 @@ class Timers:
     def saw(self, key: CallKey, now: float) -> None:
         """A sign of life: the call is not stale for another while."""
         if key not in self._seen:
-            heapq.heappush(self._heap, (now + self.stale_after_seconds, key))
+            heapq.heappush(self._heap, (now + self.stale_after_seconds, False, key))
         self._seen[key] = now
 
     def seen_at(self, key: CallKey) -> float:
@@ -38,7 +38,7 @@ class Timers:
     def start_settling(self, key: CallKey, now: float) -> None:
         """The call has no live leg: give it ``settle_seconds``."""
         deadline = self._settles[key] = now + self.settle_seconds
-        heapq.heappush(self._heap, (deadline, key))
+        heapq.heappush(self._heap, (deadline, True, key))
 
     def stop_settling(self, key: CallKey) -> None:
         """The call lives after all."""
@@ -53,14 +53,18 @@ class Timers:
         """Calls whose deadline has passed: (call, has it settled). Each is forgotten or rescheduled."""
         ready = []
         while self._heap and self._heap[0][0] <= now:
-            _, key = heapq.heappop(self._heap)
-            if (settled_at := self._settles.get(key)) is not None and settled_at <= now:
-                self.forget(key)
-                ready.append((key, True))
-            elif (seen_at := self._seen.get(key)) is not None and key not in self._settles:
-                if seen_at + self.stale_after_seconds <= now:
+            deadline, settling, key = heapq.heappop(self._heap)
+            if settling:
+                if self._settles.get(key) == deadline:
+                    self.forget(key)
+                    ready.append((key, True))
+            elif (seen_at := self._seen.get(key)) is not None:
+                expires_at = seen_at + self.stale_after_seconds
+                if expires_at > now:
+                    heapq.heappush(self._heap, (expires_at, False, key))
+                elif key in self._settles:  # about to end by itself
+                    heapq.heappush(self._heap, (now + self.stale_after_seconds, False, key))
+                else:
                     self.forget(key)
                     ready.append((key, False))
-                else:
-                    heapq.heappush(self._heap, (seen_at + self.stale_after_seconds, key))
         return ready
