@@ -12,11 +12,13 @@ from typing import Any, Protocol, Self
 from aiohttp import web
 
 from ringledger.simulator.answers import error_middleware
+from ringledger.simulator.books import Books, BooksOptions
 from ringledger.simulator.clock import SimClock
 from ringledger.simulator.oauth import Credentials, OAuth
 from ringledger.simulator.office import Office
 from ringledger.simulator.payloads import Json
 from ringledger.simulator.pbx import Pbx
+from ringledger.simulator.permissions import Permissions
 from ringledger.simulator.player import play_story, run_office
 from ringledger.simulator.pubnub import PubNub
 from ringledger.simulator.rest import Rest
@@ -46,6 +48,9 @@ class Options:
     real_lifetimes: bool = False
     hold_seconds: float = 280.0  # of a long poll, real seconds
     queue_limit: int = 100  # messages a channel remembers
+    admin: bool = True  # may read the whole account's books
+    missing_permissions: frozenset[str] = frozenset()
+    books: BooksOptions = field(default_factory=BooksOptions)
 
 
 class Simulator:
@@ -67,7 +72,9 @@ class Simulator:
         self.websocket = WebSockets(self.clock, self.oauth, self.subscriptions)
         self.subscriptions.transports["WebSocket"] = self.websocket
         self.rest = Rest(self.pbx, self.oauth)
-        self.routes: list[Routes] = [self.oauth, self.rest, self.subscriptions, self.pubnub, self.websocket]
+        self.permissions = Permissions(admin=self.options.admin, missing=self.options.missing_permissions)
+        self.books = Books(self.clock, self.rest, self.permissions, self.options.books)
+        self.routes: list[Routes] = [self.oauth, self.rest, self.books, self.subscriptions, self.pubnub, self.websocket]
         self.url = ""
         self._runner: web.AppRunner | None = None
 

@@ -32,6 +32,11 @@ DISPOSITIONS = {
 }
 
 
+def disposition_of(result: str) -> str:
+    """What the platform's verdict means; whatever is not known is a failure."""
+    return DISPOSITIONS.get(result.lower(), "failed")
+
+
 def strongest(statuses: list[str]) -> str:
     """The aggregated status of several legs; ``NoCall`` for none."""
     return max(statuses, key=lambda status: STRENGTH.get(status, 0), default="NoCall")
@@ -184,7 +189,7 @@ def spans_of(call: SimCall) -> Spans:
 def truth_of(call: SimCall) -> CallTruth:
     """The truth about a call that has begun. A call the log calls unanswered has no answer, whatever presence said."""
     spans = spans_of(call)
-    disposition = DISPOSITIONS.get(call.result.lower(), "failed")
+    disposition = disposition_of(call.result)
     answered = spans.answered_at if disposition == "answered" else None
     end = spans.ended_at if spans.ended_at is not None else call.changes()[-1][0].at
     primary = _primary(call)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from ringledger.simulator.model import CallTruth, Change, Extension, SimCall, SimLeg, Step, Style, truth_of
 from ringledger.simulator.payloads import Json, body_of, envelope_of, item_of
+from ringledger.simulator.story import LogRecord
 
 Listener = Callable[[Json], object]
 
@@ -43,6 +44,7 @@ class Pbx:
         self.extensions = {e.id: e for e in (default_extensions() if extensions is None else extensions)}
         self.calls: dict[str, SimCall] = {}
         self.listeners: list[Listener] = []
+        self.told_records: list[LogRecord] = []  # of stories, for the books
         self._random = random.Random(f"pbx-{seed}")
         self._sequences: dict[str, int] = {}
         self._live: dict[str, list[tuple[SimCall, SimLeg]]] = {}

@@ -28,7 +28,7 @@ async def play_story(
 
     ``rebase`` moves every time the envelopes state to now; else they keep the story's own dates.
     ``forced`` delivers to every subscription, whatever its filters are. Extensions that are new are added, and a read
-    of their presence shows what the story told last.
+    of their presence shows what the story told last. Its log records are in the platform's books from their time on.
     """
     if not story.deliveries:
         return
@@ -36,6 +36,8 @@ async def play_story(
     first = story.deliveries[0].at
     told = story.shifted(begin - first) if rebase else story
     shift = begin - told.deliveries[0].at
+    last = max(delivery.at for delivery in told.deliveries)
+    pbx.told_records += [r.later(shift if pace else begin - last) for r in told.log_records]
     for delivery in told.deliveries:
         if pace:
             await clock.sleep_until(delivery.at + shift)

@@ -3,6 +3,8 @@
 Other families of routes (active-calls, call log, ...) are classes of the same shape: ``add_routes(router)``.
 """
 
+from urllib.parse import quote
+
 from aiohttp import web
 
 from ringledger.simulator.answers import invalid, not_found
@@ -12,6 +14,7 @@ from ringledger.simulator.payloads import Json, standing_of
 from ringledger.simulator.pbx import Pbx
 
 API = "/restapi/v1.0"
+MAX_PER_PAGE = 1000
 TRUE = frozenset({"true", "1", "True"})
 
 
@@ -43,7 +46,7 @@ class Rest:
         self.oauth.require(request)
         return web.json_response(
             {
-                "id": int(self._account(request)),
+                "id": int(self.account_of(request)),
                 "uri": f"{self.base_url}{API}/account/{self.pbx.account_id}",
                 "mainNumber": "+16505551000",
                 "status": "Confirmed",
@@ -54,7 +57,7 @@ class Rest:
     async def extensions(self, request: web.Request) -> web.Response:
         """GET .../extension: all extensions, paged."""
         self.oauth.require(request)
-        self._account(request)
+        self.account_of(request)
         records = [self._describe(e) for e in self.pbx.extensions.values()]
         uri = f"{self.base_url}{API}/account/{self.pbx.account_id}/extension"
         return web.json_response(page_of(records, request, uri))
@@ -67,7 +70,7 @@ class Rest:
         extension = self.find_extension(request)
         items = self.pbx.items(extension.id)
         status = strongest([item["telephonyStatus"] for item in items])
-        uri = self._uri(extension)
+        uri = self.uri_of(extension)
         answer: Json = {
             "uri": uri + "/presence",
             "extension": {"id": int(extension.id), "uri": uri, "extensionNumber": extension.number},
@@ -82,26 +85,31 @@ class Rest:
     def find_extension(self, request: web.Request) -> Extension:
         """The extension the path names (``~``: the token's owner); CMN-102 when there is none."""
         owner = self.oauth.require(request)
-        self._account(request)
+        self.account_of(request)
         wanted = request.match_info["extension"]
         extension = self.pbx.extensions.get(owner if wanted == "~" else wanted)
         if extension is None:
             raise not_found("extensionId")
         return extension
 
-    def _account(self, request: web.Request) -> str:
+    def account_of(self, request: web.Request) -> str:
+        """The account's id; CMN-102 when the path names another."""
         if request.match_info["account"] not in ("~", self.pbx.account_id):
             raise not_found("accountId")
         return self.pbx.account_id
 
-    def _uri(self, extension: Extension) -> str:
-        return f"{self.base_url}{API}/account/{self.pbx.account_id}/extension/{extension.id}"
+    @property
+    def account_uri(self) -> str:
+        return f"{self.base_url}{API}/account/{self.pbx.account_id}"
+
+    def uri_of(self, extension: Extension) -> str:
+        return f"{self.account_uri}/extension/{extension.id}"
 
     def _describe(self, extension: Extension) -> Json:
         first, _, last = extension.name.partition(" ")
         return {
             "id": int(extension.id),
-            "uri": self._uri(extension),
+            "uri": self.uri_of(extension),
             "extensionNumber": extension.number,
             "name": extension.name,
             "contact": {"firstName": first, "lastName": last},
@@ -111,13 +119,14 @@ class Rest:
         }
 
 
-def page_of(records: list[Json], request: web.Request, uri: str) -> Json:
-    """One page of a collection, with ``paging`` and ``navigation`` as the platform gives them."""
+def page_of(records: list[Json], request: web.Request, uri: str, *, totals: bool = True) -> Json:
+    """One page of a collection, with ``paging`` and ``navigation`` as the platform gives them; it does not always
+    give ``totals``."""
     page, per_page = _number(request, "page", 1), _number(request, "perPage", 100)
     pages = max(1, -(-len(records) // per_page))
     start = (page - 1) * per_page
     shown = records[start : start + per_page]
-    rest = "".join(f"&{k}={v}" for k, v in request.query.items() if k not in ("page", "perPage"))
+    rest = "".join(f"&{k}={quote(v)}" for k, v in request.query.items() if k not in ("page", "perPage"))
 
     def link(number: int) -> Json:
         return {"uri": f"{uri}?page={number}&perPage={per_page}{rest}"}
@@ -135,8 +144,7 @@ def page_of(records: list[Json], request: web.Request, uri: str) -> Json:
             "perPage": per_page,
             "pageStart": start,
             "pageEnd": start + max(0, len(shown) - 1),
-            "totalPages": pages,
-            "totalElements": len(records),
+            **({"totalPages": pages, "totalElements": len(records)} if totals else {}),
         },
         "navigation": navigation,
     }
@@ -145,7 +153,7 @@ def page_of(records: list[Json], request: web.Request, uri: str) -> Json:
 def _number(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name, str(default))
     if text == "max" and name == "perPage":
-        return 1000
-    if not text.isdecimal() or int(text) < 1:
+        return MAX_PER_PAGE
+    if not text.isdecimal() or not 1 <= int(text) <= (MAX_PER_PAGE if name == "perPage" else 10**6):
         raise invalid(name)
     return int(text)

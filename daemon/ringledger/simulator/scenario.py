@@ -35,7 +35,7 @@ CALL_KEYS = frozenset(
 ITEM_KEYS = CALL_KEYS | {"no-id", "termination", "monitored"}
 EVENT_KEYS = frozenset(["uuid", "total", "timestamp", "late", "twice", "lost"])
 LOG_KEYS = frozenset(
-    ["result", "duration", "start", "direction", "ext", "id", "action", "after", "session", "from", "to"]
+    ["result", "duration", "start", "direction", "ext", "id", "action", "after", "active", "session", "from", "to"]
 )
 COLUMNS = ("time", "extension", "seq", "call", "status", "notes")
 START = "2026-03-02T09:00:00.000Z"
@@ -337,4 +337,5 @@ class Parser:
                 "telephonySessionId": self._telephony(entry.label),
             }
         last = max(d.at for d in story.deliveries) if story.deliveries else rows[-1].at
-        return LogRecord(last + milliseconds(given.get("after", "30s")), record)
+        listed = last + milliseconds(given["active"]) if "active" in given else None
+        return LogRecord(last + milliseconds(given.get("after", "30s")), record, listed)

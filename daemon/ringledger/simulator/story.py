@@ -30,10 +30,16 @@ class Delivery(NamedTuple):
 
 
 class LogRecord(NamedTuple):
-    """One record of the platform's call log, and from when on the platform knows it (simulated ms)."""
+    """One record of the platform's call log, and from when on the log has it (simulated ms); ``listed_at``: from when
+    on active-calls shows it, ``None`` if never. One whose result is In Progress is in active-calls only."""
 
     at: int
     record: Json
+    listed_at: int | None = None
+
+    def later(self, ms: int) -> "LogRecord":
+        """The same, known ``ms`` later; the times it states stay."""
+        return LogRecord(self.at + ms, self.record, None if self.listed_at is None else self.listed_at + ms)
 
 
 @dataclass(slots=True)
@@ -74,7 +80,7 @@ class Story:
             self,
             start=self.start + ms,
             deliveries=[Delivery(d.at + ms, shifted_times(d.envelope, ms)) for d in self.deliveries],
-            log_records=[LogRecord(r.at + ms, shifted_times(r.record, ms)) for r in self.log_records],
+            log_records=[r.later(ms)._replace(record=shifted_times(r.record, ms)) for r in self.log_records],
             expected=[shifted_times(row, ms) for row in self.expected],
             confirmed=[shifted_times(row, ms) for row in self.confirmed],
         )
