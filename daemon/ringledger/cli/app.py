@@ -5,19 +5,28 @@ What must stay true: usage errors are 64; Ctrl-C ends quietly with 130; a reader
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ringledger import __version__
+from ringledger.cli import explain  # noqa: F401 - adds `calls show`
 from ringledger.cli.calls import calls_app
+from ringledger.cli.completion import completion
+from ringledger.cli.configuration import check_config
+from ringledger.cli.database import db_app
 from ringledger.cli.demo import demo
+from ringledger.cli.export import export
 from ringledger.cli.failures import told
 from ringledger.cli.frame import Frame, hoisted
+from ringledger.cli.now import active, presence
+from ringledger.cli.replay import replay
 from ringledger.cli.service import run
+from ringledger.cli.sight import coverage
 from ringledger.cli.simulate import simulate
+from ringledger.cli.stats import stats
 from ringledger.exits import Exit
 
 EPILOG = "Everywhere: --config PATH (or RINGLEDGER_CONFIG), --json on what prints data, --no-color."
@@ -35,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(words)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read has seen enough; the interpreter must not complain when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return int(Exit.OK)
+        return _unread()
+    except SystemExit as ended:  # rich ends so when its reader has gone, completion when it is done
+        return _unread() if not os.environ.get(COMPLETE) else int(ended.code or 0)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort: told in one line
@@ -46,6 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 _frame = Frame()
+
+
+def _unread() -> int:
+    """Whoever read has seen enough; the interpreter must not complain when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return int(Exit.OK)
 
 
 def _run(words: list[str]) -> int:
@@ -89,7 +104,7 @@ def program(
     config: Annotated[
         Path | None, typer.Option(metavar="PATH", help="The configuration file; else RINGLEDGER_CONFIG.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print data as JSON.")] = False,  # noqa: A002 - its name
+    json: Annotated[bool, typer.Option("--json", help="Print data as JSON.")] = False,
     no_color: Annotated[bool, typer.Option("--no-color", callback=_no_color, help="No colours.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
 ) -> None:
@@ -99,10 +114,18 @@ def program(
 
 
 def _register() -> None:
-    app.command(epilog=EPILOG)(run)
-    app.command(epilog=EPILOG)(demo)
-    app.command(epilog=EPILOG)(simulate)
+    """Every command, in the order in which the help lists them."""
+    _commands(run, demo, simulate)
     app.add_typer(calls_app, name="calls", epilog=EPILOG)
+    _commands(active, presence, coverage, stats, export)
+    app.command("check-config", epilog=EPILOG)(check_config)
+    app.add_typer(db_app, name="db", epilog=EPILOG)
+    _commands(replay, completion)
+
+
+def _commands(*functions: Callable[..., Any]) -> None:
+    for function in functions:
+        app.command(epilog=EPILOG)(function)
 
 
 _register()

@@ -65,9 +65,8 @@ def explained(error: BaseException) -> tuple[Exit, list[str]]:
             return code, [f"{error}; {remedy}"]
     if isinstance(error, OSError):
         return Exit.IO, [_io(error)]
-    return Exit.INTERNAL, [
-        f"internal error: {type(error).__name__}: {error}; this is a bug: RINGLEDGER_LOG__LEVEL=debug logs the traceback"
-    ]
+    bug = "this is a bug; RINGLEDGER_LOG__LEVEL=debug logs its traceback"
+    return Exit.INTERNAL, [f"internal error: {type(error).__name__}: {error}; {bug}"]
 
 
 def _usage(error: Any) -> str:

@@ -27,13 +27,12 @@ class Frame:
 
     config: Path | None = None
     json: bool = False
-    full_numbers: bool | None = None
 
     def settings(self, overrides: Mapping[str, Any] | None = None) -> Settings:
         """The configuration in force. Raises ``SettingsError``."""
         return load_settings(self.config, overrides=overrides)
 
-    def masked(self, settings: Settings, full_numbers: bool) -> bool:  # noqa: FBT001 - a flag of the command
+    def masked(self, settings: Settings, full_numbers: bool) -> bool:
         """Whether phone numbers are shown by their last four digits only."""
         return settings.log.numbers == "masked" and not full_numbers
 

@@ -25,7 +25,7 @@ Rows = list[dict[str, Any]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFilter:
     """Which calls. ``since`` and ``until`` (not included) compare with the start; ``number`` is any end, with or
-    without ``+``; ``extension`` is an extension's id or its number; ``with_parts``: also calls that belong to another."""
+    without ``+``; ``extension`` is an extension's id or its number; ``with_parts``: also those that belong to one."""
 
     account_id: str | None = None
     since: int | None = None

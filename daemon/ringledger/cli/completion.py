@@ -1,0 +1,20 @@
+"""`completion`: the script that makes a shell complete commands and options."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from typer._completion_shared import get_completion_script
+
+
+class Shell(StrEnum):
+    """What `completion` takes."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+def completion(shell: Annotated[Shell, typer.Argument(help="Whose script.")]) -> None:
+    """Print the completion script: `source <(ringledger completion bash)`, `ringledger completion fish | source`."""
+    print(get_completion_script(prog_name="ringledger", complete_var="_RINGLEDGER_COMPLETE", shell=shell.value))

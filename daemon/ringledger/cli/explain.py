@@ -1,0 +1,189 @@
+"""`calls show`: one call explained, from the events to each figure of its row.
+
+What must stay true: every sentence is derived from what the database holds; nothing is guessed.
+"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ringledger.cli.calls import FullNumbers, calls_app
+from ringledger.cli.failures import Failure
+from ringledger.cli.frame import console, frame_of, read
+from ringledger.cli.output import masked_rows, print_json, table, word
+from ringledger.cli.times import clock, short, span
+from ringledger.exits import Exit
+
+if TYPE_CHECKING:
+    from ringledger.ledger.queries import CallStory
+
+HELD = frozenset({"OnHold", "ParkedCall"})
+Row = dict[str, Any]
+
+
+@calls_app.command()
+def show(
+    ctx: typer.Context,
+    session: Annotated[str, typer.Argument(help="The call's session id, as `calls` lists it.")],
+    full_numbers: FullNumbers = False,
+) -> None:
+    """One call explained: legs, every event accepted and ignored with its reason, what each source said, and how
+    each figure follows."""
+    from ringledger.ledger import queries
+
+    frame = frame_of(ctx)
+    settings = frame.settings()
+    story = read(settings, lambda engine: queries.call(engine, session))
+    if story is None:
+        raise Failure(Exit.DIFFERENCES, f"no call {session} in {settings.database.path}; `ringledger calls` lists them")
+    shown = _masked(asdict(story), masked=frame.masked(settings, full_numbers))
+    if frame.json:
+        print_json(shown | {"explanation": explanation(story)})
+    else:
+        _print(console(), session, shown, explanation(story))
+
+
+def _masked(story: Row, *, masked: bool) -> Row:
+    """Every row of the story with its numbers masked."""
+    shown: Row = {}
+    for name, part in story.items():
+        rows = masked_rows(part if isinstance(part, list) else [part] if part else [], masked=masked)
+        shown[name] = rows if isinstance(part, list) else (rows[0] if rows else None)
+    return shown
+
+
+# -- why each figure is what it is -----------------------------------------------------------------------------------
+
+
+def explanation(story: "CallStory") -> list[str]:
+    """How the row follows from what was seen; for an open call what is known so far."""
+    call = story.call
+    if call is None:
+        active = story.active or {}
+        return [f"The call is open: {active.get('status')} since {clock(active.get('started_at'))}, not written yet."]
+    sentences = [*_lasting(call, story), *_verdict(call), *_standing(call, story)]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _lasting(call: Row, story: "CallStory") -> list[str]:
+    rung = next((one["at"] for one in story.transitions if one["to_status"] == "Ringing"), None)
+    start, answer, end = (clock(call[name]) for name in ("started_at", "answered_at", "ended_at"))
+    first = clock(rung) if rung else start
+    sentences = [f"It started at {start}" + ("." if first == start else f"; the first ring was seen at {first}.")]
+    if call["answered_at"]:
+        sentences += [
+            f"Ring: first ring {first} to answer {answer} = {call['ring_seconds']:.3f} s.",
+            f"Hold: {_holds(story.transitions)} = {call['hold_seconds']:.3f} s.",
+            f"Talk: answer {answer} to end {end}, less the hold = {call['talk_seconds']:.3f} s.",
+        ]
+    else:
+        sentences.append(f"Nobody answered, so ring is from {first} to the end {end} = {call['ring_seconds']:.3f} s.")
+    figure = "the platform's own figure" if call["confirmed_at"] else "answer to end, until the platform confirms"
+    return [*sentences, f"Duration: {figure} = {call['duration_seconds']:.3f} s.", _end(call)]
+
+
+def _holds(transitions: list[Row]) -> str:
+    """The spans during which the call was on hold or parked."""
+    spans: list[str] = []
+    since: str | None = None
+    for one in transitions:
+        if one["to_status"] in HELD:
+            since = since or one["at"]
+        elif since is not None:
+            spans.append(f"{clock(since)} to {clock(one['at'])}")
+            since = None
+    return ", ".join(spans) or "none"
+
+
+def _end(call: Row) -> str:
+    by = {
+        "presence": "the last event said NoCall",
+        "reconciled": "the platform no longer knew the call",
+        "call-log": "the platform's call log says so",
+        "expired": "nothing was heard of it any longer",
+    }[call["end_source"]]
+    return f"It ended at {clock(call['ended_at'])}: {by}" + (
+        "; the time is estimated." if call["end_estimated"] else "."
+    )
+
+
+def _verdict(call: Row) -> list[str]:
+    said = call["disposition"]
+    if call["confirmed_at"]:
+        source, when = call["result_source"], short(call["confirmed_at"])
+        return [f"Disposition {said}: {source} says {call['result']!r}, confirmed {when}."]
+    if said == "unknown":
+        return ["Disposition unknown: only its end was seen, and the platform's log has not spoken yet."]
+    way, seen = call["direction"].lower(), "connected" if call["answered_at"] else "never connected"
+    return [f"Disposition {said}: {way} and {seen}; the platform's log has not confirmed it yet."]
+
+
+def _standing(call: Row, story: "CallStory") -> list[str]:
+    accepted, ignored = call["events_accepted"], call["events_ignored"]
+    legs = "1 leg" if call["leg_count"] == 1 else f"{call['leg_count']} legs"
+    return [
+        f"{accepted} events accepted, {ignored} ignored; {legs}; revision {call['revision']}.",
+        f"It belongs to call {call['part_of']} and is left out of `calls`." if call["part_of"] else "",
+        *(f"Call {part['session_id']} belongs to it (the other half of a RingOut)." for part in story.parts),
+    ]
+
+
+# -- on a terminal ---------------------------------------------------------------------------------------------------
+
+
+def _print(out: Console, session: str, story: Row, sentences: list[str]) -> None:
+    call = story["call"] or story["active"]
+    if call is not None:
+        ends = f"{call['from_number'] or 'withheld'} → {call['to_number'] or '?'}"
+        names = " → ".join(name for name in (call["from_name"], call["to_name"]) if name)
+        out.print(f"[bold]{call['direction']} call {session}[/]  {ends}" + (f"  ({names})" if names else ""))
+        out.print(f"{short(call['started_at'])}  ", word(call.get("disposition") or call.get("status")), sep="")
+    out.print("\n[bold]why[/]")
+    for sentence in sentences:
+        out.print(f"  {sentence}")
+    for title, rows, columns in (
+        ("legs", story["legs"], _LEGS),
+        ("changes of status", story["transitions"], _TRANSITIONS),
+        ("events", story["events"], _EVENTS),
+        ("what each source says", story["sources"], _SOURCES),
+    ):
+        if rows:
+            _section(out, title, rows, columns)
+
+
+def _section(out: Console, title: str, rows: list[Row], columns: dict[str, str]) -> None:
+    made = table(*columns.values())
+    for row in rows:
+        made.add_row(*(_cell(name, row[name]) for name in columns))
+    out.print()
+    out.print(f"[bold]{title}[/]")
+    out.print(made)
+
+
+def _cell(name: str, value: Any) -> Any:
+    if name in {"at", "started_at", "answered_at", "ended_at"}:
+        return clock(value)
+    if name == "seen_at":
+        return short(value)
+    if name == "duration_seconds":
+        return span(value)
+    if name in {"outcome", "status", "to_status", "from_status"}:
+        return word(value)
+    return "" if value is None else str(value)
+
+
+_LEGS = {
+    "leg_id": "leg", "extension_id": "extension", "direction": "direction", "started_at": "started",
+    "answered_at": "answered", "ended_at": "ended", "status": "status", "source": "source",
+}  # fmt: skip
+_TRANSITIONS = {"at": "at", "from_status": "from", "to_status": "to", "sequence": "sequence", "source": "source"}
+_EVENTS = {
+    "at": "at", "extension_id": "extension", "sequence": "sequence", "status": "status", "outcome": "outcome",
+    "reason": "reason", "source": "source", "leg_id": "leg",
+}  # fmt: skip
+_SOURCES = {
+    "source": "source", "record_id": "record", "direction": "direction", "started_at": "started",
+    "ended_at": "ended", "duration_seconds": "duration", "result": "result", "seen_at": "seen",
+}  # fmt: skip

@@ -1,0 +1,90 @@
+"""docs/commands.md, made from the commands themselves (`python -m ringledger.cli.reference`)."""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import typer
+
+from ringledger.cli.app import app
+from ringledger.exits import Exit
+
+HEAD = """\
+# Commands
+
+Made by `make generate` from the commands' own help. `ringledger COMMAND --help` says the same.
+
+`--config PATH` (or `RINGLEDGER_CONFIG`), `--json` on everything that prints data, and `--no-color` may stand before or
+after the command. Times are written `2026-03-02`, `2026-03-02T09:30` (local time, or with an offset), `today`,
+`yesterday`, or as a time ago: `30m`, `2h`, `7d`; `--until` is not included. Phone numbers show their last four digits
+in tables, JSON and CSV alike, unless `log.numbers` is `"full"` or `--full-numbers` is given.
+
+Every error is one line on standard error: what is wrong, where, what to do.
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    command: Any = typer.main.get_command(app)
+    return "\n".join([HEAD, *_commands(command), *_codes()]) + "\n"
+
+
+def _commands(group: Any, path: str = "ringledger") -> Iterator[str]:
+    for name, command in group.commands.items():
+        yield from _command(command, f"{path} {name}")
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{path} {name}")
+
+
+def _command(command: Any, path: str) -> Iterator[str]:
+    own = [one for one in command.params if one.name != "help"]
+    arguments = " ".join(_argument(one) for one in own if one.param_type_name == "argument")
+    yield f"## `{path}`\n"
+    yield f"```\n{' '.join(word for word in (path, '[OPTIONS]' if _options(own) else '', arguments) if word)}\n```\n"
+    yield inspect.cleandoc(command.help or "") + "\n"
+    if options := _options(own):
+        yield "| option | default | |\n|---|---|---|"
+        yield "\n".join(options) + "\n"
+
+
+def _argument(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    return name if argument.required else f"[{name}]"
+
+
+def _options(params: list[Any]) -> list[str]:
+    return [_option(one) for one in params if one.param_type_name == "option"]
+
+
+def _option(option: Any) -> str:
+    choices = getattr(option.type, "choices", None)
+    kind = option.metavar or ("\\|".join(getattr(one, "value", str(one)) for one in choices) if choices else "")
+    if not kind and not option.is_flag:
+        kind = "TEXT" if option.type.name == "text" else "N"
+    value = getattr(option.default, "value", option.default)
+    shown = "" if value in (None, False, ()) else f"`{value}`"
+    needed = "required" if option.required else shown
+    names = ", ".join(option.opts) + (f" {kind}" if kind and not option.is_flag else "")
+    return f"| `{names}` | {needed} | {option.help or ''} |"
+
+
+def _codes() -> Iterator[str]:
+    yield "## Exit codes\n\n| code | meaning |\n|---|---|"
+    docs = dict(_documented())
+    yield "\n".join(f"| {int(code)} | {docs[code.name]} |" for code in Exit)
+    yield "| 130 | Ended by Ctrl-C. |"
+
+
+def _documented() -> Iterator[tuple[str, str]]:
+    """The sentence below each code in :class:`Exit`."""
+    (body,) = ast.parse(inspect.getsource(Exit)).body
+    statements = getattr(body, "body", [])
+    for before, after in pairwise(statements):
+        if isinstance(before, ast.Assign) and isinstance(before.targets[0], ast.Name):
+            yield before.targets[0].id, ast.literal_eval(after.value)
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

@@ -1,0 +1,245 @@
+"""`replay`: recorded events through this version's tracker, into a scratch database.
+
+What must stay true: time is that of the events, so a replay of a day takes seconds and comes out the same each time;
+the real database is only read.
+"""
+
+import asyncio
+import re
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ringledger.cli.calls import FullNumbers, Since
+from ringledger.cli.failures import Failure, usage
+from ringledger.cli.frame import console, frame_of
+from ringledger.cli.output import calls_table, masked_rows, print_json
+from ringledger.exits import Exit
+
+if TYPE_CHECKING:
+    from ringledger.domain.observation import PresenceObservation, RecordClaim
+    from ringledger.ledger.ledger import Ledger
+    from ringledger.settings import Settings
+
+Row = dict[str, Any]
+#: Columns that say when and how often a row was written, not what is true of the call.
+ABOUT_WRITING = frozenset({"updated_at", "revision"})
+#: Columns that only the platform's books fill; a file of notifications has none.
+BOOKED = frozenset({"result", "result_source", "confirmed_at"})
+#: Observations between two commits to the scratch database.
+BATCH = 500
+_ACCOUNT = re.compile(r"/account/(\d+)/")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One column of one call that comes out different; ``None`` for ``column``: the call is in one of them only."""
+
+    session_id: str
+    column: str | None
+    recorded: Any
+    replayed: Any
+
+
+def replay(
+    ctx: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Notifications as received, one JSON object a line.")
+    ] = None,
+    journal: Annotated[bool, typer.Option("--journal", help="The ledger's own journal instead of a file.")] = False,
+    since: Since = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Compare with the database; exits 1 if it differs.")] = False,
+    full_numbers: FullNumbers = False,
+) -> int:
+    """Recorded events through this version's tracker into a scratch database; prints the calls that come out.
+
+    With --diff: the rows that come out different from those of the database, among the calls that were replayed whole.
+    """
+    if (file is None) == (not journal):
+        raise usage("replay: give either FILE or --journal; see ringledger replay --help")
+    frame = frame_of(ctx)
+    settings = frame.settings()
+    rows = asyncio.run(_replayed(settings, file, since or 0))
+    if not diff:
+        shown = masked_rows(rows, masked=frame.masked(settings, full_numbers))
+        print_json(shown) if frame.json else console().print(calls_table(shown))
+        return int(Exit.OK)
+    ignored = ABOUT_WRITING if journal else ABOUT_WRITING | BOOKED
+    found = differences(asyncio.run(_recorded(settings)), rows, ignored=ignored, since=since)
+    if frame.json:
+        print_json([{name: getattr(one, name) for name in Difference.__slots__} for one in found])
+    else:
+        _print(found, len(rows))
+    return int(Exit.DIFFERENCES if found else Exit.OK)
+
+
+def differences(
+    recorded: list[Row], replayed: list[Row], *, ignored: frozenset[str], since: int | None
+) -> list[Difference]:
+    """What differs between the database and the replay. Calls that began before ``since`` are not whole: left out."""
+    from ringledger.ledger.times import to_text
+
+    known = {(row["account_id"], row["session_id"]): row for row in recorded}
+    found: list[Difference] = []
+    for row in replayed:
+        if since is not None and row["started_at"] < to_text(since):
+            continue
+        session, old = row["session_id"], known.get((row["account_id"], row["session_id"]))
+        if old is None:
+            found.append(Difference(session, None, None, "a call"))
+            continue
+        if since is not None and old["started_at"] < to_text(since):
+            continue
+        found += [
+            Difference(session, name, old[name], value)
+            for name, value in row.items()
+            if name not in ignored and old[name] != value
+        ]
+    return found
+
+
+def _print(found: list[Difference], calls: int) -> None:
+    out = console()
+    for one in found:
+        if one.column is None:
+            out.print(f"{one.session_id}: not in the database, but replayed", soft_wrap=True)
+        else:
+            out.print(f"{one.session_id}: {one.column} is {one.recorded!r}, replayed {one.replayed!r}", soft_wrap=True)
+    out.print(f"{calls} calls replayed, {len({one.session_id for one in found})} different")
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+async def _recorded(settings: "Settings") -> list[Row]:
+    from ringledger.ledger import queries
+    from ringledger.ledger.ledger import Ledger
+
+    ledger = await Ledger.open(settings.database.url, read_only=True)
+    try:
+        return await queries.calls(ledger.reader, queries.CallFilter(with_parts=True))
+    finally:
+        await ledger.close()
+
+
+async def _journal(settings: "Settings", since: int) -> "AsyncIterator[PresenceObservation | RecordClaim]":
+    from ringledger.ledger import queries
+    from ringledger.ledger.ledger import Ledger
+
+    ledger = await Ledger.open(settings.database.url, read_only=True)
+    try:
+        async for seen in queries.observations(ledger.reader, since=since):
+            yield seen
+    finally:
+        await ledger.close()
+
+
+async def _file(settings: "Settings", path: Path, since: int) -> "AsyncIterator[PresenceObservation | RecordClaim]":
+    for seen in _notifications(settings, path):
+        if seen.at >= since:
+            yield seen
+
+
+def _notifications(settings: "Settings", path: Path) -> "Iterator[PresenceObservation]":
+    """The file's notifications; a line that cannot be read ends the replay and is named."""
+    from ringledger.platform.unreadable import WireError
+    from ringledger.platform.wire import decode_notification
+
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            account = found[1] if (found := _ACCOUNT.search(line)) else settings.platform.account
+            region = settings.platform.default_region
+            try:
+                seen = decode_notification(line, account_id=account, default_region=region, received_at=0)
+            except WireError as error:
+                told = f"{path}:{number}: not a presence notification: {error.reason} {error.detail}"
+                raise Failure(Exit.IO, told) from None
+            yield seen._replace(received_at=seen.at)
+
+
+# -- replaying -------------------------------------------------------------------------------------------------------
+
+
+async def _replayed(settings: "Settings", file: Path | None, since: int) -> list[Row]:
+    from ringledger.ledger import queries
+    from ringledger.ledger.ledger import Ledger
+    from ringledger.ledger.upgrade import upgrade
+
+    source = _journal(settings, since) if file is None else _file(settings, file, since)
+    with tempfile.TemporaryDirectory(prefix="ringledger-replay-") as directory:
+        url = f"sqlite+aiosqlite:///{directory}/scratch.db"
+        await asyncio.to_thread(upgrade, url)
+        scratch = await Ledger.open(url)
+        try:
+            await _Player(settings, scratch).play(source)
+            return await queries.calls(scratch.reader, queries.CallFilter(with_parts=True))
+        finally:
+            await scratch.close()
+
+
+class _Player:
+    """The tracker on the events' own time."""
+
+    def __init__(self, settings: "Settings", scratch: "Ledger") -> None:
+        from ringledger.domain.observation import RecordClaim
+        from ringledger.domain.reconcile import Reconciler
+        from ringledger.domain.tracker import CallTracker
+
+        self._claim = RecordClaim
+        self._settle = settings.calls.settle_seconds
+        self._tracker: CallTracker = CallTracker(
+            settle_seconds=self._settle, stale_after_seconds=settings.calls.stale_after_seconds
+        )
+        self._reconciler: Reconciler = Reconciler(self._tracker)
+        self._scratch = scratch
+        self._now = 0.0
+
+    async def play(self, source: "AsyncIterator[PresenceObservation | RecordClaim]") -> None:
+        """Everything, and a settling time after it; calls still open then stay open."""
+        group: list[RecordClaim] = []
+        async for seen in source:
+            if group and not _same_answer(group[-1], seen):
+                self._claims(group)
+                group = []
+            if isinstance(seen, self._claim):
+                group.append(seen)
+            else:
+                self._observe(seen)
+            if self._tracker.pending >= BATCH:
+                await self._commit()
+        if group:
+            self._claims(group)
+        self._advance(self._now + self._settle)
+        await self._commit()
+
+    def _observe(self, seen: "PresenceObservation") -> None:
+        self._advance(seen.at / 1000)
+        if seen.sequence is None:
+            self._reconciler.take_presence(seen, asked=self._now, now=self._now)
+        else:
+            self._tracker.observe(seen, self._now)
+
+    def _claims(self, group: "list[RecordClaim]") -> None:
+        self._advance(group[0].read_at / 1000)
+        self._reconciler.take_claims(group, asked=self._now, now=self._now)
+
+    def _advance(self, until: float) -> None:
+        """Let every timer fire at its own time; late events do not turn time back."""
+        while (deadline := self._tracker.next_deadline) is not None and deadline <= until:
+            self._now = max(self._now, deadline)
+            self._tracker.advance(self._now)
+        self._now = max(self._now, until)
+
+    async def _commit(self) -> None:
+        await self._scratch.commit(self._tracker.take_changes(), now_ms=round(self._now * 1000), journal=False)
+
+
+def _same_answer(claim: "RecordClaim", seen: Any) -> bool:
+    """Whether a claim belongs to the same answer of the platform: all of one session have to be taken at once."""
+    return hasattr(seen, "record_id") and (seen.read_at, seen.source) == (claim.read_at, claim.source)

@@ -1,0 +1,81 @@
+"""`coverage`: whether the ledger has all calls of a period.
+
+What must stay true: the answer is yes only when every moment of the period was seen live or has been healed; time
+the ledger has no account of is a hole.
+"""
+
+import time
+from typing import Any
+
+import typer
+
+from ringledger.cli.calls import Since, Until
+from ringledger.cli.frame import console, frame_of, read
+from ringledger.cli.output import print_json, table, word
+from ringledger.cli.times import short, span
+from ringledger.exits import Exit
+
+Row = dict[str, Any]
+SEEN = frozenset({"live", "healed"})
+#: The running span's end is moved on every few seconds; that much unaccounted time is no hole.
+SLACK_MS = 60_000
+
+
+def coverage(ctx: typer.Context, since: Since = None, until: Until = None) -> int:
+    """When the feed was live, doubtful or blind, and what healed each hole.
+
+    Exits 0 when the ledger has every call of the period, 1 when it may lack some. Without --since from the first
+    start on.
+    """
+    from ringledger.ledger import queries
+
+    frame = frame_of(ctx)
+    spans = read(frame.settings(), lambda engine: queries.coverage(engine, since=since, until=until))
+    now = time.time_ns() // 1_000_000
+    rows = with_unknown(spans, since, min(until, now) if until is not None else now)
+    holes = [row for row in rows if row["state"] not in SEEN]
+    if frame.json:
+        print_json(rows)
+    else:
+        _print(rows, holes)
+    return int(Exit.DIFFERENCES if holes else Exit.OK)
+
+
+def with_unknown(spans: list[Row], since: int | None, until: int) -> list[Row]:
+    """The spans, and ``unknown`` ones for time before, between and after them that nobody watched (ms)."""
+    from ringledger.ledger.times import to_ms, to_text
+
+    rows: list[Row] = []
+    account = spans[0]["account_id"] if spans else None
+
+    def unknown(start: int, end: int) -> None:
+        if end - start > SLACK_MS:
+            missing = {"account_id": account, "from_at": to_text(start), "until_at": to_text(end)}
+            rows.append(missing | {"state": "unknown", "cause": "no daemon ran", "recovered_calls": 0})
+
+    reached = since
+    for row in spans:
+        if reached is not None:
+            unknown(reached, to_ms(row["from_at"]))
+        rows.append(row)
+        reached = max(reached or 0, to_ms(row["until_at"]))
+    unknown(reached if reached is not None else 0, until)
+    return rows
+
+
+def _print(rows: list[Row], holes: list[Row]) -> None:
+    from ringledger.ledger.times import to_ms
+
+    out = console()
+    made = table("from", "until", "lasted", "state", "calls recovered", "cause", right=("lasted", "calls recovered"))
+    for row in rows:
+        lasted = (to_ms(row["until_at"]) - to_ms(row["from_at"])) / 1000
+        times = (short(row["from_at"]), short(row["until_at"]), span(lasted))
+        made.add_row(*times, word(row["state"]), str(row["recovered_calls"]), row["cause"] or "")
+    if rows:
+        out.print(made)
+    if not holes:
+        out.print("yes: every call of this time is in the ledger", style="green")
+        return
+    verb = "is 1 hole" if len(holes) == 1 else f"are {len(holes)} holes"
+    out.print(f"no: there {verb}; `ringledger backfill --since TIME` closes what the platform still knows", style="red")
