@@ -9,7 +9,7 @@ from typing import Any
 
 from ringledger.service import Daemon
 from ringledger.settings import Settings, load_settings
-from ringledger.simulator import Options, Simulator
+from ringledger.simulator import Options, SimClock, Simulator
 
 STORIES = Path(__file__).parent / "scenarios"
 #: Nothing here should take as long; a test that waits this long has failed.
@@ -99,11 +99,12 @@ async def running(sim: Simulator, settings: Settings) -> AsyncIterator[Rig]:
 
 @asynccontextmanager
 async def office(
-    tmp_path: Path, transport: str, *, options: Options | None = None, **overrides: Any
+    tmp_path: Path, transport: str, *, speed: float = 60.0, options: Options | None = None, **overrides: Any
 ) -> AsyncIterator[Rig]:
-    """A simulated platform and a daemon that watches it."""
+    """A simulated platform whose time runs ``speed`` times as fast, and a daemon that watches it."""
+    options = options or Options(real_lifetimes=True)
     async with (
-        Simulator(options=options) as sim,
+        Simulator(clock=SimClock(speed=speed), options=options) as sim,
         running(sim, settings_for(sim, tmp_path / "r.db", transport, **overrides)) as rig,
     ):
         yield rig

@@ -46,15 +46,15 @@ class Told:
 
     def read_log(self) -> None:
         """The platform's log speaks."""
-        for at, record in self.story.log_records:
+        for told in self.story.log_records:
             page = decode_records(
-                json.dumps({"records": [record]}).encode(),
+                json.dumps({"records": [told.record]}).encode(),
                 account_id=self.story.account_id,
                 source=Source.CALL_LOG,
                 default_region="US",
-                read_at=at,
+                read_at=told.at,
             )
-            now = at / 1000
+            now = told.at / 1000
             Reconciler(self.tracker).take_claims(page.claims, asked=now, now=now)
         self.changes.absorb(self.tracker.take_changes())
 
