@@ -129,7 +129,8 @@ class Changes:
     """Everything that has to be committed together.
 
     ``sessions``: calls whose state must be saved; ``records``: finished calls to write or amend; ``legs``: by call
-    and leg number; ``observations``: what was seen, for the journal's replay; ``suspects``: calls to check at once;
+    and leg number; ``observations``: what was seen, for the journal's replay; ``suspects``: calls to check at once,
+    ``cut``: (account, extension) whose snapshot did not hold all its calls, to be read whole;
     ``positions``: how far each feed has been read with all this; ``coverage``: spans of sight that have moved.
     """
 
@@ -143,6 +144,7 @@ class Changes:
     claims: dict[tuple[CallKey, Source, str], SourceClaim] = field(default_factory=dict)
     announcements: list[Announcement] = field(default_factory=list)
     suspects: dict[CallKey, None] = field(default_factory=dict)
+    cut: dict[tuple[str, str], None] = field(default_factory=dict)
     positions: dict[str, FeedPosition] = field(default_factory=dict)
     coverage: list[CoverageSpan] = field(default_factory=list)
 
@@ -161,6 +163,7 @@ class Changes:
         self.extensions.update(later.extensions)
         self.claims.update(later.claims)
         self.suspects.update(later.suspects)
+        self.cut.update(later.cut)
         self.positions.update(later.positions)
         self.coverage += later.coverage
         self.transitions += later.transitions

@@ -274,7 +274,9 @@ class CallTracker:
     ) -> None:
         """The newest event of an extension also tells which calls it no longer has, and its other statuses."""
         self.observe_statuses(extension, observation)
-        if not observation.truncated:
+        if observation.truncated:
+            self.books.changes.cut[extension.account_id, extension.extension_id] = None
+        else:
             self._suspect_vanished(observation, listed)
 
     @staticmethod

@@ -141,7 +141,7 @@ class Daemon:
             ledger,
             account_id,
             announce=announcer.announce,
-            on_suspects=lambda keys: poller.check(keys),  # noqa: PLW0108 - made below
+            on_doubts=lambda changes: poller.check(changes),  # noqa: PLW0108 - made below
         )
         everybody = "all" in settings.platform.extensions
         books = PlatformBooks(client, account_id, None if everybody else watched)
@@ -203,7 +203,7 @@ class Daemon:
         tasks: list[tuple[str, Coroutine[Any, Any, None]]] = [
             ("timers", parts.intake.run_timers(self._beat("timers"))),
             ("poll", parts.poller.run(self._beat("poll"))),
-            ("suspects", parts.poller.run_suspects(self._beat("suspects"))),
+            ("doubts", parts.poller.run_doubts(self._beat("doubts"))),
             ("sight", parts.sight.run(self._beat("sight"))),
             ("housekeeping", self._housekeeping(ledger)),
             ("ready", self._become_ready(parts)),

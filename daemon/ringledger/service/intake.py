@@ -29,7 +29,7 @@ from ringledger.ledger.writer import LedgerWriter
 class Intake:
     """Applies observations to the tracker and gets them committed.
 
-    ``clock``: monotonic seconds. ``on_suspects``: told of calls that have to be checked at once, after the commit.
+    ``clock``: monotonic seconds. ``on_doubts``: told of changes that raise doubts (suspects, cut snapshots), after the commit.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Intake:
         *,
         clock: Callable[[], float] = time.monotonic,
         announce: Callable[[Changes], None] = lambda _: None,
-        on_suspects: Callable[[Iterable[CallKey]], None] = lambda _: None,
+        on_doubts: Callable[[Changes], None] = lambda _: None,
     ) -> None:
         self.tracker = tracker
         self.reconciler = Reconciler(tracker)
@@ -49,7 +49,7 @@ class Intake:
         self._ledger = ledger
         self._clock = clock
         self._announce = announce
-        self._on_suspects = on_suspects
+        self._on_doubts = on_doubts
         #: Calls that only the platform's books have shown us, since the start.
         self.written = 0
         self._order = asyncio.Lock()
@@ -70,8 +70,8 @@ class Intake:
             for told in changes.announcements
             if told.happening is Happening.CORRECTED and told.reason in {"written", "opened"}
         )
-        if changes.suspects:
-            self._on_suspects(changes.suspects)
+        if changes.suspects or changes.cut:
+            self._on_doubts(changes)
 
     # -- feeds -----------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from ringledger.domain.changes import Changes
 from ringledger.domain.observation import CallKey
 from ringledger.logs import LOG, Event
 from ringledger.platform.errors import CredentialsRejected, NotFound, PermissionDenied, PlatformError, Throttled
@@ -20,6 +21,8 @@ from ringledger.service.scope import PlatformBooks
 FIRST_RETRY_SECONDS = 5.0
 #: Polls are spread by this share of the interval, so that many daemons do not ask at once.
 JITTER = 0.1
+#: How long doubts are collected before presence is read.
+DEBOUNCE_SECONDS = 0.5
 
 
 class Poller:
@@ -41,7 +44,8 @@ class Poller:
         self._clock = clock
         self._wanted = asyncio.Event()
         self._suspects: dict[CallKey, None] = {}
-        self._suspected = asyncio.Event()
+        self._cut: dict[tuple[str, str], None] = {}
+        self._doubted = asyncio.Event()
 
     # -- what others ask for ---------------------------------------------------------------------------------------
 
@@ -49,10 +53,11 @@ class Poller:
         """Poll at once: the feed has had a gap."""
         self._wanted.set()
 
-    def check(self, suspects: Iterable[CallKey]) -> None:
-        """Read presence of these calls' extensions at once (semantics 5.5)."""
-        self._suspects.update(dict.fromkeys(suspects))
-        self._suspected.set()
+    def check(self, changes: Changes) -> None:
+        """Read presence of these calls' extensions, and of those whose snapshots were cut, at once (semantics 5.5)."""
+        self._suspects.update(changes.suspects)
+        self._cut.update(changes.cut)
+        self._doubted.set()
 
     # -- the loops -------------------------------------------------------------------------------------------------
 
@@ -70,22 +75,27 @@ class Poller:
                 async with asyncio.timeout(pause):
                     await self._wanted.wait()
 
-    async def run_suspects(self, beat: Callable[[], None] = lambda: None) -> None:
-        """Settle doubts about single calls as they come up, until cancelled."""
+    async def run_doubts(self, beat: Callable[[], None] = lambda: None) -> None:
+        """Settle doubts about single calls and extensions as they come up, until cancelled."""
         while True:
             beat()
             with suppress(TimeoutError):
                 async with asyncio.timeout(15):
-                    await self._suspected.wait()
-            self._suspected.clear()
-            suspects, self._suspects = self._suspects, {}
-            ask: set[tuple[str, str]] = set()
-            for key in suspects:
-                call = self._intake.tracker.calls.get(key)
-                if call is not None and call.suspect:
-                    ask |= self._intake.reconciler.extensions_of(call)
+                    await self._doubted.wait()
+                await asyncio.sleep(DEBOUNCE_SECONDS)  # doubts come in swarms; one read answers them all
+            self._doubted.clear()
             with suppress(PlatformError):  # the next poll asks again; an outage is told by the connection
-                await self._read_presence(ask)
+                await self._read_presence(self._take_doubts())
+
+    def _take_doubts(self) -> set[tuple[str, str]]:
+        suspects, self._suspects = self._suspects, {}
+        cut, self._cut = self._cut, {}
+        ask = set(cut)
+        for key in suspects:
+            call = self._intake.tracker.calls.get(key)
+            if call is not None and call.suspect:
+                ask |= self._intake.reconciler.extensions_of(call)
+        return ask
 
     async def _try_poll(self) -> bool:
         started = self._clock()
