@@ -1,0 +1,238 @@
+"""The daemon's way from an encrypted payload to a committed row, in process and without a network.
+
+`python tests/bench/pipeline.py rate|stages|latency|memory [events] [batch] [log level]`; one line of JSON comes out.
+One processor; the clock of timers is the events' own, so calls settle as they would.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from load import ACCOUNT, KEY, START, Event, crowd_events, office_events, sealed
+
+from ringledger.cli.service import GC_THRESHOLDS
+from ringledger.domain.observation import Delivery, FeedPosition, PresenceObservation
+from ringledger.domain.tracker import CallTracker
+from ringledger.ledger.ledger import Ledger, _execute
+from ringledger.ledger.rows import batch_of
+from ringledger.ledger.upgrade import upgrade
+from ringledger.ledger.writer import LedgerWriter
+from ringledger.logs import configure_logging
+from ringledger.metrics import Metrics
+from ringledger.platform.crypto import PayloadCipher
+from ringledger.platform.wire import decode_notification
+from ringledger.service.announce import Announcer
+from ringledger.service.intake import Intake
+from ringledger.settings import load_settings
+
+
+class Pipeline:
+    """Intake, tracker, writer and a new database, wired as the daemon wires them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.now_ms = START
+        self.ledger = ledger
+        self.tracker = CallTracker()
+        self.cipher = PayloadCipher(KEY)
+        announce = Announcer(Metrics()).announce
+        self.intake = Intake(self.tracker, ledger, ACCOUNT, clock=self.clock, announce=announce)
+        database = load_settings(None, {}, {}).database
+        self.writer = self.intake.writer = LedgerWriter(
+            ledger,
+            self.intake.take,
+            commit_interval=database.commit_interval_ms / 1000,
+            commit_batch=database.commit_batch,
+            on_committed=self.intake.committed,
+            notices=None,
+            now_ms=lambda: self.now_ms,
+        )
+
+    def clock(self) -> float:
+        return self.now_ms / 1000
+
+    def decode(self, text: bytes) -> PresenceObservation:
+        return decode_notification(text, account_id=ACCOUNT, default_region="US", received_at=self.now_ms + 120)
+
+    def position(self) -> FeedPosition:
+        return FeedPosition("pubnub", "sub-c-bench/1_bench", str(self.now_ms), self.now_ms)
+
+    async def deliver(self, payloads: list[str], now_ms: int) -> None:
+        """One answer of a poll, to its commit."""
+        self.now_ms = now_ms
+        observations = tuple([self.decode(self.cipher.open(payload)) for payload in payloads])
+        self.tracker.advance(self.clock())
+        await self.intake.deliver(Delivery(observations, (), self.position()))
+
+
+@asynccontextmanager
+async def pipeline() -> AsyncIterator[Pipeline]:
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite+aiosqlite:///{Path(folder) / 'bench.db'}"
+        upgrade(url)
+        ledger = await Ledger.open(url)
+        line = Pipeline(ledger)
+        writing = asyncio.create_task(line.writer.run())
+        try:
+            yield line
+        finally:
+            writing.cancel()
+            with suppress(asyncio.CancelledError):
+                await writing
+            await ledger.close()
+
+
+Batches = list[tuple[int, list[str]]]
+
+
+def batches_of(events: list[Event], size: int) -> Batches:
+    payloads = sealed(events)
+    starts = range(0, len(events) - size + 1, size)
+    return [(events[i + size - 1].at, payloads[i : i + size]) for i in starts]
+
+
+def as_the_daemon_does() -> None:
+    gc.set_threshold(*GC_THRESHOLDS)
+    gc.collect()
+    gc.freeze()
+
+
+async def rate(events: int, size: int) -> dict[str, Any]:
+    """Events a second, delivered in batches of ``size``."""
+    work = batches_of(office_events(events + 10 * size), size)
+    warm_up, work = work[:10], work[10:]
+    async with pipeline() as line:
+        for now_ms, payloads in warm_up:
+            await line.deliver(payloads, now_ms)
+        as_the_daemon_does()
+        took, cpu = time.perf_counter(), time.process_time()
+        for now_ms, payloads in work:
+            await line.deliver(payloads, now_ms)
+        took, cpu = time.perf_counter() - took, time.process_time() - cpu
+        count = sum(len(payloads) for _, payloads in work)
+        open_calls = len(line.tracker.calls)
+    return {"events_per_second": count / took, "events_per_cpu_second": count / cpu, "open_calls": open_calls}
+
+
+async def stages(events: int, size: int) -> dict[str, Any]:
+    """Microseconds of processor time an event spends in each stage."""
+    work = batches_of(office_events(events), size)
+    spent: dict[str, float] = {}
+    last = 0.0
+
+    def mark(stage: str) -> None:
+        nonlocal last
+        now = time.process_time()
+        if stage:
+            spent[stage] = spent.get(stage, 0.0) + now - last
+        last = now
+
+    async with pipeline() as line:
+        as_the_daemon_does()
+        for now_ms, payloads in work:
+            await _staged(line, payloads, now_ms, mark)
+    count = sum(len(payloads) for _, payloads in work)
+    return {"stages": {stage: seconds / count * 1e6 for stage, seconds in spent.items()}}
+
+
+async def _staged(line: Pipeline, payloads: list[str], now_ms: int, mark: Callable[[str], None]) -> None:
+    """What ``Intake.deliver`` and the writer do, step by step."""
+    line.now_ms, tracker, ledger = now_ms, line.tracker, line.ledger
+    mark("")
+    texts = [line.cipher.open(payload) for payload in payloads]
+    mark("decrypt")
+    observations = [line.decode(text) for text in texts]
+    mark("decode")
+    unknown = tracker.unknown_calls(observations)
+    restored = await ledger.load_sessions(unknown) if unknown else []
+    mark("look up new calls")
+    tracker.restore(restored, now=line.clock())
+    tracker.advance(line.clock())
+    for observation in observations:
+        tracker.observe(observation, line.clock())
+    line.intake._note_position(line.position())
+    changes = line.intake.take()
+    mark("tracker")
+    batch = batch_of(ledger._statements, changes, None, (), now_ms=now_ms, journal=True)
+    mark("rows")
+    async with ledger.transaction() as connection:
+        await _execute(connection, batch)
+    mark("database")
+    line.intake.committed(changes)
+    mark("announce")
+
+
+async def latency(events: int, per_second: int) -> dict[str, Any]:
+    """From an event's arrival to its commit, ms: a feed that takes what has come, and waits for the commit."""
+    office = office_events(events)
+    payloads = sealed(office)
+    waits: list[float] = []
+    async with pipeline() as line:
+        as_the_daemon_does()
+        begun, done = time.perf_counter() + 0.1, 0
+        while done < events:
+            due = int((time.perf_counter() - begun) * per_second) + 1
+            if due <= done:
+                await asyncio.sleep(max(0.0, begun + done / per_second - time.perf_counter()))
+                continue
+            upto = min(due, done + 100, events)
+            await line.deliver(payloads[done:upto], office[upto - 1].at)
+            committed = time.perf_counter()
+            waits += [(committed - begun - n / per_second) * 1000 for n in range(done, upto)]
+            done = upto
+    return {
+        "median_ms": statistics.median(waits),
+        "p99_ms": statistics.quantiles(waits, n=100)[98],
+        "max_ms": max(waits),
+    }
+
+
+async def memory(calls: int, size: int) -> dict[str, Any]:
+    """Resident memory with so many calls open, everything the daemon uses loaded."""
+    import ringledger.service  # noqa: F401
+
+    async with pipeline() as line:
+        as_the_daemon_does()
+        before, pending = resident_mib(), []
+        for event in crowd_events(calls):
+            pending.append(event)
+            if len(pending) == size:
+                await line.deliver(sealed(pending), pending[-1].at)
+                pending.clear()
+        gc.collect()
+        return {"rss_mib": resident_mib(), "rss_mib_before": before, "open_calls": len(line.tracker.calls)}
+
+
+def resident_mib() -> float:
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+MEASURES: dict[str, tuple[Callable[..., Any], int, int]] = {
+    "rate": (rate, 30_000, 100),
+    "stages": (stages, 20_000, 100),
+    "latency": (latency, 10_000, 1_000),
+    "memory": (memory, 10_000, 100),
+}
+
+
+def main() -> None:
+    name, *rest = sys.argv[1:]
+    measure, events, size = MEASURES[name]
+    events, size = int(rest[0]) if rest else events, int(rest[1]) if len(rest) > 1 else size
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        configure_logging(rest[2] if len(rest) > 2 else "info", "json", stream=nowhere)
+        print(json.dumps(asyncio.run(measure(events, size))))
+
+
+if __name__ == "__main__":
+    main()
