@@ -22,6 +22,7 @@ ROWS = [
 async def test_a_row_of_the_table(name: str, transport: str, tmp_path: Path) -> None:
     story = load_story(STORIES / f"{name}.story")
     async with office(tmp_path, transport, options=Options(legacy_2015=True, real_lifetimes=True)) as rig:
+        story = story.shifted(rig.sim.clock.now_ms() - story.start)  # the platform's books reach back 30 days only
         await rig.sim.play_story(story, pace=False)
         await rig.until(lambda: len(rig.calls()) == story.expected_calls and _agrees(rig.calls(), story.confirmed))
         assert _agrees(rig.calls(), story.confirmed)

@@ -19,6 +19,7 @@ from ringledger.platform.pace import Pace
 from ringledger.platform.people import WhoAmI
 from ringledger.platform.pubnub import PubNubFeed, PubNubOptions
 from ringledger.platform.rest import PlatformClient
+from ringledger.platform.websocket import WebSocketFeed, WebSocketOptions
 from ringledger.settings import Settings
 
 #: What is asked of an extension's presence: its calls, and whose calls they really are.
@@ -94,6 +95,14 @@ def feed_of(
     positions: Mapping[str, FeedPosition],
 ) -> Feed:
     """The feed the settings ask for, at the position a former run left."""
+    if settings.feed.transport == "websocket":
+        return WebSocketFeed(
+            client,
+            event_filters(settings, extensions),
+            account_id=account_id,
+            position=positions.get("websocket"),
+            options=WebSocketOptions(silence_seconds=settings.feed.silence_timeout_seconds),
+        )
     options = PubNubOptions(origin=settings.feed.pubnub_origin, silence_seconds=settings.feed.silence_timeout_seconds)
     return PubNubFeed(
         client,

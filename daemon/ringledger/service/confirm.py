@@ -16,7 +16,14 @@ from ringledger.domain.changes import Changes
 from ringledger.domain.observation import CallKey, FeedPosition
 from ringledger.ledger.memory import UnconfirmedCall
 from ringledger.logs import LOG, Event
-from ringledger.platform.errors import CredentialsRejected, PermissionDenied, PlatformError, SyncExpired, Throttled
+from ringledger.platform.errors import (
+    BadRequest,
+    CredentialsRejected,
+    PermissionDenied,
+    PlatformError,
+    SyncExpired,
+    Throttled,
+)
 from ringledger.platform.query import CallLogQuery
 from ringledger.platform.records import RecordPage
 from ringledger.service.intake import Intake
@@ -32,6 +39,10 @@ LOOKUPS_PER_ROUND = 2
 MISSED_SYNCS = 2
 #: A first (full) synchronisation reads this far before the oldest unconfirmed call, ms.
 MARGIN_MS = 3_600_000
+#: No synchronisation may reach farther back (the platform allows 30 days), ms.
+FARTHEST_MS = 29 * 86_400_000
+#: A synchronisation the platform has refused is tried again after so many seconds.
+REFUSED_SECONDS = 3_600.0
 #: The name under which the sync token is kept among the feed positions.
 FEED = "call-log-sync"
 
@@ -128,8 +139,8 @@ class Confirmer:
         """One synchronisation, then the look-ups that are due. Raises ``PlatformError``."""
         now = self._clock()
         self._give_up(now)
-        if self._can_sync and now >= self._next_sync:
-            self._next_sync = now + self.interval
+        if self._books.can_sync and now >= self._next_sync:
+            self._can_sync, self._next_sync = True, now + self.interval
             await self.synchronise()
         due = [key for key, one in self.waiting.items() if one.due(self._clock(), can_sync=self._can_sync)]
         for key in due[:LOOKUPS_PER_ROUND]:
@@ -148,21 +159,23 @@ class Confirmer:
         except SyncExpired:
             self._token = None
             count = await self._synchronise(asked)
-        except PermissionDenied as error:
-            self._can_sync = False
-            LOG.warning(Event.POLL_FAILED, reason="PermissionDenied", detail=str(error), source=FEED)
+        except (PermissionDenied, BadRequest) as error:
+            # no use in asking again soon; meanwhile each call is looked up by itself
+            self._can_sync, self._next_sync = False, asked + REFUSED_SECONDS
+            LOG.warning(Event.POLL_FAILED, reason=type(error).__name__, detail=str(error), source=FEED)
             return 0
         for one in self.waiting.values():
             one.syncs += one.ended < asked
         return count
 
     async def _synchronise(self, asked: float) -> int:
-        oldest = min(one.started_at for one in self.waiting.values()) if self.waiting else None
-        (page,) = await self._books.sync(self._token, None if oldest is None else oldest - MARGIN_MS)
+        now_ms = self._client.platform_now_ms()
+        oldest = min([now_ms, *(one.started_at for one in self.waiting.values())])
+        (page,) = await self._books.sync(self._token, max(oldest - MARGIN_MS, now_ms - FARTHEST_MS))
         self._token = page.sync_token
         position = None
         if page.sync_token is not None:
-            position = FeedPosition(FEED, self._intake.account_id, page.sync_token, self._client.platform_now_ms())
+            position = FeedPosition(FEED, self._intake.account_id, page.sync_token, now_ms)
         await self._take(page, asked, position)
         return len(page.claims)
 

@@ -29,7 +29,8 @@ from ringledger.ledger.writer import LedgerWriter
 class Intake:
     """Applies observations to the tracker and gets them committed.
 
-    ``clock``: monotonic seconds. ``on_doubts``: told of changes that raise doubts (suspects, cut snapshots), after the commit.
+    ``clock``: monotonic seconds. ``on_doubts``: told of changes that raise doubts (suspects, cut snapshots) after their
+    commit.
     """
 
     def __init__(
