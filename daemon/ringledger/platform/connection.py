@@ -33,7 +33,7 @@ class PlatformNoticeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request below ``/restapi/v1.0``. ``background=False``: a person waits, the whole budget may be used."""
+    """One request below ``root``. ``background=False``: a person waits, the whole budget may be used."""
 
     method: str
     path: str
@@ -41,6 +41,7 @@ class Request:
     params: Mapping[str, str] | None = None
     json: Any = None
     background: bool = True
+    root: str = API
 
 
 class Connection:
@@ -59,7 +60,7 @@ class Connection:
         self.pace = limits.pace
         self.clock_offset_ms = 0
         self._server_url = server_url.rstrip("/")
-        self._session = session
+        self.session = session
         self._limits = limits
         self._on_notice = on_notice
         self._down = False
@@ -106,9 +107,9 @@ class Connection:
         if request.json is not None:
             content["json"] = request.json
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        address = self._server_url + API + request.path
+        address = self._server_url + request.root + request.path
         sent = now_ms()
-        answer = await exchange(self._session, request.method, address, headers=headers, **content)
+        answer = await exchange(self.session, request.method, address, headers=headers, **content)
         self._learn_clock(sent, answer)
         self._limits.learn(request.group, answer.headers)
         return answer
