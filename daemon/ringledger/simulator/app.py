@@ -14,6 +14,10 @@ from aiohttp import web
 from ringledger.simulator.answers import error_middleware
 from ringledger.simulator.books import Books, BooksOptions
 from ringledger.simulator.clock import SimClock
+from ringledger.simulator.faultplan import FaultPlan
+from ringledger.simulator.limits import Limits, RateLimit
+from ringledger.simulator.messages import Messages
+from ringledger.simulator.mishaps import Mishaps
 from ringledger.simulator.oauth import Credentials, OAuth
 from ringledger.simulator.office import Office
 from ringledger.simulator.payloads import Json
@@ -22,6 +26,8 @@ from ringledger.simulator.permissions import Permissions
 from ringledger.simulator.player import play_story, run_office
 from ringledger.simulator.pubnub import PubNub
 from ringledger.simulator.rest import Rest
+from ringledger.simulator.restfaults import RestFaults
+from ringledger.simulator.ringout import RingOutOptions, RingOuts
 from ringledger.simulator.story import Story
 from ringledger.simulator.subscriptions import Subscriptions
 from ringledger.simulator.websocket import WebSockets
@@ -51,6 +57,12 @@ class Options:
     admin: bool = True  # may read the whole account's books
     missing_permissions: frozenset[str] = frozenset()
     books: BooksOptions = field(default_factory=BooksOptions)
+    ring_outs: RingOutOptions = field(default_factory=RingOutOptions)
+    rate_limits: RateLimit = None  # "default", or requests per window by group; None refuses nothing
+    rate_window_seconds: float = 60.0
+    rate_real_time: bool = False  # windows and penalties in real seconds, however fast simulated time runs
+    faults: tuple[str, ...] = ()  # see faultplan
+    fault_seed: int = 0
 
 
 class Simulator:
@@ -74,7 +86,16 @@ class Simulator:
         self.rest = Rest(self.pbx, self.oauth)
         self.permissions = Permissions(admin=self.options.admin, missing=self.options.missing_permissions)
         self.books = Books(self.clock, self.rest, self.permissions, self.options.books)
-        self.routes: list[Routes] = [self.oauth, self.rest, self.books, self.subscriptions, self.pubnub, self.websocket]
+        self.ring_outs = RingOuts(self.clock, self.rest, self.permissions, self.options.ring_outs)
+        self.messages = Messages(self.clock, self.rest, self.permissions)
+        self.limits = self._limits()
+        self.faults = FaultPlan(self.pubnub.faults, seed=self.options.fault_seed)
+        self.mishaps = self._mishaps()
+        self.subscriptions.send = self.mishaps.send
+        for fault in self.options.faults:
+            self.faults.add(fault)
+        self.routes: list[Routes] = [self.oauth, self.rest, self.books, self.ring_outs, self.messages]
+        self.routes += [self.subscriptions, self.pubnub, self.websocket]
         self.url = ""
         self._runner: web.AppRunner | None = None
 
@@ -91,11 +112,41 @@ class Simulator:
             issue_refresh=o.issue_refresh,
         )
 
+    def _limits(self) -> Limits:
+        o = self.options
+        window, real = o.rate_window_seconds, o.rate_real_time
+        return Limits(self.clock, self.oauth, o.rate_limits, window_seconds=window, real_time=real)
+
+    def _mishaps(self) -> Mishaps:
+        pubnub, websocket = self.pubnub, self.websocket
+
+        def cut_websockets() -> None:
+            for peer in list(websocket.peers):
+                peer.reset()
+
+        return Mishaps(
+            self.clock,
+            self.faults,
+            self.pbx,
+            self.subscriptions.deliver,
+            cut={"PubNub": lambda: pubnub.faults.append("reset"), "WebSocket": cut_websockets},
+            raw={
+                "PubNub": lambda subscription, text: pubnub.publish(subscription.delivery["address"], text),
+                "WebSocket": lambda _, text: websocket.send_text(text),
+            },
+        )
+
     # -- life ---------------------------------------------------------------------------------------------------
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; afterwards ``url`` is the base address, without a slash at its end."""
-        app = web.Application(middlewares=[error_middleware(self.clock)])
+        app = web.Application(
+            middlewares=[
+                error_middleware(self.clock),
+                self.limits.middleware,
+                RestFaults(self.faults, self.limits).middleware,
+            ]
+        )
         for routes in self.routes:
             routes.add_routes(app.router)
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
@@ -112,6 +163,8 @@ class Simulator:
     async def stop(self) -> None:
         """Let held polls end and close every connection; a second call does nothing."""
         self.pubnub.stop()
+        self.mishaps.stop()
+        self.ring_outs.stop()
         await self.websocket.stop()
         await asyncio.sleep(0)
         runner, self._runner = self._runner, None

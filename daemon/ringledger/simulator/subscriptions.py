@@ -6,6 +6,7 @@ nothing; renewing it is a 404. Transports register themselves, so a new one need
 
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -70,6 +71,7 @@ class Subscriptions:
         self.rotate_on_renew = False  # renewals bring a new channel and key
         self.account_wide_detailed = True  # whether the undocumented account-wide filter is granted
         self.base_url = ""
+        self.send: Callable[[Subscription, Json], None] = self.deliver  # faults come in between here
         pbx.listeners.append(self.publish)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -156,11 +158,13 @@ class Subscriptions:
         for subscription in self.alive():
             detailed = True if forced else self._wants(subscription, extension_id)
             if detailed is not None:
-                self.transports[subscription.transport].deliver(
-                    subscription, self._addressed(subscription, envelope, detailed=detailed)
-                )
+                self.send(subscription, self._addressed(subscription, envelope, detailed=detailed))
                 reached += 1
         return reached
+
+    def deliver(self, subscription: Subscription, envelope: Json) -> None:
+        """Hand a notification to the subscription's transport."""
+        self.transports[subscription.transport].deliver(subscription, envelope)
 
     def expire_all(self) -> None:
         """For tests: every subscription dies silently, now."""
