@@ -149,8 +149,8 @@ def from_credentials(env: Mapping[str, str]) -> Layer:
     directory = env.get("CREDENTIALS_DIRECTORY", "")
     found: dict[str, str] = {}
     for name in CREDENTIALS if directory else ():
-        if (path := Path(directory) / name).is_file():
-            found[name] = _secret(path, f"credential {name}")
+        if (path := Path(directory) / name).is_file() and (text := _secret(path, f"credential {name}")):
+            found[name] = text  # the unit gives an empty one where there is no file: nothing is set by that
     origins = {f"credentials.{name}": f"credential {name}" for name in found}
     return Layer({"credentials": found} if found else {}, origins)
 
