@@ -61,6 +61,7 @@ format: build-dev  ## let ruff put the code in order
 generate: build-dev  ## rewrite the files that are made from the code
 	$(BIN)/python -m ringledger.settings > config/ringledger.schema.json
 	$(BIN)/python -m ringledger.logs > docs/log-events.md
+	$(BIN)/python -m ringledger.cli.reference > docs/commands.md
 
 BENCHES := $(wildcard tests/bench/bench_*.py)
 ifneq ($(BENCHES),)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.completion import get_completion_inspect_parameters
 
 from ringledger import __version__
 from ringledger.cli import explain  # noqa: F401 - adds `calls show`
@@ -66,6 +67,7 @@ def _unread() -> int:
 def _run(words: list[str]) -> int:
     command: Any = typer.main.get_command(app)
     if os.environ.get(COMPLETE):
+        get_completion_inspect_parameters()  # makes typer know the shells
         command.main(args=words, prog_name="ringledger", complete_var=COMPLETE)
     try:
         with command.make_context("ringledger", words) as context:
@@ -105,8 +107,12 @@ def program(
         Path | None, typer.Option(metavar="PATH", help="The configuration file; else RINGLEDGER_CONFIG.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print data as JSON.")] = False,
-    no_color: Annotated[bool, typer.Option("--no-color", callback=_no_color, help="No colours.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
+    no_color: Annotated[  # noqa: ARG001 - its callback has done the work
+        bool, typer.Option("--no-color", callback=_no_color, help="No colours.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001 - its callback has done the work
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")
+    ] = False,
 ) -> None:
     """Read the options that hold for every command."""
     _frame.config, _frame.json = config, json

@@ -31,6 +31,6 @@ def _plain(value: Any) -> Any:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return ", ".join(str(one) for one in value)
-    return str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

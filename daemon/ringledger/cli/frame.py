@@ -73,11 +73,15 @@ def console(*, stderr: bool = False) -> Console:
 def read(settings: Settings, ask: Callable[[Any], Awaitable[T]]) -> T:
     """The answer of ``ask(engine)`` from a read-only connection. Raises ``LedgerError`` (no database: one line that
     says where it was looked for, who says so, and what to do)."""
-    from ringledger.ledger.errors import DatabaseMissing
+    from ringledger.ledger.errors import DatabaseMissing, LedgerError
     from ringledger.ledger.ledger import Ledger
 
     async def work() -> T:
-        ledger = await Ledger.open(settings.database.url, read_only=True)
+        try:
+            ledger = await Ledger.open(settings.database.url, read_only=True)
+        except LedgerError:
+            await asyncio.to_thread(_name_the_fault, settings.database.url)
+            raise
         try:
             return await ask(ledger.reader)
         finally:
@@ -90,6 +94,13 @@ def read(settings: Settings, ask: Callable[[Any], Awaitable[T]]) -> T:
             f"{settings.database.path}: no such database (database.url, {origin(settings, 'database.url')}); "
             "start the daemon, which creates it, or name another with --config"
         ) from None
+
+
+def _name_the_fault(url: str) -> None:
+    """Raise what a slower look finds out about a database that does not open: it names the file and a remedy."""
+    from ringledger.ledger.upgrade import version_of
+
+    version_of(url)
 
 
 def origin(settings: Settings, key: str) -> str:

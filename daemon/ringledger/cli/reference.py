@@ -3,6 +3,7 @@
 import ast
 import inspect
 from collections.abc import Iterator
+from enum import Enum
 from itertools import pairwise
 from typing import Any
 
@@ -59,15 +60,18 @@ def _options(params: list[Any]) -> list[str]:
 
 
 def _option(option: Any) -> str:
-    choices = getattr(option.type, "choices", None)
-    kind = option.metavar or ("\\|".join(getattr(one, "value", str(one)) for one in choices) if choices else "")
-    if not kind and not option.is_flag:
-        kind = "TEXT" if option.type.name == "text" else "N"
+    kind = "" if option.is_flag else option.metavar or _kind(option.type_descriptor.annotation)
     value = getattr(option.default, "value", option.default)
-    shown = "" if value in (None, False, ()) else f"`{value}`"
-    needed = "required" if option.required else shown
-    names = ", ".join(option.opts) + (f" {kind}" if kind and not option.is_flag else "")
-    return f"| `{names}` | {needed} | {option.help or ''} |"
+    shown = "" if value is None or value is False or value == () else f"`{value}`"
+    names = " ".join(word for word in (", ".join(option.opts), kind) if word)
+    return f"| `{names}` | {'required' if option.required else shown} | {option.help or ''} |"
+
+
+def _kind(annotation: Any) -> str:
+    """What a value of an option looks like: its choices, or a word for its type."""
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return "\\|".join(choice.value for choice in annotation)
+    return "N" if annotation in {int, float} else "TEXT"
 
 
 def _codes() -> Iterator[str]:

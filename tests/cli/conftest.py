@@ -1,0 +1,134 @@
+"""A database with known calls, and the command line run in this process."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ringledger.cli import main
+from ringledger.domain.coverage import CoverageSpan, CoverageState
+from ringledger.domain.tracker import CallTracker
+from ringledger.ledger.ledger import Ledger
+from ringledger.ledger.upgrade import upgrade
+from ringledger.platform.wire import decode_notification
+from ringledger.simulator import load_story
+
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+RINGING_AT = 1_772_442_000_000  # 2026-03-02T09:00:00Z
+OPEN_CALL = """
+story One call that goes on
+call O session=900000099001 direction=in from=+14155550123 to=+16505551001 from-name="A Caller"
+
+| time | extension | call | status        | notes |
+| +0   | 2001      | O    | Ringing       |       |
+| +10  | 2001      | O    | CallConnected |       |
+
+expect 0 calls
+"""
+
+
+class Ended(NamedTuple):
+    """What a command has left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self):
+        return json.loads(self.out)
+
+
+def deliveries():
+    """Flows 1+2 and 3, flow 2's sibling that is never answered, and a call that is still open."""
+    stories = [load_story(SCENARIOS / name) for name in ("flow1_and_2_rings_again.story", "flow3_ringout.story")]
+    stories.append(load_story(SCENARIOS / "flow2_shuffled_duplicated.story"))
+    stories.append(load_story(OPEN_CALL))
+    return [delivery for story in stories for delivery in story.deliveries]
+
+
+async def record(url):
+    ledger = await Ledger.open(url)
+    tracker = CallTracker()
+    now = 0.0
+    try:
+        for delivery in deliveries():
+            text = json.dumps(delivery.envelope)
+            seen = decode_notification(text, account_id="1001", default_region="US", received_at=delivery.at)
+            now = max(now, seen.at / 1000)
+            while (deadline := tracker.next_deadline) is not None and deadline <= now:
+                tracker.advance(deadline)
+            tracker.observe(seen, now)
+        start = RINGING_AT
+        spans = [
+            CoverageSpan("1001", start, start + 3_600_000, CoverageState.LIVE),
+            CoverageSpan("1001", start + 3_600_000, start + 3_660_000, CoverageState.BLIND, "network"),
+            CoverageSpan("1001", start + 3_660_000, start + 7_200_000, CoverageState.HEALED, "network", 2),
+        ]
+        await ledger.commit(tracker.take_changes(), now_ms=round(now * 1000), coverage=spans)
+    finally:
+        await ledger.close()
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recorded") / "ringledger.db"
+    url = f"sqlite+aiosqlite:///{path}"
+    upgrade(url)
+    asyncio.run(record(url))
+    return path
+
+
+@pytest.fixture
+def clean(monkeypatch):
+    """No configuration from outside; wide tables; UTC."""
+    for name in [name for name in os.environ if name.startswith("RINGLEDGER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RINGLEDGER_CONFIG", os.devnull)
+    monkeypatch.setenv("NO_COLOR", "1")
+    return monkeypatch
+
+
+@pytest.fixture
+def database(recorded, clean):
+    clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{recorded}")
+    return recorded
+
+
+@pytest.fixture
+def cli(clean, capsys):
+    def run(*arguments):
+        capsys.readouterr()
+        code = main([str(one) for one in arguments])
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return run
+
+
+def command(*arguments):
+    """The words that start ringledger as a process of its own."""
+    return [sys.executable, "-m", "ringledger", *(str(one) for one in arguments)]
+
+
+@pytest.fixture
+def process(clean):
+    """Start ringledger as a process of its own; whatever still runs at the end is ended."""
+    started = []
+
+    def start(*arguments, **options):
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | options
+        child = subprocess.Popen(command(*arguments), **pipes)
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        if child.poll() is None:
+            child.kill()
+        child.communicate()

@@ -1,0 +1,21 @@
+def test_values_have_their_sources_and_secrets_are_hidden(cli, clean, tmp_path):
+    file = tmp_path / "own.toml"
+    file.write_text('[credentials]\njwt = "very-secret-value"\n')
+    clean.setenv("RINGLEDGER_LOG__LEVEL", "warning")
+    rows = {row["key"]: row for row in cli("check-config", "--json", "--config", file).data}
+    assert rows["log.level"] == {"key": "log.level", "value": "warning", "source": "RINGLEDGER_LOG__LEVEL"}
+    assert rows["credentials.jwt"]["source"] == f"{file}:2"
+    assert rows["poll.interval_seconds"]["source"] == "default"
+    ended = cli("check-config", "--config", file)
+    assert ended.code == 0
+    assert "the configuration is valid" in ended.out
+    assert "very-secret-value" not in ended.out
+
+
+def test_an_unknown_key_names_the_nearest(cli, tmp_path):
+    file = tmp_path / "own.toml"
+    file.write_text("[poll]\nintervall_seconds = 180\n")
+    ended = cli("check-config", "--config", file)
+    assert ended.code == 78
+    assert f"{file}:2" in ended.err
+    assert "poll.interval_seconds" in ended.err

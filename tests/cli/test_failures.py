@@ -1,0 +1,70 @@
+import json
+
+import pytest
+
+from ringledger.cli.failures import Failure, explained, told, usage
+from ringledger.cli.frame import Frame
+from ringledger.exits import Exit
+from ringledger.layers import SettingsError
+from ringledger.ledger import errors as ledger
+from ringledger.platform import errors as platform
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SettingsError("a.toml:1: wrong"), 78),
+        (usage("no"), 64),
+        (Failure(Exit.DIFFERENCES, "different"), 1),
+        (ledger.DatabaseNewer("newer"), 78),
+        (ledger.DatabaseOutdated("older"), 78),
+        (ledger.DatabaseForeign("foreign"), 65),
+        (ledger.DatabaseCorrupt("corrupt"), 65),
+        (ledger.LedgerLocked("locked"), 75),
+        (ledger.LedgerBusy("busy"), 75),
+        (ledger.LedgerFailing("failing"), 74),
+        (ledger.DatabaseMissing("missing"), 74),
+        (platform.CredentialsRejected("OAU-140", "no"), 77),
+        (platform.PlatformUnavailable("down"), 69),
+        (platform.Malformed("html"), 69),
+        (platform.Throttled(30.0, "heavy"), 75),
+        (platform.PermissionDenied("ReadCallLog", "CMN-408", "no"), 77),
+        (OSError(28, "No space left on device"), 74),
+        (PermissionError(13, "Permission denied", "/x"), 74),
+        (KeyError("x"), 70),
+        (ExceptionGroup("several", [platform.CredentialsRejected("x", "y")]), 77),
+    ],
+)
+def test_every_error_has_its_exit_code_and_one_line(capsys, error, code):
+    assert told(error) == code
+    said = capsys.readouterr().err
+    assert said.startswith("ringledger: ")
+    assert said.count("\n") == 1
+
+
+def test_an_error_of_the_system_names_the_file():
+    assert explained(PermissionError(13, "Permission denied", "/x/y"))[1] == ["/x/y: Permission denied"]
+
+
+def test_a_secret_in_an_error_does_not_come_out(capsys):
+    told(RuntimeError("request failed: Authorization: Bearer abcdefghijklmnop1234567890"))
+    assert "abcdefghijklmnop" not in capsys.readouterr().err
+
+
+def test_the_traceback_goes_to_the_log_at_debug_only(clean, capsys):
+    frame = Frame()
+    try:
+        raise ZeroDivisionError("oops")
+    except ZeroDivisionError as error:
+        told(error, frame)
+        assert "Traceback" not in capsys.readouterr().err
+        clean.setenv("RINGLEDGER_LOG__LEVEL", "debug")
+        clean.setenv("RINGLEDGER_LOG__FORMAT", "json")
+        told(error, frame)
+    first, last = capsys.readouterr().err.splitlines()
+    assert "Traceback" in json.loads(first)["exception"]
+    assert last.startswith("ringledger: internal error: ZeroDivisionError: oops")
+
+
+def test_a_timeout_is_input_output():
+    assert explained(TimeoutError())[0] is Exit.IO

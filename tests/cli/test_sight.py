@@ -1,0 +1,35 @@
+from ringledger.cli.sight import with_unknown
+
+
+def test_a_period_seen_live_is_yes(cli, database):
+    ended = cli("coverage", "--since", "2026-03-02T09:00Z", "--until", "2026-03-02T10:00Z")
+    assert ended.code == 0
+    assert "yes" in ended.out
+
+
+def test_a_hole_is_no_and_1(cli, database):
+    ended = cli("coverage", "--since", "2026-03-02T09:00Z", "--until", "2026-03-02T10:30Z", "--json")
+    assert ended.code == 1
+    assert [row["state"] for row in ended.data] == ["live", "blind", "healed"]
+    assert list(ended.data[0]) == ["account_id", "from_at", "until_at", "state", "cause", "recovered_calls"]
+
+
+def test_a_healed_hole_is_yes(cli, database):
+    assert cli("coverage", "--since", "2026-03-02T10:02Z", "--until", "2026-03-02T10:30Z").code == 0
+
+
+def test_time_without_an_account_is_a_hole(cli, database):
+    for period in (
+        ["--since", "2026-03-02T08:00Z", "--until", "2026-03-02T09:30Z"],
+        ["--since", "2026-03-02T10:30Z", "--until", "2026-03-02T12:00Z"],
+        ["--since", "2026-03-02T10:30Z"],
+        ["--since", "2025-01-01", "--until", "2025-01-02"],
+    ):
+        ended = cli("coverage", *period)
+        assert ended.code == 1
+        assert "no daemon ran" in ended.out
+
+
+def test_an_empty_ledger_has_seen_nothing():
+    (row,) = with_unknown([], None, 1_000_000)
+    assert row["state"] == "unknown"
