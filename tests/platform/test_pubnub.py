@@ -308,6 +308,19 @@ async def test_silence_is_told_once(sim: Simulator, client: PlatformClient) -> N
     assert len(sink.told(FeedNoticeKind.SILENT)) == 1
 
 
+async def test_a_rebuilt_subscription_hears_again(sim: Simulator, client: PlatformClient) -> None:
+    sink = Recorder()
+    made = feed(client, sim)
+    async with running(made, sink):
+        await settled(sim, sink)
+        sim.subscriptions.expire_all()
+        await made.rebuild("silent")
+        await sink.until(lambda: "subscription_lost" in sink.gaps())
+        publish(sim, "a")
+        await sink.until(lambda: sink.uuids == ["a"])
+    assert sink.told(FeedNoticeKind.SUBSCRIPTION_LOST)[0].reason == "silent"
+
+
 async def test_rejected_credentials_end_it(sim: Simulator) -> None:
     async with client_for(sim.url, credentials=replace(GOOD, jwt="wrong")) as client:
         with pytest.raises(CredentialsRejected):

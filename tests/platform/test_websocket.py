@@ -478,16 +478,15 @@ async def test_rejected_credentials_end_it(sim: Simulator) -> None:
 async def test_shutdown_leaves_nothing_behind(moment: str, caplog: pytest.LogCaptureFixture) -> None:
     before = set(asyncio.all_tasks())
     sink = Recorder()
-    async with Simulator() as sim, client_for(sim.url) as client:
-        async with running(feed(client), sink):
-            await settled(sink)
-            if moment == "outage":
-                await sim.websocket.cut(60)
-                await sink.until(lambda: sink.told(FeedNoticeKind.DISCONNECTED))
-            if moment == "delivering":
-                sink.refuse = 1000
-                publish(sim, "a")
-                await sink.until(lambda: sink.told(FeedNoticeKind.DISCONNECTED))
+    async with Simulator() as sim, client_for(sim.url) as client, running(feed(client), sink):
+        await settled(sink)
+        if moment == "outage":
+            await sim.websocket.cut(60)
+            await sink.until(lambda: sink.told(FeedNoticeKind.DISCONNECTED))
+        if moment == "delivering":
+            sink.refuse = 1000
+            publish(sim, "a")
+            await sink.until(lambda: sink.told(FeedNoticeKind.DISCONNECTED))
     gc.collect()
     assert {task for task in asyncio.all_tasks() if "ringledger" in repr(task)} <= before
     assert not caplog.records

@@ -67,3 +67,6 @@ class Feed(Protocol):
 
     async def run(self, sink: FeedSink) -> None:
         """Feed ``sink`` until cancelled; raises :class:`CredentialsRejected` when there is no hope."""
+
+    async def rebuild(self, reason: str) -> None:
+        """The subscription is dead, whatever the platform says: make a new one, and report the gap."""

@@ -100,6 +100,7 @@ class PubNubFeed:
         self._wake = asyncio.Event()
         self._silent = False
         self._told = ""
+        self._rebuild = ""
         self.last_sign = time.monotonic()
 
     async def run(self, sink: FeedSink) -> None:
@@ -121,6 +122,11 @@ class PubNubFeed:
                 retry = min(retry * 2, RETRY_SECONDS[1])
         finally:
             await asyncio.shield(self._close_all())
+
+    async def rebuild(self, reason: str) -> None:
+        """The subscription is dead, whatever the platform says: make a new one, and report the gap."""
+        self._rebuild = reason or "asked for"
+        self._wake.set()
 
     # -- getting a subscription
     # ---------------------------------------------------------------------------------
@@ -225,6 +231,9 @@ class PubNubFeed:
         """Renew, watch and replace; ends by :class:`_ResubscribeError` or a ``PlatformError``."""
         while True:
             await self._wait(min(self._using().renew_at - self._client.pace.now(), WATCH_SECONDS))
+            reason, self._rebuild = self._rebuild, ""
+            if reason:
+                raise _ResubscribeError(reason)
             try:
                 await self._watch(sink)
             except _HangingError:

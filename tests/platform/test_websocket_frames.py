@@ -1,0 +1,76 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringledger.platform.unreadable import WireError
+from ringledger.platform.websocket_frames import Wsc, read_details, read_fault, read_frame
+
+
+def test_meta_and_body() -> None:
+    frame = read_frame(
+        '[{"type":"ServerNotification","messageId":"m-1","status":200,"headers":{"RCRequestId":"r","X":5},'
+        '"wsc":{"token":"T","sequence":7,"new":1}}, {"a": 1}]'
+    )
+    assert (frame.kind, frame.message_id, frame.status) == ("ServerNotification", "m-1", 200)
+    assert frame.wsc == Wsc("T", 7)
+    assert json.loads(frame.body) == {"a": 1}
+    assert frame.headers == {"RCRequestId": "r", "X": "5"}
+
+
+def test_meta_alone() -> None:
+    frame = read_frame(b'[{"type":"Heartbeat","messageId":5}]')
+    assert (frame.kind, frame.message_id, frame.wsc, frame.body) == ("Heartbeat", "5", None, b"")
+
+
+def test_a_body_that_is_no_json() -> None:
+    frame = read_frame('[{"type":"ClientRequest","messageId":"m"},--Boundary_1\r\n{"a":1}\r\n--Boundary_1--]')
+    assert (frame.kind, frame.message_id) == ("ClientRequest", "m")
+    assert frame.body.startswith(b"--Boundary_1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "{}",
+        "5",
+        "null",
+        "[]",
+        "[5]",
+        "[{}]",
+        '[{"type":""}]',
+        '[{"type":5}]',
+        '["a",{"type":"x"}]',
+        "[{",
+        b"\xff",
+    ],
+)
+def test_no_frame_at_all(text: Any) -> None:
+    with pytest.raises(WireError):
+        read_frame(text)
+
+
+@given(st.one_of(st.text(), st.binary(), st.recursive(st.none() | st.text(), st.lists).map(json.dumps)))
+def test_nothing_but_a_wire_error_comes_out(data: Any) -> None:
+    for text in (data, b"[{" + data if isinstance(data, bytes) else "[{" + data):
+        try:
+            read_frame(text)
+        except WireError:
+            continue
+
+
+def test_details_and_their_defaults() -> None:
+    told = read_details(read_frame('[{"type":"ConnectionDetails"},{"recoveryBufferSize":5,"recoveryState":"Failed"}]'))
+    assert (told.recovery_buffer_size, told.recovery_timeout, told.recovery_state) == (5, 180, "Failed")
+    for broken in ("", ",5", ',{"recoveryBufferSize":"x"}'):
+        assert read_details(read_frame(f'[{{"type":"ConnectionDetails"}}{broken}]')).recovery_state is None
+
+
+def test_what_an_error_says() -> None:
+    fault = read_fault(read_frame('[{"type":"Error"},{"errorCode":"WSG-902","message":"Idle"}]'))
+    assert (fault.error_code, fault.message) == ("WSG-902", "Idle")
+    assert read_fault(read_frame('[{"type":"Error"}]')).error_code == ""
