@@ -91,11 +91,12 @@ class Scribe:
 
     def addressed(self, record: Json) -> Json:
         """The record with its own address and its extension's."""
-        made = {**record, "uri": f"{self.base}/call-log/{record['id']}"}
-        if isinstance(record.get("extension"), dict):
-            uri = f"{self.account}/extension/{record['extension']['id']}"
-            made["extension"] = {**record["extension"], "uri": uri}
-        return made
+        extension = self._extension(str(record["extension"]["id"]))
+        return {**record, "uri": f"{self.base}/call-log/{record['id']}", "extension": extension}
+
+    def _extension(self, extension_id: str) -> Json:
+        number = int(extension_id) if extension_id.isdecimal() else extension_id
+        return {"id": number, "uri": f"{self.account}/extension/{extension_id}"}
 
     def _common(self, entry: Entry, leg: SimLeg) -> Json:
         """What records and legs have in common."""
@@ -111,7 +112,7 @@ class Scribe:
             "internalType": _internal_type(call),
             "from": self._party(leg.from_number, leg.from_name, leg, ours=leg.direction == "Outbound"),
             "to": self._party(leg.to_number, leg.to_name, leg, ours=leg.direction == "Inbound"),
-            "extension": {"id": int(leg.extension_id) if leg.extension_id.isdecimal() else leg.extension_id},
+            "extension": self._extension(leg.extension_id),
         }
         if self.milliseconds:
             made["durationMs"] = duration

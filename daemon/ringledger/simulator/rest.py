@@ -63,7 +63,8 @@ class Rest:
         return web.json_response(page_of(records, request, uri))
 
     async def extension(self, request: web.Request) -> web.Response:
-        return web.json_response(self._describe(self.find_extension(request)))
+        found = self._describe(self.find_extension(request))
+        return web.json_response(found | {"account": {"id": self.pbx.account_id}})
 
     async def presence(self, request: web.Request) -> web.Response:
         """GET .../presence: with ``detailedTelephonyState`` all calls, uncut."""
@@ -115,7 +116,6 @@ class Rest:
             "contact": {"firstName": first, "lastName": last},
             "type": "User",
             "status": "Enabled",
-            "account": {"id": self.pbx.account_id},
         }
 
 
