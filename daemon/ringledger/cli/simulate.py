@@ -60,18 +60,21 @@ def simulate(
     seed: Annotated[int, typer.Option(help="The same seed, the same office.")] = 0,
     speed: Annotated[float, typer.Option(min=0.01, help="Simulated seconds per second.")] = 1,
     legacy_2015: Annotated[bool, typer.Option("--legacy-2015", help="Grant the password login of 2015.")] = False,
-    fault: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A fault to inject; may be repeated.")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A fault, as NAME, NAME=RATE or NAME=3x; may be repeated.")
+    ] = None,
 ) -> None:
     """The simulated platform alone, until Ctrl-C.
 
     Prints its address and a configuration that is ready to paste. Stories begin when a daemon has subscribed.
     """
-    from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
-    from ringledger.simulator.faults import NAMES
+    from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions, parse_fault
 
-    for name in fault or ():
-        if name not in NAMES:
-            raise usage(f"--fault {name}: unknown; known are {', '.join(NAMES)}")
+    for text in fault or ():
+        try:
+            parse_fault(text)
+        except ValueError as error:
+            raise usage(f"--fault {text}: {error}") from None
     stories = [story_of(path) for path in scenario or ()]
     users = default_extensions(extensions)
     office = Office(users, calls_per_hour=calls_per_hour, seed=seed) if calls_per_hour else None
@@ -81,13 +84,12 @@ def simulate(
         for story in stories:
             for extension in story.extensions:
                 pbx.add_extension(extension)
-        options = Options(legacy_2015=legacy_2015, real_lifetimes=True)
+        options = Options(legacy_2015=legacy_2015, real_lifetimes=True, faults=tuple(fault or ()), fault_seed=seed)
         sim = Simulator(clock=SimClock(speed=speed), pbx=pbx, options=options)
         try:
             await sim.start(host, port)
         except OSError as error:
             raise Failure(Exit.IO, f"{host}:{port}: cannot listen: {os.strerror(error.errno or 0)}") from None
-        sim.pubnub.faults.extend(fault or ())
         stopped = asyncio.Event()
         stop_on_signals(lambda _: stopped.set())
         _introduce(sim, legacy_2015=legacy_2015, speed=speed)
