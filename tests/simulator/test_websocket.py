@@ -226,6 +226,7 @@ async def test_another_authorisation_recovers_nothing(sim: Simulator, client: Cl
     async with line(client, wsc) as one:
         details = (await one.read())[1]
     assert (details["recoveryState"], details["recoveryErrorCode"]) == ("Failed", "WSG-1003")
+    assert sim.subscriptions.alive() == []
 
 
 async def test_a_refreshed_authorisation_recovers(sim: Simulator, client: Client) -> None:

@@ -188,12 +188,22 @@ class Simulator:
         return self.pubnub.polls
 
     async def wait_polling(self, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - a test's patience
-        """Until some subscriber holds a poll; ``TimeoutError`` otherwise."""
-        await self.pubnub.wait_polling(timeout=timeout)
+        """Until some subscriber listens, by a poll or a WebSocket; ``TimeoutError`` otherwise."""
+        waiting = [
+            asyncio.ensure_future(self.pubnub.wait_polling(timeout=timeout)),
+            asyncio.ensure_future(self.websocket.wait_subscribed(timeout=timeout)),
+        ]
+        try:
+            await next(asyncio.as_completed(waiting))
+        finally:
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
     async def wait_consumed(self, *, timeout: float = 10.0) -> None:  # noqa: ASYNC109 - a test's patience
-        """Until subscribers have fetched everything published and are polling again; ``TimeoutError`` otherwise."""
+        """Until subscribers have everything published and listen again; ``TimeoutError`` otherwise."""
         await self.pubnub.wait_consumed(timeout=timeout)
+        await self.websocket.wait_sent(timeout=timeout)
 
     def publish_envelope(self, envelope: Json, *, forced: bool = False) -> int:
         """Send an envelope to each subscription whose filters match (``forced``: to all); returns how many."""

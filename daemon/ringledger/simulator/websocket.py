@@ -152,6 +152,7 @@ class WebSockets:
                 return False
             if failed := self.sessions.why_not(found[0], peer):
                 details |= {"recoveryState": "Failed", "recoveryErrorCode": failed}
+                self._end_session(found[0])
             else:
                 session, after = found
                 details["recoveryState"] = "Successful"
@@ -252,7 +253,10 @@ class WebSockets:
 
     # -- the end ------------------------------------------------------------------------------------------------
 
-    def _end_session(self, session: WsSession) -> None:
+    def _end_session(self, session: WsSession | None) -> None:
+        """A subscription dies with its session."""
+        if session is None or session.peer is not None:
+            return
         if session.subscription is not None:
             self.subscriptions.close(session.subscription)
         self.sessions.forget(session)
