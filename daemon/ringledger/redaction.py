@@ -16,6 +16,8 @@ from pydantic import SecretBytes, SecretStr
 
 REDACTED = "[redacted]"
 DEEPEST = 12
+#: Field names whose redaction is remembered.
+MOST_NAMES = 256
 
 _SECRET_ENDINGS = (
     "token",
@@ -118,10 +120,20 @@ class Redactor:
 
     def __init__(self, *, mask_numbers: bool = True) -> None:
         self._mask_numbers = mask_numbers
+        self._names: dict[str, str] = {}
 
     def __call__(self, _logger: Any, _method: str, event: Mapping[str, Any]) -> dict[str, Any]:
         """The whole event dict, as structlog calls its processors."""
-        return {self.text(str(key)): self.value(value, str(key)) for key, value in event.items()}
+        return {self._name(str(key)): self.value(value, str(key)) for key, value in event.items()}
+
+    def _name(self, name: str) -> str:
+        """A field's name, redacted; our own are few and come with every line."""
+        known = self._names.get(name)
+        if known is None:
+            known = self.text(name)
+            if len(self._names) < MOST_NAMES:
+                self._names[name] = known
+        return known
 
     def value(self, value: Any, name: str = "", depth: int = 0) -> Any:
         """A value known under `name`; the result is made of plain JSON types only."""
@@ -130,6 +142,8 @@ class Redactor:
             return REDACTED if value else value
         if value is None or isinstance(value, bool | float):
             return value
+        if type(value) is str:  # most are: before the slower tests
+            return self._of_kind(value, kind)
         if isinstance(value, int):
             return self._of_kind(str(value), kind) if kind == "number" else int(value)
         if isinstance(value, Mapping) and depth < DEEPEST:

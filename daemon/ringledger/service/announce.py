@@ -3,8 +3,11 @@
 Nothing in here may fail the daemon or change a fact; it only tells.
 """
 
-from collections.abc import Mapping
+import logging
+from collections import Counter
 from typing import Final
+
+from structlog.typing import FilteringBoundLogger
 
 from ringledger.domain.changes import Announcement, Changes, Happening
 from ringledger.domain.record import CallRecord
@@ -15,6 +18,13 @@ from ringledger.metrics import Metrics
 #: Columns of ``calls`` that are times; those that end in ``_ms`` become seconds.
 _TIMES: Final = frozenset({"started_at", "answered_at", "ended_at", "confirmed_at"})
 _HIDDEN: Final = frozenset({"from_raw", "to_raw"})
+#: What is not told at level info.
+_LEVELS: Final = {
+    Happening.IGNORED: logging.DEBUG,
+    Happening.UNREADABLE: logging.WARNING,
+    Happening.RESTARTED: logging.WARNING,
+}
+_EVENTS: Final = {happening: Event(happening) for happening in Happening}
 
 
 def row_of(record: CallRecord) -> dict[str, object]:
@@ -40,21 +50,12 @@ class Announcer:
 
     def announce(self, changes: Changes) -> None:
         """Every announcement of a committed batch, in order."""
+        log: FilteringBoundLogger = LOG.bind()  # once a batch: the global one looks up its configuration on each line
         for announcement in changes.announcements:
             self._count(announcement)
-            self._log(announcement)
-        for observation in changes.observations:
-            self._metrics.events_received.labels(source=observation.source).inc()
-
-    def _log(self, told: Announcement) -> None:
-        event = Event(told.happening)
-        fields = _fields(told)
-        if told.happening is Happening.IGNORED:
-            LOG.debug(event, **fields)
-        elif told.happening in {Happening.UNREADABLE, Happening.RESTARTED}:
-            LOG.warning(event, **fields)
-        else:
-            LOG.info(event, **fields)
+            _log(log, announcement)
+        for source, count in Counter([observation.source for observation in changes.observations]).items():
+            self._metrics.events_received.labels(source=source).inc(count)
 
     def _count(self, told: Announcement) -> None:
         metrics, record = self._metrics, told.record
@@ -72,7 +73,13 @@ class Announcer:
                     metrics.call_talk_seconds.observe(record.talk_ms / 1000)
 
 
-def _fields(told: Announcement) -> Mapping[str, object]:
+def _log(log: FilteringBoundLogger, told: Announcement) -> None:
+    level = _LEVELS.get(told.happening, logging.INFO)
+    if log.is_enabled_for(level):  # making the fields costs more than all the rest of an unheard line
+        log.log(level, _EVENTS[told.happening], **_fields(told))
+
+
+def _fields(told: Announcement) -> dict[str, object]:
     fields: dict[str, object] = {
         "account_id": told.account_id,
         "session_id": told.session_id,
