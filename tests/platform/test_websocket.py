@@ -378,6 +378,49 @@ async def test_a_connection_without_a_sign_of_life_is_given_up(sim: Simulator, c
     assert "nothing came" in sink.told(FeedNoticeKind.DISCONNECTED)[0].reason
 
 
+async def test_an_answer_that_does_not_come(sim: Simulator, client: PlatformClient) -> None:
+    sink = Recorder()
+    made = feed(client, answer_seconds=0.3)
+    async with running(made, sink):
+        await settled(sink)
+        sim.websocket.mute = True
+        await made.rebuild("asked for")
+        await sink.until(lambda: sink.told(FeedNoticeKind.DISCONNECTED))
+        sim.websocket.mute = False
+        await sink.until(lambda: "subscription_lost" in sink.gaps())
+        publish(sim, "a")
+        await sink.until(lambda: sink.uuids == ["a"])
+    assert "in time" in sink.told(FeedNoticeKind.DISCONNECTED)[0].reason
+
+
+async def test_a_greeting_that_does_not_come(sim: Simulator, client: PlatformClient) -> None:
+    sink = Recorder()
+    sim.websocket.mute = True
+    async with running(feed(client, answer_seconds=0.3), sink):
+        await sink.until(lambda: sink.told(FeedNoticeKind.DISCONNECTED))
+        sim.websocket.mute = False
+        await settled(sink)
+    assert "no greeting" in sink.told(FeedNoticeKind.DISCONNECTED)[0].reason
+
+
+async def test_pings_are_answered_though_nobody_takes_the_frames(sim: Simulator, client: PlatformClient) -> None:
+    sink = Recorder()
+    sim.websocket.ping_seconds = 0.1
+    made = feed(client)
+    async with running(made, sink):
+        await settled(sink)
+        sink.gate.clear()
+        publish(sim, "a")
+        signs = set()
+        async with asyncio.timeout(10):
+            while len(signs) < 10:
+                await asyncio.sleep(0.02)
+                signs.add(made._connection.last_sign)
+        sink.gate.set()
+        await sink.until(lambda: sink.uuids == ["a"])
+    assert sim.websocket.connects == 1
+
+
 async def test_our_own_heartbeats_keep_a_quiet_connection(sim: Simulator, client: PlatformClient) -> None:
     sink = Recorder()
     sim.websocket.idle_seconds = 1.0

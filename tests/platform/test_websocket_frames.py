@@ -20,6 +20,19 @@ def test_meta_and_body() -> None:
     assert frame.headers == {"RCRequestId": "r", "X": "5"}
 
 
+@pytest.mark.parametrize(
+    ("extra", "status", "wsc"),
+    [
+        ('"status":"200","wsc":{"token":"T","sequence":"7"}', 200, Wsc("T", 7)),
+        ('"status":null,"wsc":null,"headers":null', None, None),
+        ('"status":"x","wsc":{"token":5,"sequence":[]},"headers":[]', None, None),
+    ],
+)
+def test_odd_fields_cost_nothing(extra: str, status: int | None, wsc: Wsc | None) -> None:
+    frame = read_frame(f'[{{"type":"ServerNotification",{extra}}},{{"a":1}}]')
+    assert (frame.kind, frame.status, frame.wsc, frame.body) == ("ServerNotification", status, wsc, b'{"a":1}')
+
+
 def test_meta_alone() -> None:
     frame = read_frame(b'[{"type":"Heartbeat","messageId":5}]')
     assert (frame.kind, frame.message_id, frame.wsc, frame.body) == ("Heartbeat", "5", None, b"")

@@ -7,7 +7,7 @@ import pytest
 from ringledger.domain.observation import FeedPosition, Unreadable
 from ringledger.platform.feed import FeedNoticeKind
 from ringledger.platform.websocket_frames import Frame, Wsc
-from ringledger.platform.websocket_intake import Intake, Standing, read_standing
+from ringledger.platform.websocket_intake import IDLE_POSITION_SECONDS, Intake, Standing, read_standing
 from tests.platform.payloads import ACCOUNT, REGION, event
 from tests.platform.support import Recorder
 
@@ -40,6 +40,18 @@ async def test_a_context_without_events_is_kept_and_not_written() -> None:
     assert (gate.standing.token, sink.positions) == ("T4", [])
     await gate.take([], force=True)
     assert read_standing(sink.positions[-1]) == Standing("sub", "mark", "T4", 4)
+
+
+async def test_a_quiet_feed_keeps_its_position_fresh() -> None:
+    sink = Recorder()
+    gate = intake(sink)
+    await gate.take([], force=True)
+    await gate.take([])
+    assert len(sink.positions) == 1
+    gate._written -= IDLE_POSITION_SECONDS + 1
+    await gate.take([])
+    await gate.take([])
+    assert len(sink.positions) == 2
 
 
 async def test_the_same_event_is_delivered_once() -> None:

@@ -19,7 +19,7 @@ from ringledger.platform.rest import PlatformClient, read_answer
 from ringledger.platform.subscription import Subscription, decode_subscription
 from ringledger.platform.websocket_connection import ConnectionEnded, Vigilance, WebSocketConnection, open_connection
 from ringledger.platform.websocket_frames import Wsc
-from ringledger.platform.websocket_intake import Intake, Standing, read_standing
+from ringledger.platform.websocket_intake import Intake, Standing, commit, read_standing
 from ringledger.platform.websocket_pace import ReconnectPace
 
 SUBSCRIPTION_PATH: Final = "/restapi/v1.0/subscription"
@@ -211,7 +211,7 @@ class WebSocketFeed:
             self._strikes = 0
             self._give_up()
         if ended.unreadable is not None:
-            await sink.deliver(Delivery((), (ended.unreadable,), None))
+            await commit(sink, Delivery((), (ended.unreadable,), None))
         ordinary = ended.ordinary and self._connection is not None
         if not ordinary:
             self._tell_down(sink, str(ended))

@@ -40,7 +40,6 @@ ORDINARY_CODES: Final = frozenset({"WSG-902", "WSG-903"})
 #: So many frames are read ahead; then the platform has to wait.
 READ_AHEAD: Final = 400
 CONNECT_SECONDS: Final = 20.0
-ANSWER_SECONDS: Final = 20.0
 CLOSE_SECONDS: Final = 1.0
 
 
@@ -71,12 +70,14 @@ class ConnectionEnded(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vigilance:
     """How long a connection may be quiet, real seconds: ``heartbeat_seconds`` without a frame and we ask,
-    ``dead_seconds`` without any sign and it is given up; it is looked at every ``watch_seconds``.
+    ``dead_seconds`` without any sign and it is given up; it is looked at every ``watch_seconds``. A greeting or an
+    answer may take ``answer_seconds``.
     """
 
     heartbeat_seconds: float = 60.0
     dead_seconds: float = 90.0
     watch_seconds: float = 1.0
+    answer_seconds: float = 20.0
 
 
 class WebSocketConnection:
@@ -137,7 +138,7 @@ class WebSocketConnection:
         answer = self._answers[message_id] = asyncio.get_running_loop().create_future()
         meta = {"type": "ClientRequest", "messageId": message_id, "method": method, "path": path}
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self._vigilance.answer_seconds):
                 await self._send([meta] if body is None else [meta, body])
                 return _judged(await answer)
         except TimeoutError:
@@ -251,7 +252,7 @@ async def open_connection(
     query = {"access_token": ticket.ws_access_token, **({"wsc": wsc} if wsc else {})}
     socket = await _handshake(client.session, URL(ticket.uri).update_query(query))
     try:
-        greeting = await _greeting(socket)
+        greeting = await _greeting(socket, vigilance.answer_seconds)
     except BaseException:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
@@ -277,10 +278,10 @@ async def _handshake(session: aiohttp.ClientSession, address: URL) -> aiohttp.Cl
         raise PlatformUnavailable(f"no WebSocket ({type(error).__name__})") from None
 
 
-async def _greeting(socket: aiohttp.ClientWebSocketResponse) -> Frame:
+async def _greeting(socket: aiohttp.ClientWebSocketResponse, seconds: float) -> Frame:
     """The first frame, which has to be ``ConnectionDetails``."""
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(seconds):
             while True:
                 message = await socket.receive()
                 if message.type is aiohttp.WSMsgType.PING:

@@ -6,32 +6,33 @@ is broken never hides the meta before it.
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from ringledger.platform.unreadable import WireError, WireReason, decode
 from ringledger.platform.wire import WireId, text_id
 
+T = TypeVar("T")
 #: A larger frame ends the connection.
 MAX_FRAME_BYTES: Final = 1024 * 1024
 
 
 class Wsc(msgspec.Struct, frozen=True):
-    """The recovery context: whoever reconnects with ``token`` gets what came after it."""
+    """The recovery context: whoever reconnects with ``token`` gets what came after it. ``token``: empty for none."""
 
     token: str = ""
     sequence: int = 0
 
 
 class WireMeta(msgspec.Struct, rename="camel", gc=False):
-    """The first part of a frame."""
+    """The first part of a frame. Only what tells frames apart is strict: the rest never costs an event."""
 
     type: str | None = None
     message_id: WireId = None
-    status: int | None = None
-    wsc: Wsc | None = None
-    headers: dict[str, Any] | None = None
+    status: Any = None
+    wsc: Any = None
+    headers: Any = None
 
 
 class WireDetails(msgspec.Struct, rename="camel"):
@@ -81,8 +82,23 @@ def read_frame(data: str | bytes) -> Frame:
     meta = decode(_META, meta_text)
     if not meta.type:
         raise WireError(WireReason.MISSING_FIELD, "a frame without type", data)
-    headers = {name: str(value) for name, value in (meta.headers or {}).items()}
-    return Frame(meta.type, text_id(meta.message_id), meta.status, meta.wsc, body, headers)
+    headers = meta.headers if isinstance(meta.headers, dict) else {}
+    return Frame(
+        meta.type,
+        text_id(meta.message_id),
+        _lax(meta.status, int),
+        _lax(meta.wsc, Wsc),
+        body,
+        {str(name): str(value) for name, value in headers.items()},
+    )
+
+
+def _lax(value: Any, kind: type[T]) -> T | None:
+    """``value`` as ``kind``, from text too; ``None`` when it is no such thing."""
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError:
+        return None
 
 
 def read_details(frame: Frame) -> WireDetails:

@@ -102,7 +102,7 @@ class Intake:
         idle = time.monotonic() - self._written > IDLE_POSITION_SECONDS
         if observations or unreadable or force or (idle and self._written):
             position = standing.position() if standing.token else None
-            await self._deliver(Delivery(tuple(observations), tuple(unreadable), position))
+            await commit(self._sink, Delivery(tuple(observations), tuple(unreadable), position))
             self._written = time.monotonic()
         self.standing = standing
         self._remember(fresh)
@@ -136,23 +136,6 @@ class Intake:
             frame.body, account_id=self._account_id, default_region=self._region, received_at=received_at
         )
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        """Until it is committed. A sink that fails is an outage of ours: told when it begins and when it ends."""
-        pause = REPEAT_SECONDS[0]
-        failed = False
-        while True:
-            try:
-                await self._sink.deliver(delivery)
-                break
-            except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be lost
-                if not failed:
-                    self._notice(FeedNoticeKind.DISCONNECTED, f"cannot deliver ({type(error).__name__})")
-                failed = True
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, REPEAT_SECONDS[1])
-        if failed:
-            self._notice(FeedNoticeKind.RESUMED)
-
     def _remember(self, fresh: list[str]) -> None:
         for name in fresh:
             self._seen[name] = None
@@ -166,12 +149,29 @@ class Intake:
             return
         if replay.overflows(observations):
             detail = {"from_at": replay.since, "until_at": now_ms()}
-            self._notice(FeedNoticeKind.GAP, GapCause.POSSIBLE_OVERFLOW.value, detail)
+            self._sink.notice(FeedNotice(FeedNoticeKind.GAP, now_ms(), GapCause.POSSIBLE_OVERFLOW.value, detail))
         if replay.over:
             self._replay = None
 
-    def _notice(self, kind: FeedNoticeKind, reason: str = "", detail: dict[str, int | None] | None = None) -> None:
-        self._sink.notice(FeedNotice(kind, now_ms(), reason, detail or {}))
+
+async def commit(sink: FeedSink, delivery: Delivery) -> None:
+    """Deliver until it is committed. A sink that fails is an outage of ours: told when it begins and when it ends."""
+    pause = REPEAT_SECONDS[0]
+    failed = False
+    while True:
+        try:
+            await sink.deliver(delivery)
+            break
+        except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be lost
+            if not failed:
+                sink.notice(
+                    FeedNotice(FeedNoticeKind.DISCONNECTED, now_ms(), f"cannot deliver ({type(error).__name__})")
+                )
+            failed = True
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, REPEAT_SECONDS[1])
+    if failed:
+        sink.notice(FeedNotice(FeedNoticeKind.RESUMED, now_ms()))
 
 
 class _Replay:
