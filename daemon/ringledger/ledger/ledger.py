@@ -8,8 +8,9 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Final, Self
 
+from msgspec.json import encode
 from sqlalchemy import URL, ColumnElement, RowMapping, Select, Table, delete, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -36,6 +37,10 @@ from ringledger.ledger.statements import Statements, compiled
 
 #: Keys asked for in one SELECT.
 CHUNK = 500
+_KNOWN: Final = " UNION ".join(
+    f"SELECT session_id FROM {table} WHERE account_id = ?1 AND session_id IN (SELECT value FROM json_each(?2))"  # noqa: S608
+    for table in (schema.call_state.name, schema.call.name)
+)
 
 
 class Ledger:
@@ -135,7 +140,10 @@ class Ledger:
         """
         found: list[CallSession] = []
         async with self._reading() as connection:
-            for account_id, session_ids in _chunks(keys):
+            for account_id, asked in _chunks(keys):
+                session_ids = await _known(connection, account_id, asked)
+                if not session_ids:
+                    continue
                 remembered = await _remembered(connection, account_id, session_ids)
                 found += remembered
                 missing = set(session_ids).difference(session.session_id for session in remembered)
@@ -246,6 +254,17 @@ def _chunks(keys: Collection[CallKey]) -> Iterator[tuple[str, list[str]]]:
 
 def _of(table: Table, account_id: str, session_ids: Collection[str]) -> ColumnElement[bool]:
     return (table.c.account_id == account_id) & table.c.session_id.in_(session_ids)
+
+
+async def _known(connection: AsyncConnection, account_id: str, session_ids: list[str]) -> list[str]:
+    """Those the database may hold. Nearly every question is about calls that have just begun: on SQLite it takes one
+    visit to the database's thread, a tenth of what two SELECTs in a transaction cost.
+    """
+    raw = await connection.get_raw_connection()
+    if not isinstance(raw.driver_connection, BatchConnection):
+        return session_ids
+    told = (account_id, encode(session_ids).decode())
+    return [row[0] for row in await raw.driver_connection.execute_fetchall(_KNOWN, told)]
 
 
 async def _remembered(connection: AsyncConnection, account_id: str, session_ids: list[str]) -> list[CallSession]:
