@@ -28,6 +28,8 @@ NAMES = {
     "db_size_bytes": set(),
     "wal_size_bytes": set(),
     "loop_lag_seconds": set(),
+    "config_last_reload_successful": set(),
+    "config_last_reload_success_timestamp_seconds": set(),
 }
 """The golden list: nothing may leave it."""
 

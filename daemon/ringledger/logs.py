@@ -66,6 +66,7 @@ class Event(StrEnum):
     SERVICE_STOPPED = "service.stopped", "Everything is written and closed."
     SERVICE_FAILED = "service.failed", "A task of the daemon died; the process ends with an exit code."
     DATABASE_UPGRADED = "database.upgraded", "The schema went to a newer revision, after a backup."
+    DATABASE_PURGED = "database.purged", "What is older than the settings allow was deleted or masked; how much."
     AUTH_TOKEN_OBTAINED = "auth.token_obtained", "The platform granted an access token."
     AUTH_TOKEN_REFRESHED = "auth.token_refreshed", "The access token was renewed before its end."
     AUTH_REJECTED = "auth.rejected", "The platform refused the credentials for certain."

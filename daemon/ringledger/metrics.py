@@ -36,6 +36,13 @@ class Metrics:
         self.build_info = self._gauge("build_info", "The version that runs; always 1.", ["version"])
         self.build_info.labels(version=__version__).set(1)
         self.loop_lag_seconds = self._gauge("loop_lag_seconds", "How late the event loop's last tick was.")
+        self.config_last_reload_successful = self._gauge(
+            "config_last_reload_successful", "0 while a changed configuration is refused."
+        )
+        self.config_last_reload_successful.set(1)
+        self.config_last_reload_success_timestamp_seconds = self._gauge(
+            "config_last_reload_success_timestamp_seconds", "When the configuration in force was read."
+        )
 
     def _events_and_calls(self) -> None:
         self.events_received = self._counter("events_received_total", "Items of events and answers.", ["source"])

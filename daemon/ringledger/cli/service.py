@@ -1,6 +1,7 @@
 """`run`: the daemon in the foreground.
 
-What must stay true: SIGTERM and SIGINT end it in good order with 0; a second signal ends it at once.
+What must stay true: SIGTERM and SIGINT end it in good order with 0; a second signal ends it at once; SIGHUP reads the
+configuration again.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from functools import partial
 
 import typer
 
-from ringledger.cli.frame import frame_of
+from ringledger.cli.frame import Frame, frame_of
 from ringledger.logs import configure_logging
 from ringledger.settings import Settings
 
@@ -22,17 +23,20 @@ GC_THRESHOLDS = (50_000, 20, 100)
 
 def run(ctx: typer.Context) -> None:
     """The daemon, in the foreground (what systemd starts)."""
-    settings = frame_of(ctx).settings()
+    frame = frame_of(ctx)
+    settings = frame.settings()
     configure_logging(settings.log.level, settings.log.format, settings.log.numbers)
     gc.set_threshold(*GC_THRESHOLDS)
-    asyncio.run(_serve(settings))
+    asyncio.run(_serve(settings, frame))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, frame: Frame) -> None:
     from ringledger.service import Daemon
+    from ringledger.systemd import Notifier
 
-    daemon = Daemon(settings)
+    daemon = Daemon(settings, notifier=Notifier())
     stop_on_signals(daemon.stop)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.reload, frame.settings)
     freezing = asyncio.create_task(_freeze(daemon.ready), name="freeze")
     try:
         await daemon.run()

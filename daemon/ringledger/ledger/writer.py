@@ -6,6 +6,7 @@ join the ones that wait, and intake stops at a bound (semantics 9).
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -75,6 +76,10 @@ class LedgerWriter:
         self._room.set()
         self._failures = 0
         self._trouble: type[LedgerUnavailable] | None = None
+        #: What the last commit took, seconds.
+        self.commit_seconds = 0.0
+        #: Attempts so far, failed ones too: it grows as long as the writer is not stuck.
+        self.attempts = 0
 
     @property
     def pending(self) -> int:
@@ -138,12 +143,15 @@ class LedgerWriter:
             self._urgent.clear()
             noticed, ticket = self._noticed, self._ticket
             self._take_newest()
+            started = time.monotonic()
+            self.attempts += 1
             try:
                 await self._ledger.commit(self._changes, now_ms=self._now_ms(), journal=self.journal)
             except LedgerUnavailable as error:
                 self._failed(error)
                 await asyncio.sleep(self._pause(error))
             else:
+                self.commit_seconds = time.monotonic() - started
                 self._succeeded(noticed, ticket)
                 return
 

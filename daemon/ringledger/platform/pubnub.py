@@ -137,7 +137,8 @@ class PubNubFeed:
         if before is None and await self._resume(sink):
             return
         subscription = await self._client.create_subscription(self._filters, transport="PubNub")
-        self._notice(sink, FeedNoticeKind.SUBSCRIPTION_CREATED, "", {"subscription_id": subscription.id})
+        told = {"subscription_id": subscription.id, "expires_in": subscription.expires_in}
+        self._notice(sink, FeedNoticeKind.SUBSCRIPTION_CREATED, "", told)
         self._tell_refused(sink, subscription)
         line = self._start(sink, subscription, cursor=0)
         await self._until_connected(line)
@@ -265,7 +266,7 @@ class PubNubFeed:
         if not renewed.active:
             raise _ResubscribeError(f"status {renewed.status}")
         moved = renewed.pubnub is not None and renewed.pubnub != line.delivery
-        detail = {"subscription_id": renewed.id, "moved": moved}
+        detail = {"subscription_id": renewed.id, "moved": moved, "expires_in": renewed.expires_in}
         self._notice(sink, FeedNoticeKind.SUBSCRIPTION_RENEWED, "", detail)
         self._tell_refused(sink, renewed)
         if moved:  # cursors are times, so the new channel is asked from where the old one stands

@@ -1,8 +1,8 @@
 """Confirmation: the platform's own verdict on finished calls (semantics 7).
 
-One incremental synchronisation of the call log settles many calls for one Heavy request; it runs only while something
-is unconfirmed. What it does not bring is looked up call by call, on a schedule that gives up after a day. The sync
-token is committed in the same transaction as the records it brought.
+One incremental synchronisation of the call log settles many calls for one Heavy request; it runs every minute while
+something is unconfirmed, and as often as a poll otherwise. What it does not bring is looked up call by call, on a
+schedule that gives up after a day. The sync token is committed in the same transaction as the records it brought.
 """
 
 import asyncio
@@ -35,6 +35,8 @@ LOOKUP_EVERY = 3_600.0
 GIVE_UP_AFTER = 86_400.0
 #: Look-ups per round: a synchronisation costs one Heavy request, so does each of these.
 LOOKUPS_PER_ROUND = 2
+#: The loop gives a sign of life at least this often, seconds.
+LONGEST_REST = 15.0
 #: How many synchronisations a call must have missed before it is looked up by itself.
 MISSED_SYNCS = 2
 #: A first (full) synchronisation reads this far before the oldest unconfirmed call, ms.
@@ -67,7 +69,11 @@ class Waiting:
 
 
 class Confirmer:
-    """Keeps the list of unconfirmed calls and asks the call log about them."""
+    """Keeps the list of unconfirmed calls and asks the call log about them.
+
+    ``interval``: seconds between synchronisations while something is unconfirmed; ``idle_interval``: while nothing is.
+    The latter is what finds a call none of whose events arrived, and that began and ended between two polls.
+    """
 
     def __init__(
         self,
@@ -75,9 +81,11 @@ class Confirmer:
         intake: Intake,
         *,
         interval: float,
+        idle_interval: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.interval = interval
+        self.idle_interval = idle_interval
         self.waiting: dict[CallKey, Waiting] = {}
         self._books = books
         self._client = books.client
@@ -85,7 +93,7 @@ class Confirmer:
         self._clock = clock
         self._token: str | None = None
         self._can_sync = books.can_sync
-        self._next_sync = 0.0
+        self._next_sync = clock() + idle_interval
         self._work = asyncio.Event()
 
     def resume(self, calls: Iterable[UnconfirmedCall], position: FeedPosition | None, *, now_ms: int) -> None:
@@ -119,13 +127,9 @@ class Confirmer:
         """Confirm until cancelled. Raises ``CredentialsRejected``."""
         while True:
             beat()
-            if not self.waiting:
-                self._work.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(15):
-                        await self._work.wait()
+            await self._rest()
+            if not self.waiting and self._clock() < self._next_sync:
                 continue
-            await asyncio.sleep(min(self.interval, 15) if self._can_sync else 5)
             try:
                 await self.round()
             except CredentialsRejected:
@@ -135,6 +139,17 @@ class Confirmer:
             except PlatformError as error:
                 LOG.warning(Event.POLL_FAILED, reason=type(error).__name__, detail=str(error), source=FEED)
 
+    async def _rest(self) -> None:
+        """Until the next round; a call that finishes while nothing is waited for ends the rest."""
+        if self.waiting:
+            await asyncio.sleep(min(self.interval, LONGEST_REST))
+            return
+        self._work.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(self.idle_interval, LONGEST_REST)):
+                await self._work.wait()
+                self._next_sync = min(self._next_sync, self._clock() + self.interval)
+
     async def round(self) -> None:
         """One synchronisation, then the look-ups that are due. Raises ``PlatformError``."""
         now = self._clock()
@@ -142,6 +157,8 @@ class Confirmer:
         if self._books.can_sync and now >= self._next_sync:
             self._can_sync, self._next_sync = True, now + self.interval
             await self.synchronise()
+            if not self.waiting:
+                self._next_sync = now + max(self.interval, self.idle_interval)
         due = [key for key, one in self.waiting.items() if one.due(self._clock(), can_sync=self._can_sync)]
         for key in due[:LOOKUPS_PER_ROUND]:
             await self.look_up(key)

@@ -7,15 +7,16 @@ correctness never depends on it (semantics 9).
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiohttp
 
-from ringledger import __version__
+from ringledger import __version__, health
 from ringledger.domain.changes import Changes
 from ringledger.domain.tracker import CallTracker
+from ringledger.layers import SettingsError
 from ringledger.ledger.ledger import Ledger
 from ringledger.ledger.upgrade import upgrade
 from ringledger.ledger.writer import LedgerWriter
@@ -41,9 +42,15 @@ from ringledger.service.confirm import FEED as SYNC_FEED
 from ringledger.service.confirm import GIVE_UP_AFTER, Confirmer
 from ringledger.service.intake import Intake
 from ringledger.service.poll import Poller
+from ringledger.service.pulse import Pulse, RestingPace, watched_session
+from ringledger.service.reload import reloaded
 from ringledger.service.scope import PlatformBooks
 from ringledger.service.sight import Sight
+from ringledger.service.upkeep import ROUND_AT_MOST, Upkeep, keep_verified, verify_at_start
+from ringledger.service.vitals import Vitals
+from ringledger.service.web import serving
 from ringledger.settings import Settings
+from ringledger.systemd import Notifier
 
 T = TypeVar("T")
 
@@ -51,8 +58,9 @@ GIVE_UP_MS = int(GIVE_UP_AFTER * 1000)
 
 #: First and longest pause between attempts to reach the platform at start, platform seconds.
 RETRY_SECONDS = (2.0, 60.0)
-#: Remembered states are forgotten, and the write-ahead log is emptied, this often.
-HOUSEKEEPING_SECONDS = 60.0
+#: A loop that asks nobody has this long for one round, seconds; one that asks the platform this long for a request.
+ROUND_WITHIN = 60.0
+ASKING_WITHIN = 300.0
 #: How long a start waits for its first reconciliation and for the feed before it is ready all the same.
 READY_WITHIN_SECONDS = 60.0
 #: What the steps of a stop may take, seconds: the feed, the last commit, the network, the database.
@@ -69,6 +77,7 @@ class _Parts:
     confirmer: Confirmer
     sight: Sight
     feed: Feed
+    client: PlatformClient
 
 
 class Daemon:
@@ -77,17 +86,30 @@ class Daemon:
     Raises ``CredentialsRejected``, ``LedgerError`` or what a dead task raised.
     """
 
-    def __init__(self, settings: Settings, *, metrics: Metrics | None = None, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        metrics: Metrics | None = None,
+        pace: Pace | None = None,
+        notifier: Notifier | None = None,
+    ) -> None:
         self.settings = settings
         self.metrics = metrics or Metrics()
         self.ready = asyncio.Event()
         self.intake: Intake | None = None
         self.parts: _Parts | None = None
-        self._pace = pace or Pace()
+        self.notifier = notifier or Notifier({})
+        self.loops = health.Loops()
+        self.vitals = Vitals(self, self.loops, self.metrics)
+        self.pulse = Pulse(self.notifier, self.vitals)
+        #: Where /livez and its neighbours are served; empty: nowhere.
+        self.address = ""
+        self._pace = RestingPace(self.loops, pace.speed if pace else 1.0)
         self._stop = asyncio.Event()
         self._reason = ""
-        self._beats: dict[str, float] = {}
         self._feed_up = asyncio.Event()
+        self._assembled = asyncio.Event()
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -96,25 +118,55 @@ class Daemon:
         if not self._stop.is_set():
             self._reason = reason
             LOG.info(Event.SERVICE_STOPPING, reason=reason)
+            self.notifier.stopping()
         self._stop.set()
+
+    def reload(self, load: Callable[[], Settings]) -> None:
+        """Take over what may change live (SIGHUP); a wrong configuration changes nothing."""
+        self.notifier.reloading()
+        try:
+            self.settings = reloaded(self.settings, load)
+        except SettingsError:
+            self.metrics.config_last_reload_successful.set(0)
+        else:
+            self.metrics.config_last_reload_successful.set(1)
+            self.metrics.config_last_reload_success_timestamp_seconds.set(time.time())
+            if self.parts is not None:
+                self.parts.poller.interval = self.settings.poll.interval_seconds
+        if self.ready.is_set():
+            self.notifier.ready()
+        self.pulse.tell()
 
     async def run(self) -> None:
         """From nothing to ready, and on until stopped."""
         LOG.info(Event.SERVICE_STARTED, version=__version__)
-        url = self.settings.database.url
         credentials_missing(self.settings)
+        self.metrics.config_last_reload_success_timestamp_seconds.set(time.time())
+        async with AsyncExitStack() as stack:
+            pulse = asyncio.create_task(self.pulse.run(), name="pulse")
+            stack.push_async_callback(_cancel, [pulse], STOP_STAGES["tasks"])
+            self.address = await stack.enter_async_context(
+                serving(self.settings.http.listen, self.vitals, self.metrics)
+            )
+            await self._open()
+        LOG.info(Event.SERVICE_STOPPED, reason=self._reason)
+
+    async def _open(self) -> None:
+        url = self.settings.database.url
         report = await asyncio.to_thread(upgrade, url)
         if report.before != report.after:
             LOG.info(Event.DATABASE_UPGRADED, before=report.before, after=report.after)
+        await verify_at_start(self.settings)
+        self.pulse.preparing = False
         ledger = await Ledger.open(url)
+        becoming = asyncio.create_task(self._become_ready(), name="ready")
         try:
-            timeout = aiohttp.ClientTimeout(total=60)
-            async with aiohttp.ClientSession(timeout=timeout) as session:
+            async with watched_session(self.metrics, self.loops, aiohttp.ClientTimeout(total=60)) as session:
                 await self._run(ledger, session)
         finally:
+            await _cancel([becoming], STOP_STAGES["tasks"])
             async with asyncio.timeout(STOP_STAGES["database"]):
                 await ledger.close()
-        LOG.info(Event.SERVICE_STOPPED, reason=self._reason)
 
     async def _run(self, ledger: Ledger, session: aiohttp.ClientSession) -> None:
         limits = rate_limits(self.metrics, self._pace)
@@ -127,7 +179,9 @@ class Daemon:
         watched = await self._until_stopped(self._persist(lambda: watched_extensions(self.settings, client, me)))
         if watched is None:
             return
+        self.vitals.extensions = len(watched)
         self.parts = parts = await self._assemble(ledger, client, me, watched)
+        self._assembled.set()
         await self._supervise(parts, ledger)
 
     async def _assemble(self, ledger: Ledger, client: PlatformClient, me: WhoAmI, watched: list[str]) -> _Parts:
@@ -146,13 +200,19 @@ class Daemon:
         everybody = "all" in settings.platform.extensions
         books = PlatformBooks(client, account_id, None if everybody else watched)
         poller = Poller(books, intake, interval=settings.poll.interval_seconds)
-        confirmer = Confirmer(books, intake, interval=settings.confirm.sync_interval_seconds)
+        confirmer = Confirmer(
+            books,
+            intake,
+            interval=settings.confirm.sync_interval_seconds,
+            idle_interval=settings.poll.interval_seconds,
+        )
         backfill = Backfill(books, intake, lambda: list(confirmer.waiting))
         sight = Sight(intake, backfill, self.metrics, max_days=settings.backfill.max_days, on_gap=poller.soon)
 
         def committed(changes: Changes) -> None:
             intake.committed(changes)
             confirmer.committed(changes)
+            self.metrics.store_commit_duration_seconds.observe(writer.commit_seconds)
 
         writer = intake.writer = LedgerWriter(
             ledger,
@@ -171,7 +231,7 @@ class Daemon:
         confirmer.resume(unconfirmed, state.positions.get(SYNC_FEED), now_ms=now)
         sight.resume(await ledger.load_coverage(account_id))
         feed = feed_of(settings, client, account_id, watched, state.positions)
-        return _Parts(intake, writer, poller, confirmer, sight, feed)
+        return _Parts(intake, writer, poller, confirmer, sight, feed, client)
 
     # -- running ---------------------------------------------------------------------------------------------------
 
@@ -200,46 +260,40 @@ class Daemon:
     def _side_tasks(
         self, parts: _Parts, ledger: Ledger, *, confirming: bool
     ) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+        asking = lambda: self.settings.poll.interval_seconds + ASKING_WITHIN  # noqa: E731 - as beats want it
+        upkeep = Upkeep(ledger, lambda: self.settings, parts.client.platform_now_ms)
         tasks: list[tuple[str, Coroutine[Any, Any, None]]] = [
-            ("timers", parts.intake.run_timers(self._beat("timers"))),
-            ("poll", parts.poller.run(self._beat("poll"))),
-            ("doubts", parts.poller.run_doubts(self._beat("doubts"))),
-            ("sight", parts.sight.run(self._beat("sight"))),
-            ("housekeeping", self._housekeeping(ledger)),
-            ("ready", self._become_ready(parts)),
+            ("timers", parts.intake.run_timers(self._beat("timers", lambda: ROUND_WITHIN))),
+            ("poll", parts.poller.run(self._beat("poll", asking))),
+            ("doubts", parts.poller.run_doubts(self._beat("doubts", lambda: ASKING_WITHIN))),
+            ("sight", parts.sight.run(self._beat("sight", lambda: ASKING_WITHIN))),
+            ("housekeeping", upkeep.run(self._beat("housekeeping", lambda: ROUND_AT_MOST))),
+            ("verify", keep_verified(self.settings)),
         ]
         if confirming:
-            tasks.append(("confirm", parts.confirmer.run(self._beat("confirm"))))
+            tasks.append(("confirm", parts.confirmer.run(self._beat("confirm", lambda: ASKING_WITHIN))))
         return tasks
 
     async def _feed(self, parts: _Parts) -> None:
         await parts.feed.run(_Sink(parts.intake, parts.sight, self._feed_up))
 
-    async def _become_ready(self, parts: _Parts) -> None:
-        try:
+    async def _become_ready(self) -> None:
+        """Ready when the first comparison is made and the feed is up, or after a while all the same: whoever waits for
+        us must not wait for an outage of the platform."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(READY_WITHIN_SECONDS):
-                await parts.poller.first_done.wait()
+                await self._assembled.wait()
+                if self.parts is not None:
+                    await self.parts.poller.first_done.wait()
                 await self._feed_up.wait()
-        except TimeoutError:
-            pass
         self.ready.set()
-        LOG.info(Event.SERVICE_READY, calls_open=len(parts.intake.tracker.calls))
+        LOG.info(Event.SERVICE_READY, calls_open=len(self.parts.intake.tracker.calls) if self.parts else 0)
+        self.notifier.ready()
+        self.pulse.tell()
 
-    async def _housekeeping(self, ledger: Ledger) -> None:
-        beat = self._beat("housekeeping")
-        while True:
-            beat()
-            await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            await ledger.forget(now_ms())
-            await ledger.checkpoint()
-
-    def _beat(self, name: str) -> Callable[[], None]:
+    def _beat(self, name: str, within: Callable[[], float]) -> Callable[[], None]:
         """A loop's proof of progress, for the watchdog."""
-
-        def beat() -> None:
-            self._beats[name] = time.monotonic()
-
-        return beat
+        return lambda: self.loops.beat(name, within())
 
     # -- patience --------------------------------------------------------------------------------------------------
 

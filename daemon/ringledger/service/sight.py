@@ -66,6 +66,8 @@ class Sight:
         """Hear about the feed (``FeedSink``)."""
         level = LOG.warning if notice.kind in _WARNINGS else LOG.info
         level(Event(notice.kind), reason=notice.reason or None, **notice.detail)
+        if life := notice.detail.get("expires_in"):
+            self._metrics.subscription_expiry_timestamp_seconds.set(time.time() + life)
         match notice.kind:
             case FeedNoticeKind.CONNECTED | FeedNoticeKind.RESUMED:
                 self._up(replayed=notice.kind is FeedNoticeKind.RESUMED)

@@ -1,0 +1,204 @@
+"""The checks themselves; importing this fills :data:`ringledger.service.checks.CHECKS`, in the order people see."""
+
+from ringledger.service.checks import (
+    CLOCK_FAILURE,
+    CLOCK_WARNING,
+    DISK_EMPTY,
+    DISK_LOW,
+    MIB,
+    Facts,
+    Outcome,
+    check,
+    failure,
+    ok,
+    warning,
+)
+
+LOG = "journalctl -u ringledger -n 50"
+
+
+@check("started", "before that nothing is recorded")
+def started(facts: Facts) -> Outcome | None:
+    if facts.ready is None:
+        return None
+    return ok("ready") if facts.ready else failure("still starting", LOG)
+
+
+@check("loops", "a loop that hangs records nothing; systemd restarts the daemon when that lasts")
+def loops(facts: Facts) -> Outcome | None:
+    if facts.stuck is None:
+        return None
+    return failure(f"stuck: {', '.join(facts.stuck)}", LOG) if facts.stuck else ok("every loop makes progress")
+
+
+@check("feed", "calls are seen late while no events come; the poll and the call log fill the gap", delay=60)
+def feed(facts: Facts) -> Outcome | None:
+    if facts.feed_down is None:
+        return None
+    return failure(f"down for {facts.feed_down:.0f} s", LOG) if facts.feed_down > 0 else ok("up")
+
+
+@check("poll", "lost events are found by comparing with the platform's active calls", delay=30)
+def poll(facts: Facts) -> Outcome | None:
+    if facts.poll_age is None or facts.poll_interval is None:
+        return None
+    late = facts.poll_age > 3 * facts.poll_interval + 60
+    found = f"last one {facts.poll_age:.0f} s ago"
+    return warning(found, f"{LOG}; look for poll.failed") if late else ok(found)
+
+
+@check("store", "changes wait in memory while the database refuses them", delay=5)
+def store(facts: Facts) -> Outcome | None:
+    if facts.store_trouble is None:
+        return None
+    if not facts.store_trouble:
+        return ok("commits go through")
+    return failure(facts.store_trouble, "df -h; free some space, nothing else is needed")
+
+
+@check("disk", "a full disk stops the recording; what waits is kept in memory")
+def disk(facts: Facts) -> Outcome | None:
+    if facts.disk_free is None:
+        return None
+    found, cure = f"{facts.disk_free // MIB} MiB free", "free some space, or set retention.calls_days and journal.days"
+    if facts.disk_free < DISK_EMPTY:
+        return failure(found, cure)
+    return warning(found, cure) if facts.disk_free < DISK_LOW else ok(found)
+
+
+@check("secret-files", "who reads the key reads the whole company's calls")
+def secret_files(facts: Facts) -> Outcome | None:
+    if facts.open_secrets is None:
+        return None
+    if facts.open_secrets:
+        names = " ".join(facts.open_secrets)
+        return warning(f"readable by others: {names}", f"chmod 0600 {names}")
+    return ok("closed to others")
+
+
+@check("database-file", "it holds who called whom")
+def database_file(facts: Facts) -> Outcome | None:
+    if facts.open_database is None:
+        return None
+    if facts.open_database:
+        return warning(f"{facts.open_database} is open to everybody", f"chmod o-rwx {facts.open_database}")
+    return ok("closed to others")
+
+
+@check("sqlite", "below 3.51.3 (3.50.7, 3.44.6) two processes that checkpoint at once may damage a database")
+def sqlite(facts: Facts) -> Outcome | None:
+    if facts.sqlite is None:
+        return None
+    version, mended = facts.sqlite
+    # Our own daemon is the only writer and checkpointer, so the fault cannot be met by itself.
+    return ok(f"{version}, " + ("not affected" if mended else "affected: let no other program write or replicate"))
+
+
+@check("readers", "after a clean stop, readers without write permission need the -wal file to stay (Python 3.12)")
+def readers(facts: Facts) -> Outcome | None:
+    if facts.readers_locked_out is None:
+        return None
+    if facts.readers_locked_out:
+        cure = "python3.12 -m venv --upgrade /opt/ringledger; until then read while the daemon runs, or from a backup"
+        return warning("this Python cannot keep the database readable for the group while the daemon is stopped", cure)
+    return ok("the group can read at any time")
+
+
+@check("schema", "program and database must agree")
+def schema(facts: Facts) -> Outcome | None:
+    if facts.schema is None:
+        return None
+    version, newest = facts.schema
+    if version < newest:
+        return warning(f"schema {version}, the program wants {newest}", "ringledger db upgrade (or start the daemon)")
+    return ok(f"schema {version}")
+
+
+@check("integrity", "a damaged page is cheaper to mend today than tomorrow")
+def integrity(facts: Facts) -> Outcome | None:
+    if facts.damage:
+        return failure(facts.damage, "systemctl stop ringledger; put the newest backup in place; ringledger backfill")
+    return ok("every page verified") if facts.verified else None
+
+
+@check("journal-mode", "without WAL a reader can hold up the daemon")
+def journal_mode(facts: Facts) -> Outcome | None:
+    if facts.journal_mode is None:
+        return None
+    if facts.journal_mode != "wal":
+        return warning(f"journal_mode is {facts.journal_mode}", "systemctl restart ringledger (it sets WAL by itself)")
+    return ok("WAL")
+
+
+@check("oldest-open-call", "a call that never ends is usually one whose end was lost")
+def oldest_open_call(facts: Facts) -> Outcome | None:
+    if facts.oldest_open is None or facts.stale_after is None:
+        return None
+    found = f"open for {facts.oldest_open / 3600:.1f} h"
+    return warning(found, "ringledger active") if facts.oldest_open > facts.stale_after else ok(found)
+
+
+@check("unconfirmed-calls", "the platform's call log has not had its word about them within a day")
+def unconfirmed_calls(facts: Facts) -> Outcome | None:
+    if facts.unconfirmed is None:
+        return None
+    if facts.unconfirmed:
+        return warning(
+            f"{facts.unconfirmed} calls older than a day", "ringledger calls --unconfirmed; ringledger audit"
+        )
+    return ok("none older than a day")
+
+
+@check("last-event", "silence may mean a quiet office or a deaf line")
+def last_event(facts: Facts) -> Outcome | None:
+    if facts.last_event is None:
+        return None
+    found = f"{facts.last_event / 3600:.1f} h ago"
+    return warning(found, "ringledger coverage --since 7d") if facts.last_event > 3 * 86_400 else ok(found)
+
+
+@check("retention", "personal data needs a limit somebody has decided on")
+def retention(facts: Facts) -> Outcome | None:
+    if facts.retention_set is None:
+        return None
+    if facts.retention_set:
+        return ok("set")
+    return warning(
+        "calls are kept for ever, with full numbers", "set [retention] calls_days or mask_numbers_after_days"
+    )
+
+
+@check("unit", "an installed unit that differs from the shipped one lacks what newer versions rely on")
+def unit(facts: Facts) -> Outcome | None:
+    if facts.unit_drift is None:
+        return None
+    if facts.unit_drift:
+        cure = "copy the shipped files again and run systemctl daemon-reload; own changes belong into a drop-in"
+        return warning(f"differs from the shipped one: {' '.join(facts.unit_drift)}", cure)
+    return ok("as shipped")
+
+
+@check("platform", "without the platform nothing comes in")
+def platform(facts: Facts) -> Outcome | None:
+    if facts.platform_error:
+        return failure(facts.platform_error, "check [platform] and [credentials]; ringledger auth status")
+    return ok("token granted, own extension read") if facts.reachable else None
+
+
+@check("permissions", "a missing permission hides calls; one too many is a risk for nothing")
+def permissions(facts: Facts) -> Outcome | None:
+    if facts.missing_permissions:
+        return failure(f"missing: {', '.join(facts.missing_permissions)}", "grant them to the app and its user")
+    if facts.excess_permissions:
+        return warning(f"not needed: {', '.join(facts.excess_permissions)}", "take them from the app")
+    return None if facts.missing_permissions is None else ok("what is needed and no more")
+
+
+@check("clock", "times of calls are compared with the platform's", delay=60)
+def clock(facts: Facts) -> Outcome | None:
+    if facts.clock_offset is None:
+        return None
+    found, cure = f"{facts.clock_offset:+.1f} s from the platform's", "timedatectl set-ntp true"
+    if abs(facts.clock_offset) > CLOCK_FAILURE:
+        return failure(found, cure)
+    return warning(found, cure) if abs(facts.clock_offset) > CLOCK_WARNING else ok(found)

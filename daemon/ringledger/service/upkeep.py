@@ -1,0 +1,103 @@
+"""The daemon's housekeeping: memories, checkpoints, retention, and the database's health.
+
+What must stay true: nothing here ends the daemon but a damaged database; a full or busy one is tried again at the
+next round. What is old is measured on the platform's clock, so a jump of ours deletes nothing.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from ringledger.ledger.care import mask_numbers, purge_calls, purge_journal
+from ringledger.ledger.errors import LedgerUnavailable
+from ringledger.ledger.examine import size_of, verify
+from ringledger.ledger.ledger import Ledger
+from ringledger.logs import LOG, Event
+from ringledger.settings import Settings
+
+DAY_MS: Final = 86_400_000
+#: Memories are dropped and the write-ahead log is moved on this often, seconds.
+ROUND_SECONDS: Final = 60.0
+#: What is too old is deleted or masked this often, seconds; the first time a while after the start.
+CARE_SECONDS: Final = 3_600.0
+FIRST_CARE_SECONDS: Final = 120.0
+#: The whole database is verified this often, seconds.
+VERIFY_SECONDS: Final = 7 * 86_400.0
+#: A database up to this size is verified before READY, a larger one behind it; bytes.
+VERIFY_AT_ONCE: Final = 64 * 1024 * 1024
+#: A round may take this long: deleting many old calls is work, step by step.
+ROUND_AT_MOST: Final = 900.0
+
+
+class Upkeep:
+    """One task. ``settings``: those in force now (a reload changes them); ``now_ms``: the platform's clock."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: Callable[[], Settings],
+        now_ms: Callable[[], int],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._now_ms = now_ms
+        self._clock = clock
+        self._care_at = clock() + FIRST_CARE_SECONDS
+
+    async def run(self, beat: Callable[[], None] = lambda: None) -> None:
+        """Until cancelled."""
+        while True:
+            beat()
+            await asyncio.sleep(ROUND_SECONDS)
+            with suppress(LedgerUnavailable):  # the writer tells of it
+                await self._ledger.forget(self._now_ms())
+                await self._ledger.checkpoint()
+                if self._clock() >= self._care_at:
+                    self._care_at = self._clock() + CARE_SECONDS
+                    await self.care()
+
+    async def care(self) -> None:
+        """Delete and mask what the settings say is too old. Raises ``LedgerUnavailable``."""
+        settings, now = self._settings(), self._now_ms()
+        kept, journal, readable = (
+            settings.retention.calls_days,
+            settings.journal.days,
+            settings.retention.mask_numbers_after_days,
+        )
+        done = {
+            "calls_deleted": await purge_calls(self._ledger, now - kept * DAY_MS) if kept else 0,
+            "events_deleted": await purge_journal(self._ledger, now - journal * DAY_MS) if journal else 0,
+            "calls_masked": await mask_numbers(self._ledger, now - readable * DAY_MS) if readable else 0,
+        }
+        if any(done.values()):
+            LOG.info(Event.DATABASE_PURGED, **done)
+
+
+async def verify_at_start(settings: Settings) -> None:
+    """Verify a small database before it is used. Raises ``DatabaseCorrupt``."""
+    if size_of(settings.database.path) <= VERIFY_AT_ONCE:
+        await verified(settings)
+
+
+async def keep_verified(settings: Settings) -> None:
+    """Verify a large database behind the start, and any once a week. Raises ``DatabaseCorrupt``."""
+    if size_of(settings.database.path) > VERIFY_AT_ONCE:
+        await verified(settings)
+    while True:
+        await asyncio.sleep(VERIFY_SECONDS)
+        await verified(settings, thorough=True)
+
+
+async def verified(settings: Settings, *, thorough: bool = False) -> None:
+    """Read the whole database on a thread; cancelling breaks it off. Raises ``DatabaseCorrupt``."""
+    stop = threading.Event()
+    try:
+        with suppress(LedgerUnavailable):
+            await asyncio.to_thread(verify, settings.database.url, thorough=thorough, stop=stop)
+    finally:
+        stop.set()

@@ -1,0 +1,60 @@
+"""/livez, /readyz and /metrics over HTTP, when ``http.listen`` says so.
+
+What must stay true: /livez touches nothing but the book of loops; no answer holds a number, a name or a secret.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+
+from ringledger.metrics import CONTENT_TYPE, Metrics
+from ringledger.service.checks import Finding, Severity
+from ringledger.service.vitals import Vitals
+
+SIGNS: Final = {Severity.OK: "+", Severity.WARNING: "!", Severity.FAILURE: "-"}
+
+
+@asynccontextmanager
+async def serving(listen: str, vitals: Vitals, metrics: Metrics) -> AsyncIterator[str]:
+    """Answer at HOST:PORT (``listen``; empty: do nothing); yields the address in use. Raises ``OSError``."""
+    if not listen:
+        yield ""
+        return
+    host, _, port = listen.rpartition(":")
+    runner = web.AppRunner(application(vitals, metrics), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        address = runner.addresses[0]
+        yield f"{address[0]}:{address[1]}"
+    finally:
+        await runner.cleanup()
+
+
+def application(vitals: Vitals, metrics: Metrics) -> web.Application:
+    """The three answers."""
+
+    async def livez(_request: web.Request) -> web.Response:
+        stuck = vitals.loops.stuck()
+        return web.Response(status=503 if stuck else 200, text=f"stuck: {', '.join(stuck)}\n" if stuck else "ok\n")
+
+    async def readyz(request: web.Request) -> web.Response:
+        findings = vitals.findings()
+        failed = [one for one in findings if one.severity is Severity.FAILURE]
+        verbose = "verbose" in request.query
+        text = "".join(_lines(findings)) if verbose else ", ".join(one.code for one in failed) or "ok"
+        return web.Response(status=503 if failed else 200, text=text.rstrip("\n") + "\n")
+
+    async def exposed(_request: web.Request) -> web.Response:
+        return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+    app = web.Application()
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", exposed)])
+    return app
+
+
+def _lines(findings: Iterable[Finding]) -> Iterable[str]:
+    for one in findings:
+        yield f"[{SIGNS[one.severity]}] {one.code}: {one.found}" + (f"; {one.cure}" if one.cure else "") + "\n"
