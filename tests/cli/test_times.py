@@ -41,8 +41,8 @@ def test_what_is_no_time_says_what_would_be(text):
 
 
 def test_durations_as_people_read_them():
-    assert [span(one) for one in (None, 0.0, 15.141, 59.94, 60, 725, 3725)] == [
-        "", "0.0 s", "15.1 s", "59.9 s", "1:00", "12:05", "1:02:05",
+    assert [span(one) for one in (None, 0.0, 15.141, 59.94, 60, 725, 3725, 604_801)] == [
+        "", "0.0 s", "15.1 s", "59.9 s", "1:00", "12:05", "1:02:05", "7 d 0:00",
     ]  # fmt: skip
 
 

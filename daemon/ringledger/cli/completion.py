@@ -16,5 +16,8 @@ class Shell(StrEnum):
 
 
 def completion(shell: Annotated[Shell, typer.Argument(help="Whose script.")]) -> None:
-    """Print the completion script: `source <(ringledger completion bash)`, `ringledger completion fish | source`."""
+    """The script that lets a shell complete commands and options.
+
+    `source <(ringledger completion bash)`, or `ringledger completion fish | source`.
+    """
     print(get_completion_script(prog_name="ringledger", complete_var="_RINGLEDGER_COMPLETE", shell=shell.value))

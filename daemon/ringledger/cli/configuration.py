@@ -10,7 +10,10 @@ from ringledger.cli.output import print_json, table
 
 
 def check_config(ctx: typer.Context) -> None:
-    """The configuration in force, key by key, with its sources; wrong ones are named with file and line (78)."""
+    """The configuration in force, with its sources.
+
+    Secrets are hidden and nobody is asked. What is wrong is named with its file and line; exit code 78.
+    """
     frame = frame_of(ctx)
     found = frame.settings().sources()
     if frame.json:

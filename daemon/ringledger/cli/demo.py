@@ -74,8 +74,9 @@ def demo(
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Go on until Ctrl-C, for looking around.")] = False,
 ) -> None:
-    """A simulated platform and the daemon: the tutorial's flows and a busy office, then the resulting calls.
+    """A simulated platform, the daemon, and the calls it records.
 
+    Plays the tutorial's flows and a busy office, and shows each call as the daemon writes it, then all of them.
     Exits 0 when every call is in the database with the right figures, 1 otherwise. Needs no account and no network.
     """
     if transport is Transport.WEBSOCKET and not _has_websocket():

@@ -19,6 +19,8 @@ from ringledger.exits import Exit
 if TYPE_CHECKING:
     from ringledger.ledger.queries import CallStory
 
+#: Leg ids have 32 digits; these many tell the legs of one call apart. JSON has them whole.
+LEG_SHOWN = 8
 HELD = frozenset({"OnHold", "ParkedCall"})
 Row = dict[str, Any]
 
@@ -165,6 +167,8 @@ def _section(out: Console, title: str, rows: list[Row], columns: dict[str, str])
 def _cell(name: str, value: Any) -> Any:
     if name in {"at", "started_at", "answered_at", "ended_at"}:
         return clock(value)
+    if name == "leg_id":
+        return value if value is None or len(value) <= LEG_SHOWN else f"{value[:LEG_SHOWN]}…"
     if name == "seen_at":
         return short(value)
     if name == "duration_seconds":

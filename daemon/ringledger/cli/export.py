@@ -27,7 +27,10 @@ def export(
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Else standard output.")] = None,
     full_numbers: FullNumbers = False,
 ) -> None:
-    """Finished calls, oldest first, with the columns of the view `calls`; phone numbers are masked as in `calls`."""
+    """Finished calls to a file, oldest first.
+
+    The columns are those of the view `calls`; phone numbers are masked as the command `calls` does.
+    """
     from ringledger.ledger import queries
 
     frame = frame_of(ctx)

@@ -4,7 +4,6 @@ What must stay true: commands that only read open the database read-only and che
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,9 @@ T = TypeVar("T")
 
 #: Options that may stand before or after the command; those that take a value are true.
 EVERYWHERE = {"--config": True, "--json": False, "--no-color": False}
+
+#: Columns of an output nobody looks at: nothing is cut.
+UNSEEN = 250
 
 
 @dataclass(slots=True)
@@ -65,9 +67,7 @@ def hoisted(arguments: list[str]) -> list[str]:
 def console(*, stderr: bool = False) -> Console:
     """Where tables go; as wide as its content when nobody looks (a pipe, a file)."""
     found = Console(stderr=stderr, highlight=False)
-    if not found.is_terminal and "COLUMNS" not in os.environ:
-        found = Console(stderr=stderr, highlight=False, width=200)
-    return found
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=UNSEEN)
 
 
 def read(settings: Settings, ask: Callable[[Any], Awaitable[T]]) -> T:

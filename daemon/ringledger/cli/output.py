@@ -77,9 +77,10 @@ def word(text: str | None) -> Text:
     return Text(text or "", style=_STYLES.get(text or "", ""))
 
 
-def table(*columns: str, title: str | None = None, right: Iterable[str] = ()) -> Table:
+def table(*columns: str, title: str | None = None, right: Iterable[str] = (), gap: int = 2) -> Table:
     """A plain table; the columns named in ``right`` are numbers."""
-    made = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left", title_style="bold")
+    style: dict[str, Any] = {"header_style": "bold", "title_style": "bold", "title_justify": "left"}
+    made = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), title=title, **style)
     for name in columns:
         made.add_column(name, justify="right" if name in right else "left", no_wrap=True, overflow="ellipsis")
     return made
@@ -89,7 +90,7 @@ def calls_table(rows: Iterable[Row], *, title: str | None = None) -> Table:
     """Finished calls, one line each; times are local."""
     made = table(
         "started", "", "from", "to", "ext", "disposition", "ring", "talk", "session",
-        title=title, right=("ring", "talk"),
+        title=title, right=("ring", "talk"), gap=1,
     )  # fmt: skip
     for row in rows:
         made.add_row(*call_cells(row))

@@ -55,8 +55,9 @@ def replay(
     diff: Annotated[bool, typer.Option("--diff", help="Compare with the database; exits 1 if it differs.")] = False,
     full_numbers: FullNumbers = False,
 ) -> int:
-    """Recorded events through this version's tracker into a scratch database; prints the calls that come out.
+    """Recorded events through this version's tracker.
 
+    They go into a scratch database, on the events' own time; the calls that come out are printed.
     With --diff: the rows that come out different from those of the database, among the calls that were replayed whole.
     """
     if (file is None) == (not journal):

@@ -16,7 +16,7 @@ from ringledger.cli.service import stop_on_signals
 from ringledger.exits import Exit
 
 if TYPE_CHECKING:
-    from ringledger.simulator import Simulator, Story
+    from ringledger.simulator import Office, Simulator, Story
 
 #: How long a daemon is waited for before stories begin, seconds.
 PATIENCE_SECONDS = 3600.0
@@ -77,33 +77,33 @@ def simulate(
             raise usage(f"--fault {text}: {error}") from None
     stories = [story_of(path) for path in scenario or ()]
     users = default_extensions(extensions)
+    pbx = Pbx(users, seed=seed)
+    for extension in (extension for story in stories for extension in story.extensions):
+        pbx.add_extension(extension)
     office = Office(users, calls_per_hour=calls_per_hour, seed=seed) if calls_per_hour else None
+    options = Options(legacy_2015=legacy_2015, real_lifetimes=True, faults=tuple(fault or ()), fault_seed=seed)
+    sim = Simulator(clock=SimClock(speed=speed), pbx=pbx, options=options)
+    asyncio.run(_run(sim, stories, office, host, port))
 
-    async def work() -> None:
-        pbx = Pbx(users, seed=seed)
-        for story in stories:
-            for extension in story.extensions:
-                pbx.add_extension(extension)
-        options = Options(legacy_2015=legacy_2015, real_lifetimes=True, faults=tuple(fault or ()), fault_seed=seed)
-        sim = Simulator(clock=SimClock(speed=speed), pbx=pbx, options=options)
-        try:
-            await sim.start(host, port)
-        except OSError as error:
-            raise Failure(Exit.IO, f"{host}:{port}: cannot listen: {os.strerror(error.errno or 0)}") from None
-        stopped = asyncio.Event()
-        stop_on_signals(lambda _: stopped.set())
-        _introduce(sim, legacy_2015=legacy_2015, speed=speed)
-        playing = [asyncio.create_task(_play(sim, stories))] if stories else []
-        if office is not None:
-            playing.append(asyncio.create_task(sim.run_office(office)))
-        try:
-            await _until(stopped, playing)
-        finally:
-            for task in playing:
-                task.cancel()
-            await sim.stop()
 
-    asyncio.run(work())
+async def _run(sim: "Simulator", stories: "list[Story]", office: "Office | None", host: str, port: int) -> None:
+    """Listen, play, and end in good order on SIGTERM or SIGINT."""
+    try:
+        await sim.start(host, port)
+    except OSError as error:
+        raise Failure(Exit.IO, f"{host}:{port}: cannot listen: {os.strerror(error.errno or 0)}") from None
+    stopped = asyncio.Event()
+    stop_on_signals(lambda _: stopped.set())
+    _introduce(sim, legacy_2015=sim.options.legacy_2015, speed=sim.clock.speed)
+    playing = [asyncio.create_task(_play(sim, stories))] if stories else []
+    if office is not None:
+        playing.append(asyncio.create_task(sim.run_office(office)))
+    try:
+        await _until(stopped, playing)
+    finally:
+        for task in playing:
+            task.cancel()
+        await sim.stop()
 
 
 def story_of(path: Path) -> "Story":

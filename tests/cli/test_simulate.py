@@ -1,0 +1,62 @@
+import socket
+import tomllib
+
+import pytest
+
+from ringledger.settings import load_settings
+
+from .conftest import SCENARIOS
+
+
+def configuration(child):
+    """What it prints at its start, up to the last key."""
+    lines = []
+    while not (lines and lines[-1].startswith("url = ")):
+        lines.append(child.stdout.readline())
+        assert child.poll() is None, child.stderr.read()
+    return "".join(lines)
+
+
+@pytest.mark.parametrize(("flags", "way"), [([], "jwt"), (["--legacy-2015"], "password")])
+def test_it_prints_a_configuration_that_is_valid(process, tmp_path, flags, way):
+    text = configuration(process("simulate", "--speed", "10", *flags))
+    (tmp_path / "sim.toml").write_text(text)
+    settings = load_settings(tmp_path / "sim.toml", env={})
+    assert settings.platform.server_url.startswith("http://127.0.0.1:")
+    assert settings.calls.settle_seconds == 1
+    assert tomllib.loads(text)["credentials"][way]
+
+
+def test_it_listens_where_it_was_told_to(process):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert f"http://127.0.0.1:{port}" in configuration(process("simulate", "--port", port))
+
+
+def test_a_port_in_use_is_74_in_one_line(process):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        child = process("simulate", "--port", taken.getsockname()[1])
+        _, err = child.communicate(timeout=30)
+    assert child.returncode == 74
+    assert "cannot listen: Address already in use" in err
+    assert err.count("\n") == 1
+
+
+def test_a_story_that_cannot_be_read_names_file_and_line(cli, tmp_path):
+    story = tmp_path / "bad.story"
+    story.write_text("story Bad\nnonsense here\n")
+    ended = cli("simulate", "--scenario", story)
+    assert ended.code == 64
+    assert f"{story}: line 2" in ended.err
+    assert cli("simulate", "--scenario", tmp_path / "none.story").code == 74
+
+
+def test_ctrl_c_ends_it_with_0(process):
+    child = process("simulate", "--scenario", SCENARIOS / "flow3_ringout.story")
+    configuration(child)
+    child.terminate()
+    assert child.wait(30) == 0
+    assert child.stderr.read() == ""
