@@ -1,14 +1,13 @@
 """The platform's books over REST: active-calls, the call log, one of its records, call-log-sync.
 
 All of it follows from the calls of the exchange (see :mod:`ringledger.simulator.records`) and from the ``log`` lines
-of stories. What must stay true: active-calls shows the state of some seconds ago, never a ringing call, and ended
-ones for two minutes; the log has a call some seconds after its end and not before. All delays are simulated time.
+of stories; :mod:`ringledger.simulator.shelf` says what the books hold at an instant. What must stay true: every page
+is taken from the books as they are when it is asked for, so new calls shift pages; a filter that is not understood is
+refused, never ignored.
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
 
 from aiohttp import web
 
@@ -18,33 +17,14 @@ from ringledger.simulator.clock import SimClock, to_ms
 from ringledger.simulator.model import Extension
 from ringledger.simulator.payloads import Json
 from ringledger.simulator.permissions import ADMIN, Permissions
-from ringledger.simulator.records import Entry, Scribe, own_side, simple, unanswered, whole_call
+from ringledger.simulator.records import simple, unanswered
 from ringledger.simulator.rest import API, Rest, page_of
+from ringledger.simulator.shelf import BooksOptions, Known, Shelf
 
 DAY_MS = 86_400_000
 SYNC_FRAME_MS = 30 * DAY_MS
 MAX_SYNC = 250
 WITH_SESSION = frozenset({"sessionId", "view", "page", "perPage"})
-STORY_LISTED_MS = 120_000
-
-
-@dataclass(slots=True)
-class BooksOptions:
-    """How the books are kept; may be changed at any time."""
-
-    running: str = "In Progress"  # or "Call connected": the result of a call that goes on
-    milliseconds: bool = True  # durationMs next to duration
-    tell_finished: bool = True  # the field ``finished``
-    totals: bool = True  # totalPages and totalElements of a page
-    sync_token_seconds: float = 3600.0
-    max_changes: int = MAX_SYNC  # more than that since a token: the token is refused
-
-
-class Known(NamedTuple):
-    """A record and the instant (ms) since when the books have it."""
-
-    at: int
-    record: Json
 
 
 @dataclass
@@ -57,7 +37,7 @@ class Books:
     options: BooksOptions = field(default_factory=BooksOptions)
 
     def __post_init__(self) -> None:
-        self.pbx = self.rest.pbx
+        self.shelf = Shelf(self.clock, self.rest, self.options)
         self.tokens = SyncTokens(self.clock)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -71,14 +51,14 @@ class Books:
     async def active_calls(self, request: web.Request) -> web.Response:
         """GET .../active-calls: calls in progress, and those that have just ended, newest first."""
         extension = self._scope(request)
-        records = [known.record for known in self._listed(extension)]
+        records = [known.record for known in self.shelf.listed(extension)]
         return self._page(request, extension, "active-calls", _matching(records, request))
 
     async def call_log(self, request: web.Request) -> web.Response:
         """GET .../call-log: ended calls, newest first; the last 24 hours unless asked otherwise."""
         extension = self._scope(request)
         _check_session(request)
-        records = _within([known.record for known in self._logged(extension)], request, self.clock.now_ms())
+        records = _within([known.record for known in self.shelf.logged(extension)], request, self.clock.now_ms())
         return self._page(request, extension, "call-log", _matching(records, request))
 
     async def one_record(self, request: web.Request) -> web.Response:
@@ -87,7 +67,7 @@ class Books:
         wanted = request.match_info["record"]
         if "," in wanted:
             raise api_error(501, "CMN-202", "Several records at once are not served here")
-        for known in self._logged(extension):
+        for known in self.shelf.logged(extension):
             if known.record["id"] == wanted:
                 return web.json_response(_shown(known.record, request))
         raise not_found("callRecordId")
@@ -98,60 +78,18 @@ class Books:
         kind = request.query.get("syncType", "FSync")
         if kind not in ("FSync", "ISync"):
             raise invalid("syncType")
-        now, logged = self.clock.now_ms(), self._logged(extension)
+        now, logged = self.clock.now_ms(), self.shelf.logged(extension)
         scope = extension.id if extension else ""
         known = self._full(request, logged, now) if kind == "FSync" else self._since(request, logged, scope)
         group = request.query.get("statusGroup", "All")
         if group not in ("All", "Missed"):
             raise invalid("statusGroup")
         records = [k.record for k in known if group == "All" or unanswered(k.record)]
-        info = {"syncType": kind, "syncToken": self.tokens.issue(scope), "syncTime": self.clock.now_iso()}
-        uri = f"{self._base(extension)}/call-log-sync"
+        info = {"syncType": kind, "syncToken": self.tokens.issue(scope, now), "syncTime": self.clock.now_iso()}
+        uri = f"{self.shelf.base(extension)}/call-log-sync"
         return web.json_response({"uri": uri, "records": [_shown(r, request) for r in records], "syncInfo": info})
 
-    # -- what the books hold ------------------------------------------------------------------------------------
-
-    def _listed(self, extension: Extension | None) -> list[Known]:
-        """Active-calls now: each call as it stood before its latency, unless it rang or is long over."""
-        now, scribe = self.clock.now_ms(), self._scribe(extension)
-        found = [
-            Known(entry.seen_at, scribe.record(entry, own=extension is not None, modified_at=entry.seen_at))
-            for entry in self._entries(extension, now, listed=True)
-            if (entry.answered_at is not None or entry.ended_at is not None)
-            and (entry.ended_at is None or now < entry.ended_at + entry.call.unlisted_after_ms)
-        ]
-        told = (r for r in self.pbx.told_records if r.listed_at is not None)
-        found += self._told([Known(r.listed_at or 0, r.record) for r in told], extension, now - STORY_LISTED_MS, now)
-        return _newest_first(found)
-
-    def _logged(self, extension: Extension | None) -> list[Known]:
-        """The call log now."""
-        now, scribe = self.clock.now_ms(), self._scribe(extension)
-        found = []
-        for entry in self._entries(extension, now, listed=False):
-            if entry.ended_at is None:
-                continue
-            at = entry.ended_at + entry.call.logged_after_ms
-            if at <= now:
-                found.append(Known(at, scribe.record(entry, own=extension is not None, modified_at=at)))
-        told = [Known(r.at, r.record) for r in self.pbx.told_records if r.record["result"] != "In Progress"]
-        return _newest_first(found + self._told(told, extension, 0, now))
-
-    def _entries(self, extension: Extension | None, now: int, *, listed: bool) -> Iterator[Entry]:
-        for call in self.pbx.calls.values():
-            at = now - call.listed_after_ms if listed else now
-            entry = whole_call(call, at) if extension is None else own_side(call, extension.id, at)
-            if entry is not None:
-                yield entry
-
-    def _told(self, told: Iterable[Known], extension: Extension | None, since: int, now: int) -> list[Known]:
-        scribe = self._scribe(extension)
-        wanted = None if extension is None else extension.id
-        return [
-            Known(known.at, scribe.addressed(known.record))
-            for known in told
-            if since < known.at <= now and wanted in (None, str(known.record["extension"]["id"]))
-        ]
+    # -- synchronisation ----------------------------------------------------------------------------------------
 
     def _full(self, request: web.Request, logged: list[Known], now: int) -> list[Known]:
         count = _count(request, "recordCount")
@@ -184,28 +122,10 @@ class Books:
         self.permissions.require("ReadCallLog", ADMIN)
         return None
 
-    def _base(self, extension: Extension | None) -> str:
-        return self.rest.account_uri if extension is None else self.rest.uri_of(extension)
-
-    def _scribe(self, extension: Extension | None) -> Scribe:
-        return Scribe(
-            self.pbx.extensions,
-            self.rest.account_uri,
-            self._base(extension),
-            style=self.pbx.style,
-            milliseconds=self.options.milliseconds,
-            running=self.options.running,
-            tell_finished=self.options.tell_finished,
-        )
-
     def _page(self, request: web.Request, extension: Extension | None, name: str, records: list[Json]) -> web.Response:
-        uri = f"{self._base(extension)}/{name}"
+        uri = f"{self.shelf.base(extension)}/{name}"
         page = page_of([_shown(r, request) for r in records], request, uri, totals=self.options.totals)
         return web.json_response(page)
-
-
-def _newest_first(found: list[Known]) -> list[Known]:
-    return sorted(found, key=lambda known: (known.record["startTime"], known.record["id"]), reverse=True)
 
 
 def _shown(record: Json, request: web.Request) -> Json:

@@ -17,10 +17,10 @@ class SyncTokens:
         self.clock = clock
         self._given: dict[str, tuple[str, int]] = {}
 
-    def issue(self, scope: str) -> str:
-        """A token for everything the books of ``scope`` have learnt until now."""
+    def issue(self, scope: str, at: int) -> str:
+        """A token for everything the books of ``scope`` had learnt by ``at`` (ms, the instant they were read)."""
         token = secrets.token_urlsafe(24)
-        self._given[token] = (scope, self.clock.now_ms())
+        self._given[token] = (scope, at)
         return token
 
     def read(self, token: str, scope: str, life_seconds: float) -> int:
