@@ -84,7 +84,7 @@ class CallTracker:
                 continue
             del self.calls[key]
             for leg in call.legs:
-                self.calls_of[key.account_id, leg.extension_id].discard(key)
+                self.calls_of.get((key.account_id, leg.extension_id), set()).discard(key)
 
     def take_changes(self) -> Changes:
         """What follows from everything observed since the last time; a new collection begins."""
@@ -223,28 +223,30 @@ class CallTracker:
         spoken_of: list[Leg] = []
         for item in sorted(items, key=anonymous) if len(items) > 1 else items:
             leg, is_new = apply_item(call, item, observation, spoken_of)
-            if is_new:
+            if is_new or leg.source is not Source.PRESENCE:  # a leg of the books may have learnt its extension
                 self.index(call.key, leg.extension_id)
             spoken_of.append(leg)
             books.leg(call, leg)
             books.journal(observation, item, None)
-        if whole and not observation.truncated:
+        if whole and not observation.truncated and len(call.legs) > 1:
             for leg in replace_missing(call, spoken_of, observation.extension_id, observation.at):
                 books.leg(call, leg)
-        call.last_seen_at = max(call.last_seen_at, observation.at)
+        if observation.at > call.last_seen_at:
+            call.last_seen_at = observation.at
+        live = call.live_statuses()  # once: most events are repeats, and this is the hottest path
         # an intermediate NoCall of a leg never seen alive: only the platform can tell
-        call.suspect = any(leg.live and leg.status is TelephonyStatus.NO_CALL for leg in call.legs)
+        call.suspect = TelephonyStatus.NO_CALL in live
         if call.suspect:
             books.suspect(call)
         if opened:
-            books.announce(Happening.OPENED, observation, call.session_id, to_status=call.aggregated_status())
-        if finished and not call.has_live_leg:
+            books.announce(Happening.OPENED, observation, call.session_id, to_status=aggregate(live))
+        if finished and not live:
             return
         if finished:
             self.reopen(call, observation.at, observation.source)
         if opened:
             self.pair(call)
-        self._settle_status(call, None if opened else before, observation, now)
+        self._settle_status(call, None if opened else before, live, observation, now)
 
     def _take_outdated(
         self, call: CallSession, items: list[CallItem], observation: PresenceObservation, order: Order
@@ -290,8 +292,10 @@ class CallTracker:
         """Calls an extension's newest whole snapshot no longer lists: no end, but doubtful (semantics 5.5)."""
         extension_id = observation.extension_id
         for key in self.calls_of.get((observation.account_id, extension_id), ()):
+            if key in listed:
+                continue
             call = self.calls[key]
-            if key in listed or call.suspect or not any(leg.live for leg in call.legs_of(extension_id)):
+            if call.suspect or not any(leg.live for leg in call.legs_of(extension_id)):
                 continue
             call.suspect = True
             self.books.suspect(call)
@@ -308,13 +312,18 @@ class CallTracker:
     # -- status, end, reopening ----------------------------------------------------------------------------------
 
     def _settle_status(
-        self, call: CallSession, before: TelephonyStatus | None, observation: PresenceObservation, now: float
+        self,
+        call: CallSession,
+        before: TelephonyStatus | None,
+        live: list[TelephonyStatus],
+        observation: PresenceObservation,
+        now: float,
     ) -> None:
-        """Aggregate over live legs, note a change, start or stop settling."""
+        """Aggregate over the statuses of live legs, note a change, start or stop settling."""
         key, books = call.key, self.books
         books.call(call)
         self.timers.saw(key, now)
-        status = call.aggregated_status()
+        status = aggregate(live)
         if status is not before:
             call.enter(status, observation.at)
             books.transition(call, before, observation.at, observation.source, observation.sequence)
@@ -326,7 +335,7 @@ class CallTracker:
                     from_status=before,
                     to_status=status,
                 )
-        if call.has_live_leg:
+        if live:
             call.phase = Phase.OPEN
             self.timers.stop_settling(key)
         elif call.phase is Phase.OPEN:

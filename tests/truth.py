@@ -1,0 +1,37 @@
+"""Compares a ledger with what truly happened in the simulated office."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ringledger.ledger.times import to_ms
+from ringledger.simulator import CallTruth
+
+#: Durations of the platform's log are whole seconds where it gives no milliseconds.
+SLACK_MS = 1_000
+
+
+def differences(rows: Iterable[dict[str, Any]], truth: Iterable[CallTruth]) -> list[str]:
+    """One line for each call lost, invented or told wrong; ``rows`` are those of ``all_calls``."""
+    told = [row["session_id"] for row in rows]
+    by_session = {row["session_id"]: row for row in rows}
+    found = [f"{session} is there twice" for session in set(told) if told.count(session) > 1]
+    true = {call.session_id: call for call in truth if call.ended_at is not None}
+    found += [f"{session} was lost" for session in true.keys() - by_session.keys()]
+    found += [f"{session} was invented" for session in by_session.keys() - true.keys()]
+    for session, call in true.items():
+        if session in by_session:
+            found += [f"{session} ({call.kind}): {what}" for what in _wrong(by_session[session], call)]
+    return sorted(found)
+
+
+def _wrong(row: dict[str, Any], call: CallTruth) -> list[str]:
+    assert call.ended_at is not None
+    found = []
+    if row["disposition"] != call.disposition:
+        found.append(f"{row['disposition']} instead of {call.disposition}")
+    if row["part_of"] != call.part_of:
+        found.append(f"part of {row['part_of']} instead of {call.part_of}")
+    for column, true in (("started_at", call.started_at), ("ended_at", call.ended_at)):
+        if abs(to_ms(row[column]) - true) > SLACK_MS:
+            found.append(f"{column} off by {to_ms(row[column]) - true} ms")
+    return found
