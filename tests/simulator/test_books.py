@@ -134,6 +134,22 @@ async def test_an_extension_sees_only_its_own_side(client: Client):
     assert len(await records(client, ACCOUNT + "/extension/~/active-calls")) == 1
 
 
+async def test_a_call_that_lives_again_is_written_anew(client: Client):
+    call = await ended(client)
+    passes(client, 30)
+    assert len(await records(client, LOG)) == 1
+    happens(client, call, "CallConnected")
+    assert await records(client, LOG) == []
+    passes(client, 10)
+    call.result = "Voicemail"
+    happens(client, call, "NoCall")
+    passes(client, 30)
+    [record] = await records(client, LOG)
+    assert (record["result"], record["duration"]) == ("Voicemail", 105)
+    client.sim.books.options.milliseconds = False
+    assert "durationMs" not in (await records(client, LOG))[0]
+
+
 async def test_one_record_by_its_id(client: Client):
     await ended(client)
     passes(client, 30)

@@ -4,7 +4,6 @@ It is an independent opinion of what the platform does: it imports nothing of th
 """
 
 from ringledger.simulator.app import Options, Simulator
-from ringledger.simulator.books import BooksOptions
 from ringledger.simulator.clock import SimClock
 from ringledger.simulator.faultplan import FAULT_NAMES, parse_fault
 from ringledger.simulator.model import CallTruth, Extension, SimCall
@@ -13,6 +12,7 @@ from ringledger.simulator.office import Office
 from ringledger.simulator.pbx import Pbx, default_extensions
 from ringledger.simulator.ringout import RingOutOptions
 from ringledger.simulator.scenario import load_story
+from ringledger.simulator.shelf import BooksOptions
 from ringledger.simulator.story import Story, StoryError
 
 __all__ = [

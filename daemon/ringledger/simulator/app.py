@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self
 from aiohttp import web
 
 from ringledger.simulator.answers import error_middleware
-from ringledger.simulator.books import Books, BooksOptions
+from ringledger.simulator.books import Books
 from ringledger.simulator.clock import SimClock
 from ringledger.simulator.faultplan import FaultPlan
 from ringledger.simulator.limits import Limits, RateLimit
@@ -28,6 +28,7 @@ from ringledger.simulator.pubnub import PubNub
 from ringledger.simulator.rest import Rest
 from ringledger.simulator.restfaults import RestFaults
 from ringledger.simulator.ringout import RingOutOptions, RingOuts
+from ringledger.simulator.shelf import BooksOptions
 from ringledger.simulator.story import Story
 from ringledger.simulator.subscriptions import Subscriptions
 from ringledger.simulator.websocket import WebSockets

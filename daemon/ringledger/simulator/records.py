@@ -78,7 +78,8 @@ class Scribe:
         running: str = "In Progress",
         tell_finished: bool = True,
     ) -> None:
-        self.extensions, self.account, self.base = extensions, account, base
+        self.account, self.base = account, base
+        self.by_number = {extension.number: extension for extension in extensions.values()}
         self.style, self.milliseconds = style, milliseconds and style == "modern"
         self.running, self.tell_finished = running, tell_finished and style == "modern"
 
@@ -133,7 +134,7 @@ class Scribe:
 
     def _party(self, number: str, name: str, leg: SimLeg, *, ours: bool) -> Json:
         made: Json = {}
-        other = next((e for e in self.extensions.values() if number and number == e.number), None)
+        other = self.by_number.get(number)
         if other is not None:
             made = {"extensionNumber": number, "extensionId": other.id}
         elif number:
