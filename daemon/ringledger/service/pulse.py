@@ -67,7 +67,8 @@ class Pulse:
     def _beat(self, lag: float) -> None:
         vitals = self._vitals
         vitals.watch()
-        vitals.measure(lag)
+        vitals.measure()
+        vitals.metrics.loop_lag_seconds.set(lag)
         parts = vitals.daemon.parts
         if parts is not None and parts.writer.failing:  # whoever waits for a commit is not to blame
             vitals.loops.all_resting(self._tick + lag)

@@ -72,10 +72,9 @@ class Vitals:
             self._attempts = parts.writer.attempts
             self.loops.beat("writer", WRITER_WITHIN)
 
-    def measure(self, lag: float) -> None:
+    def measure(self) -> None:
         """Bring the gauges up to date."""
         parts, path, metrics = self.daemon.parts, self.daemon.settings.database.path, self.metrics
-        metrics.loop_lag_seconds.set(lag)
         metrics.db_size_bytes.set(size_of(path))
         metrics.wal_size_bytes.set(size_of(path.with_name(f"{path.name}-wal")))
         if parts is not None:

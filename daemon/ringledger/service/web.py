@@ -48,6 +48,7 @@ def application(vitals: Vitals, metrics: Metrics) -> web.Application:
         return web.Response(status=503 if failed else 200, text=text.rstrip("\n") + "\n")
 
     async def exposed(_request: web.Request) -> web.Response:
+        vitals.measure()
         return web.Response(body=metrics.exposition(), headers={"Content-Type": CONTENT_TYPE})
 
     app = web.Application()

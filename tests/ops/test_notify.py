@@ -1,0 +1,168 @@
+"""A whole daemon and its service manager: order of messages, silence when a loop hangs, the reload pair."""
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ringledger.service import Daemon
+from ringledger.service.pulse import endpoint_of
+from ringledger.settings import load_settings
+from ringledger.simulator import Simulator
+from ringledger.systemd import Notifier
+from tests.rig import PATIENCE, settings_for
+
+
+class Manager:
+    """Reads what the daemon tells, as systemd does."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        self.socket.setblocking(False)
+        self.told: list[str] = []
+
+    def read(self):
+        while True:
+            try:
+                self.told.append(self.socket.recv(65536).decode())
+            except BlockingIOError:
+                return self.told
+
+    async def until(self, condition):
+        async with asyncio.timeout(PATIENCE):
+            while not condition(self.read()):
+                await asyncio.sleep(0.01)
+
+    def notifier(self, watchdog=0.3):
+        env = {"NOTIFY_SOCKET": self.socket.getsockname(), "WATCHDOG_USEC": str(int(watchdog * 1e6))}
+        return Notifier(env)
+
+
+@pytest.fixture
+def manager(tmp_path):
+    made = Manager(tmp_path / "notify")
+    yield made
+    made.socket.close()
+
+
+@asynccontextmanager
+async def supervised(tmp_path, manager, **overrides):
+    async with Simulator() as sim:
+        daemon = Daemon(settings_for(sim, tmp_path / "r.db", **overrides), notifier=manager.notifier())
+        task = asyncio.create_task(daemon.run())
+        try:
+            await manager.until(lambda told: "READY=1" in told or task.done())
+            yield daemon
+            daemon.stop("test")
+            await asyncio.wait_for(task, PATIENCE)
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+
+async def test_order_of_a_life(tmp_path, manager):
+    async with supervised(tmp_path, manager) as daemon:
+        await manager.until(lambda told: told.count("WATCHDOG=1") > 2)
+        status = [one for one in manager.told if one.startswith("STATUS=")]
+        await manager.until(lambda told: any("feed up" in one for one in told))
+    told = manager.read()
+    assert told[0] == "EXTEND_TIMEOUT_USEC=60000000"
+    assert "starting" in status[0]
+    ready, stopping = told.index("READY=1"), told.index("STOPPING=1")
+    assert ready < stopping
+    assert [one for one in told if one.startswith("STATUS=")][-1].startswith("STATUS=5 extensions, 0 calls open, feed ")
+    assert told.count("READY=1") == told.count("STOPPING=1") == 1
+    assert not [one for one in told[ready:] if one.startswith("EXTEND")]
+    assert daemon.metrics.value("api_requests_total", endpoint="oauth", code="200") >= 1
+
+
+async def test_one_loop_that_hangs_silences_the_watchdog(tmp_path, manager, monkeypatch):
+    monkeypatch.setattr("ringledger.service.daemon.ROUND_WITHIN", 0.2)
+    async with supervised(tmp_path, manager) as daemon:
+        async with daemon.parts.intake._order:  # the lock every loop needs is not given back
+            daemon.parts.intake._timer_moved.set()
+            await manager.until(lambda told: daemon.loops.stuck() == ["timers"])
+            manager.read()
+            before = manager.told.count("WATCHDOG=1")
+            await manager.until(lambda told: any("loops: stuck: timers" in one for one in told))
+            assert manager.told.count("WATCHDOG=1") <= before + 1
+        # Beyond the lock life goes on.
+        monkeypatch.setattr("ringledger.service.daemon.ROUND_WITHIN", 60)
+        daemon.parts.intake._timer_moved.set()
+        await manager.until(lambda told: not daemon.loops.stuck())
+        silent = manager.read().count("WATCHDOG=1")
+        await manager.until(lambda told: told.count("WATCHDOG=1") > silent)
+
+
+async def test_a_reload_takes_over_what_may_change_and_names_the_rest(tmp_path, manager, logs):
+    async with supervised(tmp_path, manager) as daemon:
+        before = daemon.settings
+        wanted = {key.key: None for key in before.sources()}
+        assert "poll.interval_seconds" in wanted
+        given = {
+            "platform.server_url": before.platform.server_url,
+            "credentials.client_id": before.credentials.client_id,
+            "credentials.client_secret": before.credentials.client_secret.get_secret_value(),
+            "credentials.jwt": before.credentials.jwt.get_secret_value(),
+            "database.url": before.database.url,
+            "feed.transport": before.feed.transport,
+            "feed.pubnub_origin": before.feed.pubnub_origin,
+            "platform.extensions": list(before.platform.extensions),
+            "poll.interval_seconds": 7,
+            "retention.calls_days": 90,
+            "calls.settle_seconds": 5,
+        }
+        daemon.reload(lambda: load_settings(None, {}, given))
+        told = manager.read()
+        reloading = next(i for i, one in enumerate(told) if one.startswith("RELOADING=1\nMONOTONIC_USEC="))
+        assert "READY=1" in told[reloading:]
+        assert daemon.settings.poll.interval_seconds == daemon.parts.poller.interval == 7
+        assert daemon.settings.retention.calls_days == 90
+        assert daemon.settings.calls.settle_seconds == before.calls.settle_seconds
+        (line,) = logs.named("config.reloaded")
+        assert line["keys"] == ["poll.interval_seconds", "retention.calls_days"]
+        assert "calls.settle_seconds" in line["restart_needed"]
+
+
+async def test_a_wrong_configuration_changes_nothing(tmp_path, manager, logs):
+    async with supervised(tmp_path, manager) as daemon:
+        before = daemon.settings
+        daemon.reload(lambda: load_settings(None, {}, {"poll.interval_seconds": "often"}))
+        assert daemon.settings is before
+        assert daemon.metrics.value("config_last_reload_successful") == 0
+        (line,) = logs.named("config.rejected")
+        assert "poll.interval_seconds" in line["problems"][0]
+        told = manager.read()
+        reloading = next(i for i, one in enumerate(told) if one.startswith("RELOADING=1"))
+        assert "READY=1" in told[reloading:]
+        daemon.reload(lambda: before)
+        assert daemon.metrics.value("config_last_reload_successful") == 1
+
+
+async def test_ready_does_not_wait_for_a_platform_that_is_down(tmp_path, manager, monkeypatch):
+    monkeypatch.setattr("ringledger.service.daemon.READY_WITHIN_SECONDS", 0.3)
+    async with Simulator() as sim:
+        settings = settings_for(sim, tmp_path / "r.db")
+    daemon = Daemon(settings, notifier=manager.notifier())
+    task = asyncio.create_task(daemon.run())
+    await manager.until(lambda told: "READY=1" in told or task.done())
+    await manager.until(lambda told: any("feed down" in one for one in told))
+    daemon.stop("test")
+    await asyncio.wait_for(task, PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint"),
+    [
+        ("/restapi/oauth/token", "oauth"),
+        ("/restapi/v1.0/account/1/extension/2/presence", "presence"),
+        ("/restapi/v1.0/account/~/extension/~", "extension"),
+        ("/restapi/v1.0/account/1/call-log-sync", "call-log-sync"),
+        ("/restapi/v1.0/subscription/abc/renew", "subscription"),
+        ("/+14155550100", "other"),
+    ],
+)
+def test_a_request_is_counted_under_a_word_of_a_closed_list(path, endpoint):
+    assert endpoint_of(path) == endpoint
