@@ -84,6 +84,9 @@ class Leg:
 
     def fill(self, from_party: Party, to_party: Party, *, queue_call: bool, on_behalf_of: str | None) -> bool:
         """Fill what is blank; a blank never overwrites a known value (semantics 3). True when anything changed."""
+        told = (from_party, to_party, queue_call, on_behalf_of)
+        if told == (self.from_party, self.to_party, self.queue_call, self.on_behalf_of):
+            return False  # most items repeat what is known
         from_party, to_party = filled(self.from_party, from_party), filled(self.to_party, to_party)
         changed = from_party != self.from_party or to_party != self.to_party
         self.from_party, self.to_party = from_party, to_party
@@ -168,9 +171,13 @@ class CallSession:
         """Whether any leg has not ended."""
         return any(leg.live for leg in self.legs)
 
+    def live_statuses(self) -> list[TelephonyStatus]:
+        """The statuses of legs that have not ended."""
+        return [leg.status for leg in self.legs if leg.live]
+
     def aggregated_status(self) -> TelephonyStatus:
         """The strongest status over live legs (semantics 3)."""
-        return aggregate([leg.status for leg in self.legs if leg.live])
+        return aggregate(self.live_statuses())
 
     def knows(self, uuid: str) -> bool:
         """Whether an event of that uuid has been taken already (semantics 2.4)."""

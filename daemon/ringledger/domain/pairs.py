@@ -17,6 +17,8 @@ PAIR_WINDOW_MS: Final = 5_000
 def pair_ringout(call: CallSession, neighbours: Iterable[CallSession]) -> CallSession | None:
     """Find the other half of a RingOut; the inbound half becomes part of the outbound one. Returns that half."""
     for other in neighbours:
+        if abs(call.started_at - other.started_at) > PAIR_WINDOW_MS:
+            continue  # nearly all: they share an extension, not a moment
         inner, outer = (call, other) if _direction(call) is Direction.INBOUND else (other, call)
         if inner.part_of is None and _crossed(inner, outer):
             inner.part_of = outer.session_id
@@ -35,5 +37,4 @@ def _crossed(inner: CallSession, outer: CallSession) -> bool:
         return False
     one, two = inner.legs[0], outer.legs[0]
     numbers = (one.from_party.number, one.to_party.number)
-    crossed = None not in numbers and numbers == (two.to_party.number, two.from_party.number)
-    return crossed and abs(inner.started_at - outer.started_at) <= PAIR_WINDOW_MS
+    return None not in numbers and numbers == (two.to_party.number, two.from_party.number)

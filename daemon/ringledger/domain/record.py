@@ -62,8 +62,9 @@ def derive_record(call: CallSession) -> CallRecord:
     disposition = _disposition(call, direction)
     answered_at = _answered(call, disposition, started_at, ended_at)
     ring, talk, hold = _durations(call, started_at, answered_at, ended_at)
-    from_party = first_known(leg.from_party for leg in _primary_first(call, primary))
-    to_party = first_known(leg.to_party for leg in _primary_first(call, primary))
+    legs = _primary_first(call, primary)
+    from_party = first_known([leg.from_party for leg in legs])
+    to_party = first_known([leg.to_party for leg in legs])
     verdict = call.verdict
     duration = max(0, verdict.duration_ms) if verdict else (ended_at - answered_at if answered_at is not None else 0)
     return CallRecord(
@@ -109,6 +110,8 @@ def primary_leg(call: CallSession) -> Leg:
     one that was there first. A function of the legs alone, so no order of events changes it.
     """
     legs = call.legs
+    if len(legs) == 1:
+        return legs[0]
     if is_internal(call):
         legs = [leg for leg in legs if leg.direction is Direction.OUTBOUND]
     return min(legs, key=_precedence)
@@ -121,6 +124,8 @@ def _precedence(leg: Leg) -> tuple[bool, int, int, str, str]:
 
 def _primary_first(call: CallSession, primary: Leg) -> list[Leg]:
     others = sorted((leg for leg in call.legs if leg is not primary), key=_precedence)
+    if len(call.legs) == 1:
+        return call.legs
     return [primary, *sorted(others, key=lambda leg: leg.direction is not primary.direction)]
 
 
@@ -128,6 +133,8 @@ def is_internal(call: CallSession) -> bool:
     """Whether one of our extensions called another (or itself): an outbound leg, and an inbound one that was there
     before the outbound one was answered. A later inbound leg is a transfer (semantics 1).
     """
+    if len(call.legs) == 1:
+        return False
     outbound = [leg for leg in call.legs if leg.direction is Direction.OUTBOUND]
     if not outbound or len(outbound) == len(call.legs):
         return False

@@ -97,8 +97,4 @@ HOLD_STATUSES: Final = frozenset({ON_HOLD, PARKED})
 
 def aggregate(statuses: Iterable[TelephonyStatus]) -> TelephonyStatus:
     """The strongest of ``statuses``; ``NoCall`` when there is none (semantics 3)."""
-    strongest = NO_CALL
-    for status in statuses:
-        if STRENGTH[status] > STRENGTH[strongest]:
-            strongest = status
-    return strongest
+    return max(statuses, key=STRENGTH.__getitem__, default=NO_CALL)

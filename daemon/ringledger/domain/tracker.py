@@ -231,8 +231,7 @@ class CallTracker:
         if whole and not observation.truncated and len(call.legs) > 1:
             for leg in replace_missing(call, spoken_of, observation.extension_id, observation.at):
                 books.leg(call, leg)
-        if observation.at > call.last_seen_at:
-            call.last_seen_at = observation.at
+        call.last_seen_at = max(call.last_seen_at, observation.at)
         live = call.live_statuses()  # once: most events are repeats, and this is the hottest path
         # an intermediate NoCall of a leg never seen alive: only the platform can tell
         call.suspect = TelephonyStatus.NO_CALL in live

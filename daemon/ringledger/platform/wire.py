@@ -233,7 +233,7 @@ def _item(item: WireItem, region: str) -> CallItem:
         _TERMINATION.get(item.termination_type or ""),
         party(text_id(sender), item.from_name, region),
         party(text_id(item.to), item.to_name, region),
-        parse_time(item.start_time) if item.start_time else None,
+        _start_time(item.start_time) if item.start_time else None,
         bool(item.queue_call),
         text_id(item.on_behalf_of),
         item.sip_data is not None and item.sip_data.to_tag == "blf",
@@ -265,3 +265,7 @@ def parse_time(text: str) -> int | None:
         return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
     except (ValueError, OverflowError):
         return None
+
+
+#: Every event of a call repeats when it started.
+_start_time: Final = lru_cache(maxsize=8192)(parse_time)
