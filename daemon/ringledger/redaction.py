@@ -137,13 +137,17 @@ class Redactor:
 
     def value(self, value: Any, name: str = "", depth: int = 0) -> Any:
         """A value known under `name`; the result is made of plain JSON types only."""
+        if value is None:
+            return None
         kind = _kind(name)
-        if kind == "secret" or isinstance(value, SecretStr | SecretBytes):
+        if kind == "secret":
             return REDACTED if value else value
-        if value is None or isinstance(value, bool | float):
-            return value
         if type(value) is str:  # most are: before the slower tests
             return self._of_kind(value, kind)
+        if isinstance(value, SecretStr | SecretBytes):
+            return REDACTED if value else value
+        if isinstance(value, bool | float):
+            return value
         if isinstance(value, int):
             return self._of_kind(str(value), kind) if kind == "number" else int(value)
         if isinstance(value, Mapping) and depth < DEEPEST:
@@ -183,7 +187,7 @@ def _kind(name: str) -> Literal["secret", "number", "plain", "text"]:
 
 
 def _without_secrets(text: str) -> str:
-    if _SUSPICIOUS.search(text):  # far cheaper than looking for each shape
+    if not text.isdecimal() and _SUSPICIOUS.search(text):  # far cheaper than looking for each shape
         for pattern, replacement in _SECRETS:
             text = pattern.sub(replacement, text)
     return text
