@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ringledger.simulator import Office, Pbx, SimClock, Simulator, default_extensions, load_story
+from ringledger.simulator import Office, Pbx, SimClock, Simulator, StoryError, default_extensions, load_story
 from ringledger.simulator.clock import iso_z
 from ringledger.simulator.model import SimCall, SimLeg, Step
 
@@ -337,3 +337,8 @@ async def test_the_books_of_a_day_in_the_office_are_the_truth(http: Any):
 
 def number(party: Any) -> Any:
     return party.get("phoneNumber") or party.get("extensionNumber")
+
+
+def test_a_wrong_span_in_a_log_line_is_named_with_its_line():
+    with pytest.raises(StoryError, match="line 8: 'soon' is no span"):
+        load_story(STORY.replace("active=5s", "active=soon"))

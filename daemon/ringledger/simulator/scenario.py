@@ -152,6 +152,7 @@ class Parser:
             raise ValueError("a log record needs result= and duration=")
         float(options["duration"])
         milliseconds(options.get("after", "0s"))
+        milliseconds(options.get("active", "0s"))
         self._time(options.get("start", "+0"))
         self.logs.append(LogLine(self.line, label, options))
 
