@@ -1,19 +1,20 @@
 """The office everybody measures: 200 extensions, about 100 calls at a time, the same for the same seed.
 
-Events are what the platform would send (today's payloads, encrypted); nothing of this is timed.
+Events are what the platform would send (today's payloads, encrypted); nothing of this is timed. As a program it
+prints a crowd, `python tests/bench/load.py CALLS`: a line for each event, its time and its payload.
 """
 
 import base64
 import heapq
 import json
+import sys
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ringledger.simulator.encryption import encrypt
-from ringledger.simulator.model import SimCall, Step
-from ringledger.simulator.office import Office
-from ringledger.simulator.pbx import Pbx, default_extensions
+if TYPE_CHECKING:  # the simulator is loaded only where events are made: elsewhere memory is measured
+    from ringledger.simulator.model import SimCall, Step
+    from ringledger.simulator.office import Office
 
 START = 1_792_000_000_000
 ACCOUNT = "1001"
@@ -32,14 +33,17 @@ class Event(NamedTuple):
 
 def office_events(count: int, *, seed: int = 7, start: int = START) -> list[Event]:
     """The first ``count`` events of the office's day."""
+    from ringledger.simulator.office import Office
+    from ringledger.simulator.pbx import Pbx, default_extensions
+
     pbx = Pbx(default_extensions(EXTENSIONS), account_id=ACCOUNT, seed=seed)
     office = Office(list(pbx.extensions.values()), CALLS_PER_HOUR, seed)
     return [_event(at, pbx.apply(call, step)) for at, call, step in islice(_steps(office, start), count)]
 
 
-def _steps(office: Office, start: int) -> Iterator[tuple[int, SimCall, Step]]:
+def _steps(office: "Office", start: int) -> "Iterator[tuple[int, SimCall, Step]]":
     """Every step of every call in the order of time, for ever."""
-    waiting: list[tuple[int, int, SimCall, Step]] = []
+    waiting: list[tuple[int, int, Any, Any]] = []
     for n, call in enumerate(office.calls(start)):
         while waiting and waiting[0][0] < call.plan[0].at:
             at, _, one, step = heapq.heappop(waiting)
@@ -50,6 +54,10 @@ def _steps(office: Office, start: int) -> Iterator[tuple[int, SimCall, Step]]:
 
 def crowd_events(calls: int, *, start: int = START) -> Iterator[Event]:
     """Two events for each of so many calls that all stay open: five to an extension, ringing and then answered."""
+    from ringledger.simulator.model import Step
+    from ringledger.simulator.office import Office
+    from ringledger.simulator.pbx import Pbx, default_extensions
+
     pbx = Pbx(default_extensions(calls // 5), account_id=ACCOUNT)
     office = Office(list(pbx.extensions.values()), seed=1)
     for n in range(calls):
@@ -66,4 +74,11 @@ def _event(at: int, envelope: dict[str, Any]) -> Event:
 
 def sealed(events: list[Event], key: str = KEY) -> list[str]:
     """Their payloads as PubNub carries them."""
+    from ringledger.simulator.encryption import encrypt
+
     return [encrypt(event.text, key) for event in events]
+
+
+if __name__ == "__main__":
+    for one in crowd_events(int(sys.argv[1])):
+        print(one.at, *sealed([one]))

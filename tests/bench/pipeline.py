@@ -9,15 +9,16 @@ import gc
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from load import ACCOUNT, KEY, START, Event, crowd_events, office_events, sealed
+from load import ACCOUNT, KEY, START, Event, office_events, sealed
 
 from ringledger.cli.service import GC_THRESHOLDS
 from ringledger.domain.observation import Delivery, FeedPosition, PresenceObservation
@@ -202,13 +203,23 @@ async def memory(calls: int, size: int) -> dict[str, Any]:
     async with pipeline() as line:
         as_the_daemon_does()
         before, pending = resident_mib(), []
-        for event in crowd_events(calls):
-            pending.append(event)
+        for at, payload in crowd(calls):
+            pending.append(payload)
             if len(pending) == size:
-                await line.deliver(sealed(pending), pending[-1].at)
+                await line.deliver(pending, at)
                 pending.clear()
         gc.collect()
         return {"rss_mib": resident_mib(), "rss_mib_before": before, "open_calls": len(line.tracker.calls)}
+
+
+def crowd(calls: int) -> Iterator[tuple[int, str]]:
+    """The events of a crowd, made in another process so that its memory is not counted."""
+    command = [sys.executable, str(Path(__file__).parent / "load.py"), str(calls)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as maker:
+        assert maker.stdout
+        for text in maker.stdout:
+            at, payload = text.split()
+            yield int(at), payload
 
 
 def resident_mib() -> float:
