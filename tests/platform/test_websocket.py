@@ -11,7 +11,8 @@ from ringledger.platform.errors import CredentialsRejected
 from ringledger.platform.feed import FeedNoticeKind
 from ringledger.platform.rest import PlatformClient
 from ringledger.platform.websocket import WebSocketFeed, WebSocketOptions
-from ringledger.platform.websocket_connection import Vigilance
+from ringledger.platform.websocket_connection import READ_AHEAD, Vigilance
+from ringledger.platform.websocket_intake import read_standing
 from ringledger.platform.websocket_pace import ReconnectPace
 from ringledger.simulator import Simulator
 from tests.platform.payloads import event
@@ -64,6 +65,15 @@ def kinds(sink: Recorder) -> list[FeedNoticeKind]:
     return [notice.kind for notice in sink.notices]
 
 
+def number(sim: Simulator, position: FeedPosition) -> int:
+    """Which frame of the platform's session a position stands at."""
+    standing = read_standing(position)
+    assert standing is not None
+    found = sim.websocket.sessions.find(standing.token or "")
+    assert found is not None
+    return found[1]
+
+
 async def test_events_arrive_in_order_each_with_a_position(sim: Simulator, client: PlatformClient) -> None:
     sink = Recorder()
     async with running(feed(client), sink):
@@ -98,7 +108,8 @@ async def test_an_outage_is_replayed_once(sim: Simulator, client: PlatformClient
 
 async def test_a_second_outage_goes_on_from_the_second_context(sim: Simulator, client: PlatformClient) -> None:
     sink = Recorder()
-    async with running(feed(client), sink):
+    made = feed(client)
+    async with running(made, sink):
         await settled(sink)
         publish(sim, *"abcdefgh")
         await sink.until(lambda: len(sink.seen) == 8)
@@ -106,7 +117,14 @@ async def test_a_second_outage_goes_on_from_the_second_context(sim: Simulator, c
             await sim.websocket.cut()
             publish(sim, name)
             await sink.until(lambda name=name: name in sink.uuids)
-    assert sink.uuids == list("abcdefghij")
+            (session,) = sim.websocket.sessions.subscribed()
+            assert number(sim, sink.positions[-1]) == session.number
+        publish(sim, "k")  # the feed comes around once more
+        await sink.until(lambda: "k" in sink.uuids)
+        async with asyncio.timeout(5):
+            while made._standing != read_standing(sink.positions[-1]):
+                await asyncio.sleep(0.01)
+    assert sink.uuids == list("abcdefghijk")
 
 
 async def test_a_memory_replayed_to_its_end_is_a_possible_overflow(sim: Simulator, client: PlatformClient) -> None:
@@ -155,6 +173,7 @@ async def test_a_context_the_platform_does_not_know(sim: Simulator, client: Plat
         publish(sim, "a")
         await after.until(lambda: after.uuids == ["a"])
     assert after.gaps() == ["subscription_lost"]
+    assert sim.websocket.connects == 3  # one each, and one without the context
     assert "WSG-400" in after.told(FeedNoticeKind.DISCONNECTED)[0].reason
 
 
@@ -211,12 +230,15 @@ async def test_what_was_not_committed_is_replayed_after_a_cut(sim: Simulator, cl
 
 async def test_without_room_nothing_is_delivered_and_nothing_lost(sim: Simulator, client: PlatformClient) -> None:
     sink = Recorder()
-    async with running(feed(client), sink):
+    made = feed(client)
+    async with running(made, sink):
         await settled(sink)
         sink.gate.clear()
         publish(sim, *(str(n) for n in range(1000)))
         await sim.websocket.wait_sent()
+        await asyncio.sleep(0.05)
         assert len(sink.seen) <= 100
+        assert len(made._connection._ahead) <= READ_AHEAD
         sink.gate.set()
         await sink.until(lambda: len(sink.seen) == 1000)
     assert sink.uuids == [str(n) for n in range(1000)]
@@ -471,6 +493,19 @@ async def test_a_rebuilt_subscription_is_recovered_like_any_other(sim: Simulator
         publish(sim, "b")
         await sink.until(lambda: "b" in sink.uuids)
     assert sink.uuids == ["a", "b"]
+    numbers = [number(sim, position) for position in sink.positions]
+    assert numbers == sorted(numbers)
+
+
+async def test_reconnects_are_paced(sim: Simulator, client: PlatformClient) -> None:
+    sink = Recorder()
+    made = WebSocketFeed(client, FILTERS, account_id="1001", pace=ReconnectPace(lambda _low, _high: 1e9))
+    async with running(made, sink):
+        await settled(sink)
+        await sim.websocket.cut()
+        await sink.until(lambda: sink.told(FeedNoticeKind.DISCONNECTED))
+        await asyncio.sleep(0.05)
+        assert sim.websocket.tokens_issued == 1
 
 
 async def test_refused_filters_are_told(sim: Simulator, client: PlatformClient) -> None:
