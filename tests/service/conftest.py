@@ -2,7 +2,7 @@
 
 import pytest
 
-TRANSPORTS = ["pubnub"]
+TRANSPORTS = ["pubnub", "websocket"]
 
 
 @pytest.fixture(params=TRANSPORTS)

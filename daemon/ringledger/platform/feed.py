@@ -4,7 +4,8 @@ What must stay true: :meth:`FeedSink.deliver` returns only after the commit, and
 before it has returned.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -68,5 +69,13 @@ class Feed(Protocol):
     async def run(self, sink: FeedSink) -> None:
         """Feed ``sink`` until cancelled; raises :class:`CredentialsRejected` when there is no hope."""
 
+    async def watch(self, filters: Sequence[str]) -> None:
+        """Other extensions are to be watched: subscribe anew, and report the gap."""
+
     async def rebuild(self, reason: str) -> None:
         """The subscription is dead, whatever the platform says: make a new one, and report the gap."""
+
+
+def filters_mark(filters: Sequence[str]) -> str:
+    """A short text that tells one set of event filters from another, for a position to carry."""
+    return hashlib.sha256("\n".join(sorted(filters)).encode()).hexdigest()[:16]

@@ -7,7 +7,6 @@ Encryption keys are fetched, never stored.
 
 import asyncio
 import contextlib
-import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Final
 from ringledger.domain.observation import FeedPosition
 from ringledger.platform.connection import now_ms
 from ringledger.platform.errors import CredentialsRejected, PlatformError, PlatformUnavailable, Throttled
-from ringledger.platform.feed import FeedNotice, FeedNoticeKind, FeedSink, GapCause
+from ringledger.platform.feed import FeedNotice, FeedNoticeKind, FeedSink, GapCause, filters_mark
 from ringledger.platform.pubnub_client import POLL_SECONDS, PubNubChannel
 from ringledger.platform.pubnub_intake import IDLE_POSITION_SECONDS, Intake, key_of, read_bookmark
 from ringledger.platform.rest import PlatformClient
@@ -91,7 +90,7 @@ class PubNubFeed:
     ) -> None:
         self._client = client
         self._filters = list(filters)
-        self._filters_mark = hashlib.sha256("\n".join(sorted(filters)).encode()).hexdigest()[:16]
+        self._filters_mark = filters_mark(filters)
         self._account_id = account_id
         self._position = position
         self._options = options or PubNubOptions()
@@ -122,6 +121,11 @@ class PubNubFeed:
                 retry = min(retry * 2, RETRY_SECONDS[1])
         finally:
             await asyncio.shield(self._close_all())
+
+    async def watch(self, filters: Sequence[str]) -> None:
+        """Other extensions are to be watched: subscribe anew, and report the gap."""
+        self._filters, self._filters_mark = list(filters), filters_mark(filters)
+        await self.rebuild("other extensions")
 
     async def rebuild(self, reason: str) -> None:
         """The subscription is dead, whatever the platform says: make a new one, and report the gap."""

@@ -4,7 +4,6 @@ What must stay true: the recovery context (``wsc``) we keep never lies ahead of 
 the platform cannot replay is reported as a gap; a frame nobody can read costs its neighbours nothing.
 """
 
-import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any, Final
 from ringledger.domain.observation import Delivery, FeedPosition
 from ringledger.platform.connection import now_ms
 from ringledger.platform.errors import CredentialsRejected, PlatformError, PlatformUnavailable, Throttled
-from ringledger.platform.feed import FeedNotice, FeedNoticeKind, FeedSink, GapCause
+from ringledger.platform.feed import FeedNotice, FeedNoticeKind, FeedSink, GapCause, filters_mark
 from ringledger.platform.rest import PlatformClient, read_answer
 from ringledger.platform.subscription import Subscription, decode_subscription
 from ringledger.platform.websocket_connection import ConnectionEnded, Vigilance, WebSocketConnection, open_connection
@@ -67,7 +66,7 @@ class WebSocketFeed:
         self.last_sign = time.monotonic()
         self._client = client
         self._filters = list(filters)
-        self._mark = hashlib.sha256("\n".join(sorted(filters)).encode()).hexdigest()[:16]
+        self._mark = filters_mark(filters)
         self._account_id = account_id
         self._options = options or WebSocketOptions()
         self._pace = pace or ReconnectPace()
@@ -101,6 +100,11 @@ class WebSocketFeed:
                 self._tell_failure(sink, error)
                 at_least = getattr(error, "retry_after", None) or 0.0
                 self._pace.lost(clock.now(), lived=self._lived(), at_least=at_least)
+
+    async def watch(self, filters: Sequence[str]) -> None:
+        """Other extensions are to be watched: subscribe anew, and report the gap."""
+        self._filters, self._mark = list(filters), filters_mark(filters)
+        await self.rebuild("other extensions")
 
     async def rebuild(self, reason: str) -> None:
         """The subscription is dead, whatever the platform says: make a new one, and report the gap."""

@@ -16,7 +16,6 @@ from ringledger.platform.errors import CredentialsRejected
 from ringledger.platform.feed import Feed
 from ringledger.platform.limits import RateLimits
 from ringledger.platform.pace import Pace
-from ringledger.platform.people import WhoAmI
 from ringledger.platform.pubnub import PubNubFeed, PubNubOptions
 from ringledger.platform.rest import PlatformClient
 from ringledger.platform.websocket import WebSocketFeed, WebSocketOptions
@@ -71,14 +70,6 @@ def platform_client(
         default_region=settings.platform.default_region,
         on_notice=_log_platform,
     )
-
-
-async def watched_extensions(settings: Settings, client: PlatformClient, me: WhoAmI) -> list[str]:
-    """The ids of the extensions to watch; ``~`` is one's own, ``all`` every enabled user. Raises PlatformError."""
-    named = settings.platform.extensions
-    if "all" in named:
-        return [one.id for one in await client.extensions() if one.has_presence]
-    return [me.extension_id if one == "~" else one for one in named]
 
 
 def event_filters(settings: Settings, extensions: list[str]) -> list[str]:

@@ -178,11 +178,18 @@ def unit(facts: Facts) -> Outcome | None:
     return ok("as shipped")
 
 
+@check("credentials", "without them nothing comes in, and the daemon does not start")
+def credentials(facts: Facts) -> Outcome | None:
+    if facts.credentials_error:
+        return failure(facts.credentials_error, "put valid ones where `ringledger check-config` says they come from")
+    return ok("accepted") if facts.reachable else None
+
+
 @check("platform", "without the platform nothing comes in")
 def platform(facts: Facts) -> Outcome | None:
     if facts.platform_error:
-        return failure(facts.platform_error, "check [platform] and [credentials]; ringledger auth status")
-    return ok("token granted, own extension read") if facts.reachable else None
+        return failure(facts.platform_error, "check platform.server_url and the network")
+    return ok("answers") if facts.reachable else None
 
 
 @check("permissions", "a missing permission hides calls; one too many is a risk for nothing")

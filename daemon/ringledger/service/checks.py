@@ -50,6 +50,7 @@ class Facts:
     last_event: float | None = None
     # of the platform
     platform_error: str | None = None
+    credentials_error: str | None = None
     missing_permissions: tuple[str, ...] | None = None
     excess_permissions: tuple[str, ...] | None = None
     clock_offset: float | None = None

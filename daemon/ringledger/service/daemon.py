@@ -36,7 +36,6 @@ from ringledger.service.build import (
     feed_of,
     platform_client,
     rate_limits,
-    watched_extensions,
 )
 from ringledger.service.confirm import FEED as SYNC_FEED
 from ringledger.service.confirm import GIVE_UP_AFTER, Confirmer
@@ -44,6 +43,7 @@ from ringledger.service.intake import Intake
 from ringledger.service.poll import Poller
 from ringledger.service.pulse import Pulse, RestingPace, watched_session
 from ringledger.service.reload import reloaded
+from ringledger.service.roster import Roster
 from ringledger.service.scope import PlatformBooks
 from ringledger.service.sight import Sight
 from ringledger.service.upkeep import ROUND_AT_MOST, Upkeep, keep_verified, verify_at_start
@@ -78,6 +78,7 @@ class _Parts:
     sight: Sight
     feed: Feed
     client: PlatformClient
+    roster: Roster
 
 
 class Daemon:
@@ -176,15 +177,16 @@ class Daemon:
         if me is None:
             return
         bind_account(me.account_id)
-        watched = await self._until_stopped(self._persist(lambda: watched_extensions(self.settings, client, me)))
+        roster = Roster(client, self.settings, me)
+        watched = await self._until_stopped(self._persist(roster.load))
         if watched is None:
             return
         self.vitals.extensions = len(watched)
-        self.parts = parts = await self._assemble(ledger, client, me, watched)
+        self.parts = parts = await self._assemble(ledger, client, me, roster)
         self._assembled.set()
         await self._supervise(parts, ledger)
 
-    async def _assemble(self, ledger: Ledger, client: PlatformClient, me: WhoAmI, watched: list[str]) -> _Parts:
+    async def _assemble(self, ledger: Ledger, client: PlatformClient, me: WhoAmI, roster: Roster) -> _Parts:
         settings, account_id = self.settings, me.account_id
         tracker = CallTracker(
             settle_seconds=settings.calls.settle_seconds, stale_after_seconds=settings.calls.stale_after_seconds
@@ -197,8 +199,7 @@ class Daemon:
             announce=announcer.announce,
             on_doubts=lambda changes: poller.check(changes),  # noqa: PLW0108 - made below
         )
-        everybody = "all" in settings.platform.extensions
-        books = PlatformBooks(client, account_id, None if everybody else watched)
+        books = PlatformBooks(client, account_id, None if roster.everybody else roster.watched)
         poller = Poller(books, intake, interval=settings.poll.interval_seconds)
         confirmer = Confirmer(
             books,
@@ -207,11 +208,19 @@ class Daemon:
             idle_interval=settings.poll.interval_seconds,
         )
         backfill = Backfill(books, intake, lambda: list(confirmer.waiting))
-        sight = Sight(intake, backfill, self.metrics, max_days=settings.backfill.max_days, on_gap=poller.soon)
+        sight = Sight(
+            intake,
+            backfill,
+            self.metrics,
+            max_days=settings.backfill.max_days,
+            silence=settings.feed.silence_timeout_seconds,
+            on_gap=poller.soon,
+        )
 
         def committed(changes: Changes) -> None:
             intake.committed(changes)
             confirmer.committed(changes)
+            sight.committed(changes)
             self.metrics.store_commit_duration_seconds.observe(writer.commit_seconds)
 
         writer = intake.writer = LedgerWriter(
@@ -230,8 +239,9 @@ class Daemon:
         unconfirmed = await ledger.load_unconfirmed(account_id, now - GIVE_UP_MS)
         confirmer.resume(unconfirmed, state.positions.get(SYNC_FEED), now_ms=now)
         sight.resume(await ledger.load_coverage(account_id))
-        feed = feed_of(settings, client, account_id, watched, state.positions)
-        return _Parts(intake, writer, poller, confirmer, sight, feed, client)
+        feed = feed_of(settings, client, account_id, roster.watched, state.positions)
+        sight.on_deaf = feed.rebuild
+        return _Parts(intake, writer, poller, confirmer, sight, feed, client, roster)
 
     # -- running ---------------------------------------------------------------------------------------------------
 
@@ -269,6 +279,7 @@ class Daemon:
             ("sight", parts.sight.run(self._beat("sight", lambda: ASKING_WITHIN))),
             ("housekeeping", upkeep.run(self._beat("housekeeping", lambda: ROUND_AT_MOST))),
             ("verify", keep_verified(self.settings)),
+            ("roster", parts.roster.run(parts.intake, parts.feed, self._beat("roster", lambda: ASKING_WITHIN))),
         ]
         if confirming:
             tasks.append(("confirm", parts.confirmer.run(self._beat("confirm", lambda: ASKING_WITHIN))))

@@ -6,10 +6,11 @@ the log has had time to be complete; a feed that resumed and replayed what was m
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
+from ringledger.domain.changes import Changes, Happening
 from ringledger.domain.coverage import CoverageBook, CoverageSpan, CoverageState
 from ringledger.logs import LOG, Event
 from ringledger.metrics import Metrics
@@ -39,16 +40,22 @@ class Sight:
         metrics: Metrics,
         *,
         max_days: int,
+        silence: float = 300.0,
         on_gap: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        #: Told to build a new subscription when the feed is silent although calls go on.
+        self.on_deaf: Callable[[str], Awaitable[None]] | None = None
         self.book = CoverageBook(intake.account_id)
         self._intake = intake
         self._backfill = backfill
         self._metrics = metrics
         self._max_days = max_days
+        self._silence = silence
         self._on_gap = on_gap
         self._clock = clock
+        self._heard_at = clock()
+        self._unheard = 0
         self._looked_at: set[int] = set()
         self._written: dict[int, int] = {}
 
@@ -80,7 +87,8 @@ class Sight:
                 self._gap(notice.reason)
 
     def heard(self) -> None:
-        """The feed has brought something: it is not silent."""
+        """The feed has brought something: it is neither silent nor deaf."""
+        self._heard_at, self._unheard = self._clock(), 0
         self._metrics.push_last_event_timestamp_seconds.set(time.time())
         current = self.book.current
         if current is not None and current.state is CoverageState.DOUBTFUL:
@@ -110,6 +118,20 @@ class Sight:
             self.book.doubt(current.from_at, self._now(), reason)
         self._on_gap()
 
+    # -- deafness ------------------------------------------------------------------------------------------------
+
+    def committed(self, changes: Changes) -> None:
+        """After each commit: count what the feed ought to have told and the platform's books told instead."""
+        self._unheard += sum(told.happening is Happening.CORRECTED for told in changes.announcements)
+
+    async def _judge_feed(self) -> None:
+        """A feed that is silent although the platform shows calls coming and going is dead, whatever it says of itself
+        (the most reported failure of all: platform page 8, number 5)."""
+        if self._unheard and self.on_deaf is not None and self._clock() - self._heard_at > self._silence:
+            self._heard_at, self._unheard = self._clock(), 0
+            LOG.warning(Event.FEED_SILENT, reason="calls_go_on")
+            await self.on_deaf("silent although calls go on")
+
     # -- healing ---------------------------------------------------------------------------------------------------
 
     async def run(self, beat: Callable[[], None] = lambda: None) -> None:
@@ -117,6 +139,7 @@ class Sight:
         while True:
             beat()
             self.book.extend(self._now(), EXTEND_MS)
+            await self._judge_feed()
             await self.commit()
             with suppress(PlatformError):
                 await self._heal_holes()

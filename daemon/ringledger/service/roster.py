@@ -1,0 +1,84 @@
+"""Who is watched: the extensions, their names and numbers, who joins and who leaves.
+
+What must stay true: with ``extensions = "all"`` every enabled user is watched within an hour of joining; names are a
+courtesy, and a missing permission to read them stops nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from ringledger.domain.tracker import CallTracker
+from ringledger.logs import LOG, Event
+from ringledger.platform.errors import CredentialsRejected, PermissionDenied, PlatformError
+from ringledger.platform.feed import Feed
+from ringledger.platform.people import ExtensionInfo, WhoAmI
+from ringledger.platform.rest import PlatformClient
+from ringledger.service.build import event_filters
+from ringledger.service.intake import Intake
+from ringledger.settings import Settings
+
+#: The list of extensions is read again this often, seconds; the loop gives a sign of life more often.
+REFRESH_SECONDS = 3_600.0
+BEAT_SECONDS = 15.0
+
+
+class Roster:
+    """The extensions the settings ask for, as the platform knows them."""
+
+    def __init__(self, client: PlatformClient, settings: Settings, me: WhoAmI) -> None:
+        self.watched: list[str] = []
+        self._client = client
+        self._settings = settings
+        self._me = me
+        self._people: dict[str, ExtensionInfo] = {}
+
+    @property
+    def everybody(self) -> bool:
+        """Whether the whole account is watched."""
+        return "all" in self._settings.platform.extensions
+
+    async def load(self) -> list[str]:
+        """Read the account's extensions; returns the ids to watch. Raises ``PlatformError``."""
+        try:
+            people = await self._client.extensions()
+        except PermissionDenied:
+            if self.everybody:
+                raise
+            people = [ExtensionInfo(self._me.extension_id, self._me.extension_number, self._me.name, "", "")]
+        self._people = {one.id: one for one in people}
+        if self.everybody:
+            self.watched = [one.id for one in people if one.has_presence]
+        else:
+            named = self._settings.platform.extensions
+            self.watched = [self._me.extension_id if one == "~" else one for one in named]
+        return self.watched
+
+    def introduce(self, tracker: CallTracker, account_id: str) -> None:
+        """Give watched extensions their names and numbers."""
+        for one in self._known(self.watched):
+            extension = tracker.extension(account_id, one.id)
+            if (extension.extension_number, extension.name) != (one.number, one.name):
+                extension.extension_number, extension.name = one.number, one.name
+                tracker.books.changes.extensions[account_id, one.id] = extension
+
+    def _known(self, ids: Iterable[str]) -> list[ExtensionInfo]:
+        return [self._people[one] for one in ids if one in self._people]
+
+    async def run(self, intake: Intake, feed: Feed, beat: Callable[[], None] = lambda: None) -> None:
+        """Follow joins, leaves and new names, until cancelled. Raises ``CredentialsRejected``."""
+        await intake.change(lambda: self.introduce(intake.tracker, intake.account_id))
+        while True:
+            for _ in range(int(REFRESH_SECONDS / BEAT_SECONDS)):
+                beat()
+                await asyncio.sleep(BEAT_SECONDS)
+            before = set(self.watched)
+            try:
+                await self.load()
+            except CredentialsRejected:
+                raise
+            except PlatformError as error:
+                LOG.warning(Event.POLL_FAILED, reason=type(error).__name__, detail=str(error), source="extensions")
+                continue
+            if before != set(self.watched):
+                await feed.watch(event_filters(self._settings, self.watched))
+            await intake.change(lambda: self.introduce(intake.tracker, intake.account_id))
