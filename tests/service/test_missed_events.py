@@ -22,9 +22,11 @@ async def _settled(rig: Rig) -> None:
     true = {call.session_id for call in pbx.truth()}
     await rig.until(lambda: not pbx.open_calls(), "the office closes")
     await rig.until(
-        lambda: len(rig.query("SELECT 1 FROM all_calls")) >= len(true)
-        and not rig.query("SELECT 1 FROM active_calls")
-        and not rig.query("SELECT 1 FROM unconfirmed_calls"),
+        lambda: (
+            len(rig.query("SELECT 1 FROM all_calls")) >= len(true)
+            and not rig.query("SELECT 1 FROM active_calls")
+            and not rig.query("SELECT 1 FROM unconfirmed_calls")
+        ),
         "everything is over and confirmed",
         seconds=60,
     )

@@ -1,0 +1,62 @@
+"""What happens to the subscription and the feed over time, on both feeds alike."""
+
+import asyncio
+from pathlib import Path
+
+from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
+from tests.conftest import LogLines
+from tests.rig import running, settings_for
+from tests.truth import differences
+
+SPEED = 100.0
+
+
+async def test_a_silent_subscription_is_found_out_and_replaced(transport: str, tmp_path: Path, logs: LogLines) -> None:
+    """REST says Active, the connection stands, nothing comes although calls go on."""
+    pbx = Pbx(default_extensions(5), seed=3)
+    clock = SimClock(speed=SPEED)
+    options = Options(real_lifetimes=True)
+    async with Simulator(clock=clock, pbx=pbx, options=options) as sim:
+        settings = settings_for(
+            sim,
+            tmp_path / "r.db",
+            transport,
+            feed__silence_timeout_seconds=2,
+            calls__settle_seconds=0.1,
+            poll__interval_seconds=1,
+        )
+        async with running(sim, settings) as rig:
+            sim.faults.add("silent=1x")
+            office = Office(list(pbx.extensions.values()), calls_per_hour=300, seed=3)
+            playing = asyncio.create_task(sim.run_office(office, until=clock.now_ms() + 1_200_000))
+            await rig.until(lambda: "subscription.lost" in logs.events, "the feed is declared dead", seconds=40)
+            before = rig.daemon.metrics.value("events_received_total", source="presence")
+            await rig.until(
+                lambda: rig.daemon.metrics.value("events_received_total", source="presence") > before + 5,
+                "the new subscription brings events",
+                seconds=40,
+            )
+            await playing
+            await rig.until(
+                lambda: (
+                    len(rig.query("SELECT 1 FROM all_calls")) >= len(pbx.truth())
+                    and not rig.query("SELECT 1 FROM active_calls")
+                    and not rig.query("SELECT 1 FROM unconfirmed_calls")
+                ),
+                "every call is there",
+                seconds=60,
+            )
+            assert differences(rig.query("SELECT * FROM all_calls"), pbx.truth()) == []
+            assert "feed.silent" in logs.events
+
+
+async def test_extensions_have_names_and_numbers(transport: str, tmp_path: Path) -> None:
+    async with (
+        Simulator(pbx=Pbx(default_extensions(3))) as sim,
+        running(sim, settings_for(sim, tmp_path / "r.db", transport)) as rig,
+    ):
+        rows = await rig.until(
+            lambda: rig.query("SELECT extension_id, extension_number, name FROM extension_presence ORDER BY 1")
+        )
+        expected = [(one.id, one.number, one.name) for one in sim.pbx.extensions.values()]
+        assert [tuple(row.values()) for row in rows] == expected

@@ -1,0 +1,132 @@
+"""Housekeeping: what is too old goes by itself, and nothing of it ends the daemon but a damaged database."""
+
+import asyncio
+import sqlite3
+import threading
+from contextlib import closing
+
+import pytest
+
+from ringledger.ledger.errors import DatabaseCorrupt, LedgerFull
+from ringledger.ledger.examine import sqlite_verdict, verify
+from ringledger.ledger.ledger import Ledger
+from ringledger.ledger.upgrade import upgrade
+from ringledger.service import upkeep as module
+from ringledger.service.upkeep import DAY_MS, Upkeep, keep_verified, verify_at_start
+from ringledger.settings import load_settings
+from tests.cli.conftest import RINGING_AT, record
+
+
+@pytest.fixture
+async def ledger(tmp_path):
+    url = f"sqlite+aiosqlite:///{tmp_path}/r.db"
+    await asyncio.to_thread(upgrade, url)
+    await record(url)
+    opened = await Ledger.open(url)
+    yield opened
+    await opened.close()
+
+
+def count(path, sql):
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return connection.execute(sql).fetchone()[0]
+
+
+def keeper(ledger, now_ms, **values):
+    settings = load_settings(None, {}, {key.replace("__", "."): value for key, value in values.items()})
+    return Upkeep(ledger, lambda: settings, lambda: now_ms)
+
+
+async def test_by_default_calls_stay_and_old_events_go(ledger, tmp_path, logs):
+    path = tmp_path / "r.db"
+    calls = count(path, "SELECT count(*) FROM calls")
+    await keeper(ledger, RINGING_AT + 3650 * DAY_MS).care()
+    assert count(path, "SELECT count(*) FROM calls") == calls
+    assert count(path, "SELECT count(*) FROM call_events") == 0
+    (line,) = logs.named("database.purged")
+    assert line["calls_deleted"] == 0
+    assert line["events_deleted"] > 0
+
+
+async def test_calls_older_than_the_limit_go(ledger, tmp_path, logs):
+    path = tmp_path / "r.db"
+    await keeper(ledger, RINGING_AT + 3650 * DAY_MS, retention__calls_days=90).care()
+    assert count(path, "SELECT count(*) FROM calls") == 0
+    assert logs.named("database.purged")[0]["calls_deleted"] > 0
+
+
+async def test_young_calls_stay_and_nothing_is_logged(ledger, tmp_path, logs):
+    path = tmp_path / "r.db"
+    calls = count(path, "SELECT count(*) FROM calls")
+    oldest = 1_262_304_000_000  # 2010
+    await keeper(ledger, oldest, retention__calls_days=90, retention__mask_numbers_after_days=7).care()
+    assert count(path, "SELECT count(*) FROM calls") == calls
+    assert logs.named("database.purged") == []
+
+
+async def test_numbers_are_masked_after_a_time(ledger, tmp_path):
+    path = tmp_path / "r.db"
+    await keeper(ledger, RINGING_AT + 3650 * DAY_MS, retention__mask_numbers_after_days=30).care()
+    unmasked = "SELECT count(*) FROM calls WHERE length(from_number) > 6 AND from_number NOT LIKE '%xxxx'"
+    assert count(path, unmasked) == 0
+
+
+async def test_a_full_disk_does_not_end_the_rounds(ledger, monkeypatch):
+    monkeypatch.setattr(module, "ROUND_SECONDS", 0.01)
+    rounds = []
+
+    async def full(now_ms):
+        rounds.append(now_ms)
+        raise LedgerFull("database: full")
+
+    monkeypatch.setattr(ledger, "forget", full)
+    task = asyncio.create_task(keeper(ledger, RINGING_AT).run())
+    async with asyncio.timeout(10):
+        while len(rounds) < 3:
+            await asyncio.sleep(0.01)
+    assert not task.done()
+    task.cancel()
+
+
+def damaged(path):
+    with path.open("r+b") as file:
+        file.seek(4096 + 64)
+        file.write(b"\xff" * 8192)
+
+
+@pytest.fixture
+def broken(tmp_path):
+    url = f"sqlite+aiosqlite:///{tmp_path}/r.db"
+    upgrade(url)
+    damaged(tmp_path / "r.db")
+    return load_settings(None, {}, {"database.url": url})
+
+
+async def test_a_small_damaged_database_is_found_before_the_start(broken):
+    with pytest.raises(DatabaseCorrupt, match="newest backup"):
+        await verify_at_start(broken)
+
+
+async def test_a_large_one_is_verified_behind_the_start(broken, monkeypatch):
+    monkeypatch.setattr(module, "VERIFY_AT_ONCE", 100)
+    await verify_at_start(broken)
+    with pytest.raises(DatabaseCorrupt):
+        await asyncio.wait_for(keep_verified(broken), 10)
+
+
+async def test_a_healthy_one_passes_and_a_look_can_be_broken_off(ledger, tmp_path, monkeypatch):
+    url = f"sqlite+aiosqlite:///{tmp_path}/r.db"
+    assert verify(url, thorough=True)
+    monkeypatch.setattr("ringledger.ledger.examine.BREATH", 1)
+    stop = threading.Event()
+    stop.set()
+    assert verify(url, stop=stop) is False
+
+
+@pytest.mark.parametrize(
+    ("version", "safe"),
+    [((3, 40, 1), False), ((3, 44, 5), False), ((3, 44, 6), True), ((3, 50, 7), True), ((3, 51, 2), False),
+     ((3, 51, 3), True), ((3, 52, 0), True), ((3, 45, 9), False)],
+)  # fmt: skip
+def test_which_sqlite_is_mended(version, safe):
+    assert sqlite_verdict(version)[1] is safe
