@@ -15,10 +15,12 @@ from typer.completion import get_completion_inspect_parameters
 from ringledger import __version__
 from ringledger.cli import explain  # noqa: F401 - adds `calls show`
 from ringledger.cli.calls import calls_app
+from ringledger.cli.care import purge
 from ringledger.cli.completion import completion
 from ringledger.cli.configuration import check_config
 from ringledger.cli.database import db_app
 from ringledger.cli.demo import demo
+from ringledger.cli.doctor import doctor
 from ringledger.cli.export import export
 from ringledger.cli.failures import told
 from ringledger.cli.frame import Frame, hoisted
@@ -125,7 +127,9 @@ def _register() -> None:
     app.add_typer(calls_app, name="calls", epilog=EPILOG)
     _commands(active, presence, coverage, stats, export)
     app.command("check-config", epilog=EPILOG)(check_config)
+    _commands(doctor)
     app.add_typer(db_app, name="db", epilog=EPILOG)
+    _commands(purge)
     _commands(replay, completion)
 
 

@@ -1,6 +1,7 @@
-"""`check-config`: every value in force and where it came from. Secrets are hidden, nobody is asked."""
+"""`check-config`: every value in force and where it came from. Secrets are hidden; nobody is asked unless told to."""
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -8,14 +9,26 @@ from rich.text import Text
 from ringledger.cli.frame import console, frame_of
 from ringledger.cli.output import print_json, table
 
+if TYPE_CHECKING:
+    from ringledger.settings import Settings
 
-def check_config(ctx: typer.Context) -> None:
+
+def check_config(
+    ctx: typer.Context,
+    online: Annotated[
+        bool, typer.Option("--online", help="Also obtain a token, and read one's own extension and its active calls.")
+    ] = False,
+) -> None:
     """The configuration in force, with its sources.
 
-    Secrets are hidden and nobody is asked. What is wrong is named with its file and line; exit code 78.
+    Secrets are hidden. What is wrong is named with its file and line; exit code 78. With --online the platform is asked
+    whether it accepts the credentials (77) and answers at all (69).
     """
     frame = frame_of(ctx)
-    found = frame.settings().sources()
+    settings = frame.settings()
+    found = settings.sources()
+    if online:
+        _ask(settings)
     if frame.json:
         print_json([{"key": one.key, "value": _plain(one.value), "source": one.source} for one in found])
         return
@@ -24,7 +37,22 @@ def check_config(ctx: typer.Context) -> None:
         style = "dim" if one.source == "default" else ""
         made.add_row(Text(one.key, style=style), Text(_text(one.value), style=style), Text(one.source, style=style))
     console().print(made)
-    console().print("the configuration is valid", style="green")
+    console().print("the configuration is valid" + (", the platform accepts it" if online else ""), style="green")
+
+
+def _ask(settings: "Settings") -> None:
+    """Raises what the platform has against the configuration."""
+    import aiohttp
+
+    from ringledger.logs import configure_logging
+    from ringledger.service.diagnose import reached
+
+    async def work() -> None:
+        async with aiohttp.ClientSession() as session:
+            await reached(settings, session)
+
+    configure_logging("critical")
+    asyncio.run(work())
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,145 @@
+"""`db backup`, `db downgrade` and `purge`: care of the data, by hand or by a timer."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ringledger.cli.database import db_app
+from ringledger.cli.failures import Failure, usage
+from ringledger.cli.frame import frame_of, origin
+from ringledger.cli.output import print_json
+from ringledger.cli.times import instant
+from ringledger.exits import Exit
+
+if TYPE_CHECKING:
+    from ringledger.settings import Settings
+
+#: A copy that was named by this program; only such are ever removed.
+NAMED = re.compile(r"ringledger-\d{8}T\d{6}Z\.db")
+
+
+@db_app.command("backup")
+def backup_database(
+    ctx: typer.Context,
+    target: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Else backups/ringledger-TIME.db beside the database.")
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Afterwards remove all but the N newest in backups/.")
+    ] = None,
+) -> None:
+    """Copy the database while the daemon writes; the copy is verified before it gets its name.
+
+    It is one file that any SQLite reads. To go back: stop the daemon, put the copy in the database's place (and remove
+    the files `-wal` and `-shm`), start it; the platform's call log fills in what has happened since.
+    """
+    from ringledger.ledger.backup import backup
+
+    frame = frame_of(ctx)
+    settings = frame.settings()
+    _must_exist(settings)
+    if target is not None and keep is not None:
+        raise usage("--keep is for copies that get their names by themselves; leave out one of the two")
+    made = backup(settings.database.path, target or _next_to(settings.database.path))
+    removed = _remove_old(made.parent, keep) if keep is not None else []
+    if frame.json:
+        print_json({"path": str(made), "bytes": made.stat().st_size, "removed": [str(one) for one in removed]})
+    else:
+        gone = f"; removed {len(removed)} older" if removed else ""
+        print(f"{made}: verified copy of {settings.database.path}, {made.stat().st_size} bytes{gone}")
+
+
+def _next_to(database: Path) -> Path:
+    directory = database.parent / "backups"
+    directory.mkdir(mode=0o750, exist_ok=True)
+    return directory / f"ringledger-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
+
+
+def _remove_old(directory: Path, keep: int) -> list[Path]:
+    named = sorted(path for path in directory.iterdir() if NAMED.fullmatch(path.name))
+    for path in named[:-keep]:
+        path.unlink()
+    return named[:-keep]
+
+
+@db_app.command("downgrade")
+def downgrade_database(ctx: typer.Context) -> None:
+    """Go back by one schema version, for the program before this one; a copy is made first.
+
+    The daemon must not be running; afterwards install the older program, for this one would upgrade again.
+    """
+    from ringledger.ledger.upgrade import downgrade, version_of
+
+    frame = frame_of(ctx)
+    settings = frame.settings()
+    _must_exist(settings)
+    if version_of(settings.database.url) <= 1:
+        raise usage(f"{settings.database.path}: its schema is the first one; there is no older program")
+    report = downgrade(settings.database.url)
+    if frame.json:
+        print_json({"before": report.before, "after": report.after, "backup": str(report.backup)})
+    else:
+        print(f"{settings.database.path}: schema {report.before} to {report.after}; the old one is {report.backup}")
+
+
+def purge(
+    ctx: typer.Context,
+    older_than: Annotated[
+        int | None, typer.Option(parser=instant, metavar="AGE", help="Calls that began before: 90d, or a date.")
+    ] = None,
+    number: Annotated[str | None, typer.Option(help="Calls with this number at either end, with or without +.")] = None,
+) -> None:
+    """Delete calls for good: with everything known of them, and without a trace in the file.
+
+    The daemon must not be running (it deletes by age by itself: `retention.calls_days`). Copies of the database are
+    left alone; they are named at the end.
+    """
+    from ringledger.ledger.care import purge_calls, purge_number
+
+    if (older_than is None) == (number is None):
+        raise usage("purge needs either --older-than AGE or --number N")
+    if number is not None and not any(letter.isdecimal() for letter in number):
+        raise usage(f"--number {number}: has no digit")
+    frame = frame_of(ctx)
+    settings = frame.settings()
+    _must_exist(settings)
+
+    async def work(ledger: Any) -> int:
+        if number is not None:
+            return await purge_number(ledger, number)
+        return await purge_calls(ledger, older_than or 0)
+
+    purged = asyncio.run(_writing(settings, work))
+    copies = _copies(settings.database.path)
+    if frame.json:
+        print_json({"purged": purged, "copies": [str(path) for path in copies]})
+        return
+    print(f"{settings.database.path}: {purged} calls deleted")
+    for path in copies:
+        print(f"a copy may still hold them: {path}")
+
+
+async def _writing(settings: "Settings", work: Callable[[Any], Awaitable[int]]) -> int:
+    from ringledger.ledger.ledger import Ledger
+
+    ledger = await Ledger.open(settings.database.url)
+    try:
+        return await work(ledger)
+    finally:
+        await ledger.close()
+
+
+def _copies(database: Path) -> list[Path]:
+    beside = database.parent.glob(f"{database.name}.*.backup")
+    return sorted([*beside, *(database.parent / "backups").glob("ringledger-*.db")])
+
+
+def _must_exist(settings: "Settings") -> None:
+    if not settings.database.path.exists():
+        where = origin(settings, "database.url")
+        raise Failure(Exit.IO, f"{settings.database.path}: no such database (database.url, {where})")

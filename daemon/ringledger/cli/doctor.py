@@ -1,0 +1,83 @@
+"""`doctor`: named checks, each with what was found, why it matters and what to type."""
+
+import asyncio
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from ringledger.cli.frame import console, frame_of
+from ringledger.cli.output import print_json, table
+from ringledger.exits import Exit
+from ringledger.logs import configure_logging
+
+if TYPE_CHECKING:
+    from ringledger.service.checks import Finding
+    from ringledger.settings import Settings
+
+#: What a failure of a check means for whoever started us, the gravest first; others are 70.
+EXITS = {
+    "integrity": Exit.DATA,
+    "credentials": Exit.CREDENTIALS,
+    "permissions": Exit.CREDENTIALS,
+    "platform": Exit.UNAVAILABLE,
+    "disk": Exit.IO,
+}
+_STYLES = {"ok": "green", "warning": "yellow", "failure": "red"}
+
+
+def doctor(
+    ctx: typer.Context,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the platform.")] = False,
+) -> int:
+    """Look at configuration, files, database and platform, and say what to do.
+
+    Every check has a name that stays. Exits 0 when all is well, 1 with warnings; with failures 65 for a damaged
+    database, 77 for credentials or permissions, 69 for a platform that does not answer, 74 for the disk. Nothing is
+    changed.
+    """
+    frame = frame_of(ctx)
+    settings = frame.settings()
+    configure_logging("error", settings.log.format, settings.log.numbers)
+    findings = _findings(settings, offline=offline)
+    if frame.json:
+        print_json([asdict(one) for one in findings])
+    else:
+        _print(findings)
+    return int(exit_code(findings))
+
+
+def _findings(settings: "Settings", *, offline: bool) -> list["Finding"]:
+    from ringledger.service.checks import examine
+    from ringledger.service.diagnose import database_facts, machine_facts, platform_facts
+
+    facts = database_facts(settings, machine_facts(settings))
+    if not offline:
+        facts = asyncio.run(platform_facts(settings, facts))
+    return list(examine(facts))
+
+
+def exit_code(findings: list["Finding"]) -> Exit:
+    """The code for what was found; the gravest failure has the word."""
+    failed = {one.code for one in findings if one.severity == "failure"}
+    for code, meant in EXITS.items():
+        if code in failed:
+            return meant
+    if failed:
+        return Exit.INTERNAL
+    return Exit.DIFFERENCES if any(one.bad for one in findings) else Exit.OK
+
+
+def _print(findings: list["Finding"]) -> None:
+    made = table("check", "", "found")
+    for one in findings:
+        made.add_row(Text(one.code), Text(one.severity, style=_STYLES[one.severity]), Text(one.found))
+    out = console()
+    out.print(made)
+    for one in findings:
+        if one.bad:
+            out.print()
+            out.print(Text(f"{one.code}: {one.found}", style=_STYLES[one.severity]))
+            out.print(Text(f"  why it matters: {one.why}"))
+            out.print(Text(f"  what to do:     {one.cure}"))

@@ -1,0 +1,164 @@
+"""The facts that `doctor` gathers: files, database and platform, from outside of the daemon.
+
+What must stay true: nothing is changed; what cannot be learnt is left unknown; a platform that does not answer is a
+finding, not an error.
+"""
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from ringledger.layers import CREDENTIALS
+from ringledger.ledger.errors import DatabaseCorrupt
+from ringledger.ledger.examine import examine, sqlite_verdict, verify
+from ringledger.ledger.schema import SCHEMA_VERSION
+from ringledger.ledger.upgrade import version_of
+from ringledger.metrics import Metrics
+from ringledger.platform.auth import Authenticator
+from ringledger.platform.errors import CredentialsRejected, PlatformError
+from ringledger.platform.pace import Pace
+from ringledger.platform.people import WhoAmI
+from ringledger.platform.rest import PlatformClient
+from ringledger.service import checklist as _checklist  # noqa: F401 - fills the list of checks
+from ringledger.service.build import authenticator, credentials_missing, platform_client, rate_limits
+from ringledger.service.checks import Facts
+from ringledger.settings import DEFAULT_PATH, Settings
+
+DAY_MS: Final = 86_400_000
+OTHERS: Final = 0o007
+#: A person waits for the answer: repetitions follow one another this many times faster than a daemon's.
+HASTE: Final = 20.0
+#: Permissions of an app that reads; the subscription's has had several names.
+NEEDED: Final = ("ReadPresence", "ReadCallLog")
+WEBSOCKET: Final = "WebSocket"
+#: Asked for by commands that act for people, or to show names.
+USEFUL: Final = frozenset({"ReadAccounts", "RingOut", "SMS", "InternalMessages", "InternalSMS", "OutboundSMS"})
+#: Where systemd looks for units that an administrator or a package has put there.
+UNIT_DIRECTORIES: Final = ("/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
+UNITS: Final = ("ringledger.service", "ringledger-backup.service", "ringledger-backup.timer")
+
+
+def machine_facts(settings: Settings, directories: tuple[str, ...] = UNIT_DIRECTORIES) -> Facts:
+    """What files and the program itself tell."""
+    path = settings.database.path
+    retention = settings.retention
+    return Facts(
+        disk_free=shutil.disk_usage(path.parent).free if path.parent.is_dir() else None,
+        open_secrets=tuple(str(one) for one in _secret_files(settings) if _is_open(one)),
+        open_database=(str(path) if _is_open(path) else "") if path.exists() else None,
+        sqlite=sqlite_verdict(),
+        readers_locked_out=sys.version_info < (3, 12),
+        unit_drift=_drift(directories),
+        retention_set=bool(retention.calls_days or retention.mask_numbers_after_days),
+    )
+
+
+def database_facts(settings: Settings, facts: Facts) -> Facts:
+    """What the database tells, every page read. Without a database nothing is added. Raises ``LedgerError``."""
+    url, now_ms = settings.database.url, time.time_ns() // 1_000_000
+    if not settings.database.path.exists():
+        return facts
+    schema = (version_of(url), SCHEMA_VERSION)
+    if schema[0] != schema[1]:
+        return replace(facts, schema=schema)
+    try:
+        verify(url, thorough=True)
+        seen = examine(url, before_ms=now_ms - DAY_MS)
+    except DatabaseCorrupt as damage:
+        return replace(facts, schema=schema, damage=str(damage))
+    return replace(
+        facts,
+        schema=schema,
+        verified=True,
+        journal_mode=seen.journal_mode,
+        oldest_open=_age(seen.oldest_open_at, now_ms),
+        last_event=_age(seen.last_event_at, now_ms),
+        stale_after=settings.calls.stale_after_seconds,
+        unconfirmed=seen.unconfirmed,
+    )
+
+
+def _age(at_ms: int | None, now_ms: int) -> float | None:
+    return None if at_ms is None else (now_ms - at_ms) / 1000
+
+
+async def platform_facts(settings: Settings, facts: Facts) -> Facts:
+    """What the platform tells: a token, its permissions, one's own extension, the active calls, its clock."""
+    try:
+        async with aiohttp.ClientSession() as session:
+            client, auth, _ = await reached(settings, session)
+            scope = auth.status.scope
+            missing, excess = judged(scope, settings.feed.transport)
+            return replace(
+                facts,
+                reachable=True,
+                missing_permissions=missing if scope else None,
+                excess_permissions=excess if scope else None,
+                clock_offset=client.clock_offset_ms / 1000,
+            )
+    except CredentialsRejected as error:
+        return replace(facts, credentials_error=str(error))
+    except PlatformError as error:
+        return replace(facts, platform_error=str(error))
+
+
+async def reached(settings: Settings, session: aiohttp.ClientSession) -> tuple[PlatformClient, Authenticator, WhoAmI]:
+    """A client that has obtained a token, read its own extension and one listing. Raises ``PlatformError``."""
+    credentials_missing(settings)
+    limits = rate_limits(Metrics(), Pace(HASTE))
+    auth = authenticator(settings, session, limits)
+    client = platform_client(settings, session, auth, limits)
+    me = await client.whoami()
+    await client.active_calls(account_id=me.account_id, extension_id=me.extension_id, background=False)
+    return client, auth, me
+
+
+def judged(scope: str, transport: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Permissions that are missing, and those nobody needs."""
+    given = scope.split()
+    missing = [name for name in NEEDED if name not in given]
+    if transport == "websocket" and not any(WEBSOCKET in name for name in given):
+        missing.append("WebSocketsSubscription")
+    subscribing = [name for name in given if "Subscription" in name]
+    excess = [name for name in given if name not in {*NEEDED, *USEFUL, *subscribing}]
+    return tuple(missing), tuple(excess)
+
+
+def _secret_files(settings: Settings) -> Iterator[Path]:
+    """Files that hold a secret: those named by the configuration, itself if it holds one, and the unit's."""
+    secrets = {f"credentials.{name}" for name in ("client_secret", "jwt", "password")}
+    for one in settings.sources():
+        file = Path(one.source.rpartition(":")[0])
+        if one.key.startswith("credentials.") and one.key.endswith("_file") and one.value:
+            yield file.parent / str(one.value)
+        elif one.key in secrets and one.value and not one.source.endswith(")") and file.is_absolute():
+            yield file
+    yield from (DEFAULT_PATH.parent / name for name in CREDENTIALS)
+
+
+def _is_open(path: Path) -> bool:
+    """Whether others than owner and group may touch the file."""
+    try:
+        return bool(path.stat().st_mode & OTHERS)
+    except OSError:
+        return False
+
+
+def _drift(directories: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Installed units that differ from those this program brought along; ``None``: none is installed."""
+    shipped = Path(sys.prefix) / "lib" / "systemd" / "system"
+    pairs = [
+        (shipped / unit, installed)
+        for unit in UNITS
+        if (installed := next((Path(d, unit) for d in directories if Path(d, unit).exists()), None))
+        and (shipped / unit).exists()
+    ]
+    if not pairs:
+        return None
+    return tuple(str(installed) for ours, installed in pairs if ours.read_bytes() != installed.read_bytes())

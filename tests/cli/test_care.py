@@ -1,0 +1,120 @@
+import shutil
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from ringledger.ledger.lock import DaemonLock
+
+
+@pytest.fixture
+def own(recorded, clean, tmp_path):
+    """A database of one's own, to be changed."""
+    path = tmp_path / "ringledger.db"
+    with closing(sqlite3.connect(recorded)) as origin, closing(sqlite3.connect(path)) as copy:
+        origin.backup(copy)
+    clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{path}")
+    return path
+
+
+def count(path, sql="SELECT count(*) FROM calls"):
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return connection.execute(sql).fetchone()[0]
+
+
+def traces(path, text):
+    return sum(file.read_bytes().count(text.encode()) for file in path.parent.glob("ringledger.db*"))
+
+
+def test_a_backup_is_whole_and_named_by_itself(cli, own):
+    with DaemonLock(own):  # a running daemon is no obstacle
+        ended = cli("db", "backup", "--json")
+    assert ended.code == 0
+    made = own.parent / "backups"
+    (copy,) = made.iterdir()
+    assert ended.data["path"] == str(copy)
+    assert count(copy) == count(own)
+    assert count(copy, "PRAGMA journal_mode") == "delete"
+
+
+def test_only_its_own_copies_are_removed_and_the_newest_stay(cli, own):
+    made = own.parent / "backups"
+    made.mkdir()
+    names = [f"ringledger-2026010{day}T000000Z.db" for day in range(1, 6)]
+    for name in [*names, "precious.db"]:
+        (made / name).touch()
+    ended = cli("db", "backup", "--keep", "3", "--json")
+    assert [path.rpartition("/")[2] for path in ended.data["removed"]] == names[:3]
+    left = {path.name for path in made.iterdir()}
+    assert {"precious.db", *names[3:]} < left
+    assert len(left) == 4
+
+
+def test_a_backup_to_a_place_of_choice(cli, own, tmp_path):
+    assert cli("db", "backup", tmp_path / "copy.db").code == 0
+    assert count(tmp_path / "copy.db") == count(own)
+    assert cli("db", "backup", tmp_path / "no" / "such" / "copy.db").code == 74
+    assert cli("db", "backup", tmp_path / "copy.db", "--keep", "3").code == 64
+
+
+def test_without_a_database_there_is_nothing_to_care_for(cli, clean, tmp_path):
+    clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{tmp_path}/none.db")
+    for words in (["db", "backup"], ["db", "downgrade"], ["purge", "--older-than", "90d"]):
+        ended = cli(*words)
+        assert ended.code == 74
+        assert ended.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_there_is_nothing_below_the_first_schema(cli, own):
+    if count(own, "PRAGMA user_version") > 1:
+        ended = cli("db", "downgrade", "--json")
+        assert (ended.code, ended.data["after"]) == (0, ended.data["before"] - 1)
+    else:
+        ended = cli("db", "downgrade")
+        assert ended.code == 64
+        assert "no older program" in ended.err
+
+
+def test_a_number_leaves_no_trace(cli, own):
+    number = count(own, "SELECT from_number FROM calls WHERE direction = 'Inbound'")
+    assert traces(own, number.strip("+")) > 0
+    before = count(own)
+    ended = cli("purge", "--number", number, "--json")
+    assert ended.code == 0
+    assert ended.data["purged"] > 0
+    assert count(own) == before - ended.data["purged"]
+    assert traces(own, number.strip("+")) == 0
+
+
+def test_by_age(cli, own):
+    assert cli("purge", "--older-than", "2010-01-01", "--json").data["purged"] == 0
+    assert count(own) > 0
+    assert cli("purge", "--older-than", "0d", "--json").data["purged"] > 0
+    assert count(own) == 0
+
+
+def test_copies_that_may_still_hold_it_are_named(cli, own):
+    cli("db", "backup")
+    assert "a copy may still hold them" in cli("purge", "--older-than", "0d").out
+
+
+def test_it_does_not_work_beside_a_running_daemon(cli, own):
+    with DaemonLock(own):
+        ended = cli("purge", "--older-than", "90d")
+    assert ended.code == 75
+    assert "stop that one first" in ended.err
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--older-than", "90d", "--number", "1"], ["--number", "nobody"], ["--older-than", "soon"]]
+)
+def test_wrong_ways_to_ask(cli, own, words):
+    assert cli("purge", *words).code == 64
+
+
+def test_a_read_only_directory_is_74(cli, own, tmp_path):
+    blocker = tmp_path / "file"
+    shutil.copy(own, blocker)
+    assert cli("db", "backup", blocker / "copy.db").code == 74

@@ -1,0 +1,198 @@
+import asyncio
+import contextlib
+import json
+import threading
+
+import pytest
+
+from ringledger.cli.doctor import exit_code
+from ringledger.service import checklist as _checklist  # noqa: F401 - fills the list
+from ringledger.service.checks import CHECKS, Facts, Finding, Patience, Severity, examine
+from ringledger.service.diagnose import judged, machine_facts
+from ringledger.settings import load_settings
+from ringledger.simulator import Options, Simulator
+
+
+@contextlib.contextmanager
+def simulated(options=None):
+    """A simulated platform on a thread of its own: the command line has its own event loop."""
+    started, sim = threading.Event(), Simulator(options=options)
+    loop = asyncio.new_event_loop()
+
+    async def start():
+        await sim.start()
+        started.set()
+
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+        yield sim
+    finally:
+        asyncio.run_coroutine_threadsafe(sim.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture
+def configured(clean, tmp_path):
+    def write(sim, **more):
+        credentials = sim.options.credentials
+        lines = [
+            f'[platform]\nserver_url = "{sim.url}"',
+            f'[credentials]\nclient_id = "{credentials.client_id}"\nclient_secret = "{credentials.client_secret}"',
+            f'jwt = "{more.get("jwt", credentials.jwt)}"',
+            f'[database]\nurl = "sqlite+aiosqlite:///{tmp_path}/r.db"',
+            "[retention]\ncalls_days = 90",
+        ]
+        path = tmp_path / "r.toml"
+        path.write_text("\n".join(lines))
+        path.chmod(0o600)
+        clean.setenv("RINGLEDGER_CONFIG", str(path))
+        return path
+
+    return write
+
+
+def codes(ended):
+    return {one["code"]: one for one in ended.data}
+
+
+def test_all_is_well_but_what_python_cannot_do(cli, configured):
+    with simulated() as sim:
+        configured(sim)
+        cli("db", "upgrade")
+        ended = cli("doctor", "--json")
+    found = codes(ended)
+    bad = {code for code, one in found.items() if one["severity"] != "ok"}
+    assert bad <= {"readers", "database-file", "disk"}
+    assert ended.code == (1 if bad else 0)
+    assert {"integrity", "permissions", "clock", "schema", "sqlite", "unconfirmed-calls"} <= found.keys()
+    assert found["platform"]["found"] == "answers"
+
+
+def test_for_people_it_says_what_to_type(cli, configured):
+    with simulated() as sim:
+        path = configured(sim)
+        path.chmod(0o644)
+        ended = cli("doctor")
+    assert ended.code == 1
+    assert f"chmod 0600 {path}" in ended.out
+    assert "why it matters:" in ended.out
+    assert sim.options.credentials.client_secret not in ended.out
+
+
+def test_rejected_credentials_are_77(cli, configured):
+    with simulated() as sim:
+        configured(sim, jwt="stolen")
+        ended = cli("doctor", "--json")
+        online = cli("check-config", "--online")
+    assert ended.code == online.code == 77
+    assert codes(ended)["credentials"]["severity"] == "failure"
+    assert online.err.count("\n") == 1
+    assert "stolen" not in online.err + ended.out
+
+
+def test_a_platform_that_is_down_is_69(cli, configured):
+    with simulated() as sim:
+        configured(sim)
+    ended = cli("doctor", "--json")
+    assert ended.code == cli("check-config", "--online").code == 69
+    assert codes(ended)["platform"]["severity"] == "failure"
+
+
+def test_the_configuration_is_accepted(cli, configured):
+    with simulated() as sim:
+        configured(sim)
+        ended = cli("check-config", "--online")
+    assert ended.code == 0
+    assert "the platform accepts it" in ended.out
+
+
+def test_a_missing_permission_is_named(cli, configured):
+    with simulated(Options(missing_permissions=frozenset({"ReadCallLog"}))) as sim:
+        configured(sim)
+        ended = cli("check-config", "--online")
+    assert ended.code == 77
+    assert "ReadCallLog" in ended.err
+
+
+def test_a_damaged_database_is_65(cli, configured, tmp_path):
+    with simulated() as sim:
+        configured(sim)
+        cli("db", "upgrade")
+        with (tmp_path / "r.db").open("r+b") as file:
+            file.seek(4096 + 64)
+            file.write(b"\xff" * 4096)
+        ended = cli("doctor", "--offline", "--json")
+    assert ended.code == 65
+    assert "backup" in json.dumps(ended.data) if ended.out else "backup" in ended.err
+
+
+def test_permissions_by_name():
+    assert judged("ReadPresence ReadCallLog SubscriptionWebSocket", "websocket") == ((), ())
+    assert judged("ReadPresence", "pubnub") == (("ReadCallLog",), ())
+    missing, excess = judged("ReadPresence ReadCallLog EditAccounts", "websocket")
+    assert (missing, excess) == (("WebSocketsSubscription",), ("EditAccounts",))
+
+
+def test_an_installed_unit_that_differs(tmp_path, monkeypatch):
+    ours = tmp_path / "prefix" / "lib" / "systemd" / "system"
+    ours.mkdir(parents=True)
+    (ours / "ringledger.service").write_text("new")
+    theirs = tmp_path / "etc"
+    theirs.mkdir()
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "prefix"))
+    settings = load_settings(None, {}, {})
+    assert machine_facts(settings, (str(theirs),)).unit_drift is None
+    (theirs / "ringledger.service").write_text("old")
+    assert machine_facts(settings, (str(theirs),)).unit_drift == (str(theirs / "ringledger.service"),)
+    (theirs / "ringledger.service").write_text("new")
+    assert machine_facts(settings, (str(theirs),)).unit_drift == ()
+
+
+def test_codes_are_unique_and_nothing_is_judged_without_facts():
+    assert len({one.code for one in CHECKS}) == len(CHECKS)
+    assert list(examine(Facts())) == []
+
+
+BAD = Facts(
+    ready=False, stuck=("poll",), feed_down=5, poll_age=900, poll_interval=180, store_trouble="full", disk_free=0,
+    open_secrets=("/x",), open_database="/x", readers_locked_out=True, unit_drift=("/x",), retention_set=False,
+    schema=(1, 2), damage="page 3", journal_mode="delete", oldest_open=1e6, stale_after=14400, unconfirmed=3,
+    last_event=1e6, platform_error="down", credentials_error="no", missing_permissions=("ReadPresence",),
+    clock_offset=99,
+)  # fmt: skip
+
+
+def test_every_problem_has_a_reason_and_a_cure():
+    findings = list(examine(BAD))
+    assert {one.code for one in findings} | {"sqlite"} == {one.code for one in CHECKS}
+    for one in findings:
+        assert one.bad, one.code
+        assert one.why
+        assert one.cure
+
+
+def test_a_young_problem_is_not_shown_yet():
+    now = [0.0]
+    patience = Patience(lambda: now[0])
+    findings = list(examine(Facts(feed_down=1.0)))
+    assert not patience.shown(findings)[0].bad
+    now[0] = 59
+    assert not patience.shown(findings)[0].bad
+    now[0] = 60
+    assert patience.shown(findings)[0].bad
+    patience.shown(list(examine(Facts(feed_down=0.0))))
+    assert not patience.shown(findings)[0].bad
+
+
+def test_the_gravest_failure_has_the_exit_code():
+    def bad(code, severity=Severity.FAILURE):
+        return Finding(code, severity, "", "", "x")
+
+    assert exit_code([bad("platform"), bad("integrity")]) == 65
+    assert exit_code([bad("loops")]) == 70
+    assert exit_code([bad("retention", Severity.WARNING)]) == 1
+    assert exit_code([]) == 0
