@@ -15,6 +15,15 @@ from ringledger.platform.rest import PlatformClient, read_answer
 from ringledger.platform.unreadable import WireError, WireReason, decode
 from ringledger.platform.wire import WireId, text_id
 
+#: The longest texts the platform takes, UTF-16 units.
+SMS_UNITS: Final = 1000
+PAGE_UNITS: Final = 1024
+
+
+def utf16_units(text: str) -> int:
+    """How long the platform counts a text: characters beyond the basic plane are two units."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
 
 class WireRingOutStatus(msgspec.Struct, rename="camel"):
     """``status`` of a RingOut."""
@@ -24,12 +33,25 @@ class WireRingOutStatus(msgspec.Struct, rename="camel"):
     callee_status: str = ""
 
 
+class WireRecipient(msgspec.Struct, rename="camel"):
+    """One end of a message."""
+
+    phone_number: WireId = None
+    extension_number: WireId = None
+    extension_id: WireId = None
+    name: str | None = None
+    message_status: str = ""
+
+
 class WireAction(msgspec.Struct, rename="camel"):
     """A RingOut, or a message."""
 
     id: WireId = None
     status: WireRingOutStatus | None = None
     message_status: str = ""
+    creation_time: str | None = None
+    conversation_id: WireId = None
+    to: list[WireRecipient] | None = None
 
 
 _ACTION: Final = msgspec.json.Decoder(WireAction)
@@ -46,11 +68,23 @@ class RingOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who gets a message, and how far it is for them (``Queued``, ``Sent``, ``Delivered`` …, empty when not told)."""
+
+    number: str
+    name: str | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
 class SentMessage:
-    """A text or a page. ``id`` may exceed 2^53: it is text."""
+    """A text or a page. ``id`` and ``conversation_id`` may exceed 2^53: they are text."""
 
     id: str
     status: str
+    conversation_id: str | None = None
+    created_at: str | None = None
+    to: tuple[Recipient, ...] = ()
 
 
 class Actions:
@@ -82,14 +116,19 @@ class Actions:
         await self._ask("DELETE", f"/ring-out/{ring_out_id}", RateGroup.HEAVY)
 
     async def send_sms(self, from_number: str, to_numbers: Sequence[str], text: str) -> SentMessage:
-        """Send a text message of at most 1000 UTF-16 units."""
+        """Send a text message of at most :data:`SMS_UNITS`."""
         to = [{"phoneNumber": number} for number in to_numbers]
         body = {"from": {"phoneNumber": from_number}, "to": to, "text": text}
         return _sent(await self._ask("POST", "/sms", RateGroup.MEDIUM, body))
 
-    async def send_page(self, to_extensions: Sequence[str], text: str) -> SentMessage:
-        """Send an internal page of at most 1024 UTF-16 units."""
-        body = {"to": [{"extensionNumber": number} for number in to_extensions], "text": text}
+    async def send_page(self, to_extensions: Sequence[str], text: str, *, reply_on: int | None = None) -> SentMessage:
+        """Send an internal page of at most :data:`PAGE_UNITS`; ``reply_on``: the id of the page it answers, whose
+        participants get it."""
+        body: dict[str, Any] = {"text": text}
+        if to_extensions:
+            body["to"] = [{"extensionNumber": number} for number in to_extensions]
+        if reply_on is not None:
+            body["replyOn"] = reply_on
         return _sent(await self._ask("POST", "/company-pager", RateGroup.MEDIUM, body))
 
     async def _ask(self, method: str, path: str, group: RateGroup, body: Any = None) -> Answer:
@@ -104,7 +143,17 @@ def _ring_out(answer: Answer) -> RingOut:
 
 def _sent(answer: Answer) -> SentMessage:
     wire = read_answer(_decode, answer.body)
-    return SentMessage(text_id(wire.id) or "", wire.message_status)
+    to = tuple(
+        Recipient(
+            text_id(one.phone_number) or text_id(one.extension_number) or text_id(one.extension_id) or "",
+            one.name,
+            one.message_status,
+        )
+        for one in wire.to or ()
+    )
+    return SentMessage(
+        text_id(wire.id) or "", wire.message_status, text_id(wire.conversation_id), wire.creation_time, to
+    )
 
 
 def _decode(body: bytes) -> WireAction:

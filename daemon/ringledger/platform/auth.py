@@ -102,7 +102,9 @@ class Grant:
 
 
 class Authenticator:
-    """Gives out access tokens. ``on_event`` is told of what belongs in the log."""
+    """Gives out access tokens. ``on_event`` is told of what belongs in the log; ``attempts``: how often a login is
+    tried while the platform is down.
+    """
 
     def __init__(
         self,
@@ -112,6 +114,7 @@ class Authenticator:
         limits: RateLimits,
         *,
         on_event: Callable[[AuthEvent], None] | None = None,
+        attempts: int = ATTEMPTS,
     ) -> None:
         self._server_url = server_url.rstrip("/")
         self._session = session
@@ -119,6 +122,7 @@ class Authenticator:
         self._limits = limits
         self._pace = limits.pace
         self._on_event = on_event
+        self._attempts = attempts
         self._grant: Grant | None = None
         self._not_before = 0.0
         self._rejected: CredentialsRejected | None = None
@@ -204,7 +208,7 @@ class Authenticator:
         return self._accept(answer, AuthEventKind.REFRESHED)
 
     async def _login(self) -> Grant:
-        answer = await self._attempt(self._credentials.login_form(), attempts=ATTEMPTS)
+        answer = await self._attempt(self._credentials.login_form(), attempts=self._attempts)
         if answer.status == 200:
             return self._accept(answer, AuthEventKind.OBTAINED)
         told = error_body(answer)

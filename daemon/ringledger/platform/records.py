@@ -118,14 +118,14 @@ def decode_listing(payload: bytes | str) -> WireListing:
 
 
 def decode_records(
-    payload: bytes | str, *, account_id: str, source: Source, default_region: str, read_at: int
+    payload: bytes | str, *, account_id: str, source: Source, default_region: str, read_at: int, faxes: bool = False
 ) -> RecordPage:
     """A page of records or a call-log-sync answer. ``read_at``: when it was asked for, ms.
 
-    Faxes are left out. Raises :class:`WireError` when the answer is no listing.
+    Faxes are left out, or with ``faxes`` all but them. Raises :class:`WireError` when the answer is no listing.
     """
     listing = decode_listing(payload)
-    reader = _Reader(account_id, source, default_region, read_at)
+    reader = _Reader(account_id, source, default_region, read_at, faxes=faxes)
     for raw in listing.records or ():
         reader.read(bytes(raw))
     link = listing.navigation.next_page if listing.navigation else None
@@ -140,18 +140,19 @@ def decode_records(
 class _Reader:
     """Collects the claims and the broken records of one page."""
 
-    def __init__(self, account_id: str, source: Source, region: str, read_at: int) -> None:
+    def __init__(self, account_id: str, source: Source, region: str, read_at: int, *, faxes: bool) -> None:
         self.claims: list[RecordClaim] = []
         self.unreadable: list[Unreadable] = []
         self._account_id = account_id
         self._source = source
         self._region = region
         self._read_at = read_at
+        self._faxes = faxes
 
     def read(self, raw: bytes) -> None:
         try:
             record = decode(_RECORD, raw)
-            if record.type == "Fax":
+            if (record.type == "Fax") is not self._faxes:
                 return
             claim = self._claim(record, _required(text_id(record.id), "id"), record.uri)
         except WireError as error:

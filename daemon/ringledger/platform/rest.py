@@ -167,9 +167,18 @@ class PlatformClient(Connection):
         self, query: CallLogQuery, *, account_id: str, background: bool = True
     ) -> AsyncIterator[RecordPage]:
         """The same page by page, for long ones. A failed page raises: what came before is not the whole."""
-        path, params = query.path(self.account, "call-log"), query.params()
+        async for page in self.record_pages(
+            "call-log", query, Source.CALL_LOG, account_id=account_id, background=background
+        ):
+            yield page
+
+    async def record_pages(
+        self, name: str, query: CallLogQuery, source: Source, *, account_id: str, background: bool = True
+    ) -> AsyncIterator[RecordPage]:
+        """The listing ``name`` page by page; active-calls ignores most filters."""
+        path, params, faxes = query.path(self.account, name), query.params(), query.type == "Fax"
         async for body, read_at in self.pages(path, group=RateGroup.HEAVY, params=params, background=background):
-            yield self._records(body, account_id, Source.CALL_LOG, read_at)
+            yield self._records(body, account_id, source, read_at, faxes=faxes)
 
     async def call_log_sync(
         self,
@@ -231,7 +240,9 @@ class PlatformClient(Connection):
             unreadable += page.unreadable
         return Listing(tuple(claims.values()), tuple(unreadable), first or 0)
 
-    def _records(self, body: bytes, account_id: str, source: Source, read_at: int) -> RecordPage:
+    def _records(
+        self, body: bytes, account_id: str, source: Source, read_at: int, *, faxes: bool = False
+    ) -> RecordPage:
         return read_answer(
             decode_records,
             body,
@@ -239,6 +250,7 @@ class PlatformClient(Connection):
             source=source,
             default_region=self.default_region,
             read_at=read_at,
+            faxes=faxes,
         )
 
 
