@@ -1,0 +1,169 @@
+"""Every exit code of the contract from a real command: one line on standard error, never a traceback."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from ringledger.exits import Exit
+from ringledger.ledger.lock import DaemonLock
+from ringledger.ledger.upgrade import upgrade
+
+from .conftest import environment, ringledger
+
+NOBODY = "http://127.0.0.1:9"
+
+
+def run(settings, *words):
+    command = [sys.executable, "-m", "ringledger", *words]
+    return subprocess.run(command, env=environment(settings), capture_output=True, text=True, timeout=60, check=False)
+
+
+def told(done, code):
+    """The one line a person sees; log lines of the daemon are JSON and come before."""
+    assert done.returncode == code, done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("ringledger: ")
+    assert "Traceback" not in done.stderr + done.stdout
+    return lines[0]
+
+
+@pytest.fixture
+def given(tmp_path):
+    """Settings without a platform; the database is there."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/r.db"
+    upgrade(url)
+    return {
+        "database.url": url,
+        "platform.server_url": NOBODY,
+        "credentials.client_id": "app",
+        "credentials.jwt": "planted-jwt",
+        "log.format": "json",
+    }
+
+
+def test_0_done(given):
+    done = run(given, "calls")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_0_stopped_by_a_signal(platform, tmp_path, number):
+    with ringledger(platform.settings(tmp_path / "r.db")) as daemon:
+        daemon.ready()
+        daemon.process.send_signal(number)
+        assert daemon.wait() == 0
+    assert daemon.events[-1]["event"] == "service.stopped"
+
+
+def test_1_differences(given):
+    assert run(given, "coverage", "--since", "2h").returncode == Exit.DIFFERENCES
+
+
+def test_64_usage(given):
+    told(run(given, "calls", "--since", "whenever"), Exit.USAGE)
+
+
+def test_65_not_ours(given, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    given["database.url"] = f"sqlite+aiosqlite:///{tmp_path}/other.db"
+    told(run(given, "run"), Exit.DATA)
+
+
+def test_65_damaged(given, tmp_path):
+    with (tmp_path / "r.db").open("r+b") as file:
+        file.seek(4096 + 64)
+        file.write(b"\xff" * 8192)
+    assert "backup" in told(run(given, "run"), Exit.DATA)
+
+
+def test_69_the_platform_does_not_answer(given):
+    told(run(given, "check-config", "--online"), Exit.UNAVAILABLE)
+
+
+def test_70_a_bug(given, tmp_path):
+    # A module of the same name that fails stands for a bug in the program.
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "sitecustomize.py").write_text(
+        "import ringledger.ledger.queries as queries\n"
+        "async def calls(*_, **__):\n    raise ZeroDivisionError('oops')\n"
+        "queries.calls = calls\n"
+    )
+    command = [sys.executable, "-m", "ringledger", "calls"]
+    env = environment(given) | {"PYTHONPATH": str(tmp_path / "broken")}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert "this is a bug" in told(done, Exit.INTERNAL)
+
+
+def test_74_input_output(given, tmp_path):
+    given["database.url"] = f"sqlite+aiosqlite:///{tmp_path}/no/such/r.db"
+    told(run(given, "run"), Exit.IO)
+
+
+def test_74_an_address_in_use(given, platform, tmp_path):
+    given["http.listen"] = platform.sim.url.removeprefix("http://")
+    told(run(given, "run"), Exit.IO)
+
+
+def test_75_try_again(given, tmp_path):
+    with DaemonLock(tmp_path / "r.db"):
+        assert "stop that one first" in told(run(given, "db", "upgrade"), Exit.TRY_AGAIN)
+
+
+def test_77_credentials_rejected(platform, tmp_path):
+    settings = platform.settings(tmp_path / "r.db", credentials__jwt="planted-jwt")
+    done = run(settings, "run")
+    told(done, Exit.CREDENTIALS)
+    assert "planted-jwt" not in done.stderr
+
+
+def test_77_no_credentials_at_all(given):
+    del given["credentials.jwt"]
+    assert "credentials.jwt" in told(run(given, "run"), Exit.CREDENTIALS)
+
+
+def test_78_configuration_wrong(given):
+    assert "calls.settle_secs" in told(run(given | {"calls.settle_secs": "1"}, "run"), Exit.CONFIG)
+
+
+def test_78_database_newer_than_the_program(given, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "r.db")) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    assert "newer" in told(run(given, "run"), Exit.CONFIG)
+
+
+def test_130_interrupted(given):
+    command = [sys.executable, "-m", "ringledger", "simulate"]
+    with subprocess.Popen(command, env=environment(given), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=30)
+    assert child.returncode in {0, 130}
+    assert b"Traceback" not in err
+
+
+def test_sighup_reloads_and_does_not_end_it(platform, tmp_path):
+    config = tmp_path / "r.toml"
+    config.write_text("[retention]\ncalls_days = 30\n")
+    settings = platform.settings(tmp_path / "r.db")
+    with ringledger(settings, "run", "--config", str(config)) as daemon:
+        daemon.ready()
+        config.write_text("[retention]\ncalls_days = 60\n[journal]\ndays = 3\n")
+        daemon.process.send_signal(signal.SIGHUP)
+        (line,) = daemon.until(lambda: daemon.named("config.reloaded"))
+        assert (line["keys"], line["restart_needed"]) == (["retention.calls_days"], ["journal.days"])
+        config.write_text("[retention]\ncalls_days = -1\n")
+        os.kill(daemon.process.pid, signal.SIGHUP)
+        (line,) = daemon.until(lambda: daemon.named("config.rejected"))
+        assert f"{config}:2" in line["problems"][0]
+        config.write_text('[log]\nlevel = "debug"\n')
+        os.kill(daemon.process.pid, signal.SIGHUP)
+        daemon.until(lambda: len(daemon.named("config.reloaded")) == 2)
+        daemon.process.terminate()
+        assert daemon.wait() == 0
