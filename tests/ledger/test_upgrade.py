@@ -124,8 +124,9 @@ def test_one_revision_back_and_forth(url, path, future):
     assert look(path, "SELECT session_id, result FROM calls") == [("1", "Missed")]
 
 
-def test_the_first_revision_can_be_left_too(url, path):
-    assert downgrade(url).after == 0
+def test_every_revision_can_be_left_down_to_the_first(url, path):
+    for version in reversed(range(SCHEMA_VERSION)):
+        assert downgrade(url).after == version
     assert upgrade(url).after == SCHEMA_VERSION
 
 

@@ -21,6 +21,7 @@ from ringledger.ledger.schema import (
     call_state,
     call_transition,
     observation,
+    outbox,
 )
 
 #: Calls or journal rows in one transaction.
@@ -31,7 +32,7 @@ MASK: Final = "xxxx"
 #: A number this short is an extension's: not masked.
 SHORT: Final = 6
 
-_OF_A_CALL: Final = (call_leg, call_transition, call_event, call_source, call_state, call)
+_OF_A_CALL: Final = (call_leg, call_transition, call_event, call_source, call_state, outbox, call)
 _Key = tuple[str, str]
 
 
@@ -75,6 +76,7 @@ async def purge_number(ledger: Ledger, number: str) -> int:
     async with ledger.transaction() as connection:
         named = observation.c.body.contains(digits, autoescape=True)
         await connection.execute(delete(observation).where(named))
+        await connection.execute(delete(outbox).where(outbox.c.body.contains(digits, autoescape=True)))
     await ledger.checkpoint(truncate=True)
     return purged
 
@@ -90,6 +92,7 @@ async def mask_numbers(ledger: Ledger, before_ms: int) -> int:
         remembered = and_(call_state.c.phase == Phase.FINISHED, call_state.c.started_at < before_ms)
         await connection.execute(delete(call_state).where(remembered))
         await connection.execute(delete(observation).where(observation.c.received_at < before_ms))
+        await connection.execute(delete(outbox).where(outbox.c.gave_up_at < before_ms))
     await ledger.checkpoint(truncate=True)
     return masked
 

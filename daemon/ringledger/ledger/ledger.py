@@ -6,7 +6,7 @@ all (semantics 9); a commit that failed left nothing behind and may be repeated 
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
@@ -30,6 +30,7 @@ from ringledger.ledger.database import (
     writer_engine,
 )
 from ringledger.ledger.errors import DatabaseForeign, DatabaseNewer, DatabaseOutdated, LedgerBroken, classified
+from ringledger.ledger.letters import Letter, letter_batch
 from ringledger.ledger.lock import DaemonLock
 from ringledger.ledger.memory import OpenState, UnconfirmedCall, by_key, extension_of, position_of, rebuilt, session_of
 from ringledger.ledger.rows import Batch, batch_of
@@ -54,6 +55,8 @@ class Ledger:
         self._connection: AsyncConnection | None = None
         self._asking: AsyncConnection | None = None
         self._statements: Statements = compiled(reader.dialect)
+        #: Makes the letters a batch of changes gives rise to (``None``: nobody wants any); called with our clock, ms.
+        self.letters_of: Callable[[Changes, int], Sequence[Letter]] | None = None
 
     @classmethod
     async def open(cls, url: str | URL, *, read_only: bool = False, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Self:
@@ -87,6 +90,8 @@ class Ledger:
             asking, self._asking = self._asking, None
             if asking is not None:
                 await asking.close()
+            # Last, and read-only: a connection that cannot write leaves the -wal and -shm files where they are, and
+            # with them those who may only read can go on reading (Python 3.11 has no switch for that).
             await self.reader.dispose()
         finally:
             if self._lock is not None:
@@ -107,6 +112,8 @@ class Ledger:
         ``LedgerUnavailable`` (nothing was written; the same changes may be committed again) or ``LedgerBroken``.
         """
         batch = batch_of(self._statements, changes, position, coverage, now_ms=now_ms, journal=journal)
+        if self.letters_of is not None and changes.announcements:
+            batch[:0] = letter_batch(self._statements, self.letters_of(changes, now_ms), now_ms)
         if batch:
             async with self.transaction() as connection:
                 await _execute(connection, batch)

@@ -96,7 +96,7 @@ def call_row(record: CallRecord, updated_at: str) -> Row:
 
 def state_row(session: CallSession, now_ms: int) -> Row:
     """A row of ``call_state``: the columns ``active_calls`` shows, and the whole session as JSON."""
-    direction, extension_id, from_party, to_party = _front(session)
+    direction, extension_id, from_party, to_party = front(session)
     return (
         session.account_id,
         session.session_id,
@@ -124,7 +124,7 @@ def _remembered_until(session: CallSession, now_ms: int) -> str | None:
     return to_text(now_ms + kept)
 
 
-def _front(session: CallSession) -> tuple[str | None, str | None, Party, Party]:
+def front(session: CallSession) -> tuple[str | None, str | None, Party, Party]:
     """Direction, extension and parties as the finished row will tell them."""
     legs = session.legs
     if not legs:

@@ -19,7 +19,7 @@ from ringledger.domain.status import TelephonyStatus, TerminationType
 from ringledger.ledger.times import UtcText
 
 #: Ordinal of the newest revision; SQLite's ``user_version``.
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 #: SQLite's ``application_id``: "RLGR".
 APPLICATION_ID: Final = 0x524C4752
 
@@ -290,3 +290,25 @@ extension: Final = Table(
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
+
+#: Events that receivers have not accepted yet, one row for each receiver. ``gave_up_at``: nobody tries any longer;
+#: ``since``: what is waiting is given up a day after this.
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    _key("id", type_=Integer),
+    _known("receiver"),
+    _known("account_id"),
+    _known("session_id"),
+    _known("event_id"),
+    _known("event"),
+    _known("body"),
+    _known("since", UtcText),
+    _known("attempts", Integer),
+    _maybe("last_error"),
+    _maybe("gave_up_at", UtcText),
+    CheckConstraint("attempts >= 0", name="attempts"),
+    sqlite_strict=True,
+)
+# Who comes first among a call's events: a row is sent when no other of its call is before it.
+Index(None, outbox.c.receiver, outbox.c.account_id, outbox.c.session_id, outbox.c.id)

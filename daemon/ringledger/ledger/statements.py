@@ -28,11 +28,12 @@ class Statements:
     feed_position: str
     coverage_span: str
     extension: str
+    outbox: str
 
 
 def compiled(dialect: Dialect) -> Statements:
     """The statements for this dialect. Journals are inserted, everything that has a key is inserted or replaced."""
-    append = {"call_transition", "call_event", "observation"}
+    append = {"call_transition", "call_event", "observation", "outbox"}
     texts = {
         name: (_append if name in append else _upsert)(schema.metadata.tables[name], dialect)
         for name in Statements.__dataclass_fields__
