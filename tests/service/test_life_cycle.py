@@ -1,11 +1,14 @@
 """What happens to the subscription and the feed over time, on both feeds alike."""
 
 import asyncio
+import time
 from pathlib import Path
 
-from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
+import pytest
+
+from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions, load_story
 from tests.conftest import LogLines
-from tests.rig import running, settings_for
+from tests.rig import STORIES, running, settings_for
 from tests.truth import differences
 
 SPEED = 100.0
@@ -60,3 +63,25 @@ async def test_extensions_have_names_and_numbers(transport: str, tmp_path: Path)
         )
         expected = [(one.id, one.number, one.name) for one in sim.pbx.extensions.values()]
         assert [tuple(row.values()) for row in rows] == expected
+
+
+@pytest.mark.parametrize("step", [86_400, -86_400, 600], ids=["a day ahead", "a day back", "ten minutes asleep"])
+async def test_a_clock_that_jumps_changes_no_duration_and_rebuilds_the_feed(
+    step: int, transport: str, tmp_path: Path, logs: LogLines
+) -> None:
+    story = load_story(STORIES / "hold_and_resume.story")
+    async with Simulator() as sim, running(sim, settings_for(sim, tmp_path / "r.db", transport)) as rig:
+        assert rig.daemon.parts is not None
+        story = story.shifted(sim.clock.now_ms() - story.start)
+        first, last = story.deliveries[:2], story.deliveries[2:]
+        for delivery in first:
+            sim.publish_envelope(delivery.envelope, forced=True)
+        await rig.until(lambda: rig.query("SELECT 1 FROM active_calls"))
+        rig.daemon.parts.sight.wall = lambda: time.time() + step
+        await rig.until(lambda: logs.events.count("subscription.created") == 2, "the feed is rebuilt")
+        for delivery in last:
+            sim.publish_envelope(delivery.envelope, forced=True)
+        (row,) = await rig.until(rig.calls)
+        expected = story.expected[0]
+        figures = {"ring_seconds", "talk_seconds", "hold_seconds", "started_at", "ended_at"} & expected.keys()
+        assert {name: row[name] for name in figures} == {name: expected[name] for name in figures}

@@ -144,7 +144,7 @@ class PubNubFeed:
         told = {"subscription_id": subscription.id, "expires_in": subscription.expires_in}
         self._notice(sink, FeedNoticeKind.SUBSCRIPTION_CREATED, "", told)
         self._tell_refused(sink, subscription)
-        line = self._start(sink, subscription, cursor=0)
+        line = self._start(sink, subscription, cursor=0, new=True)
         await self._until_connected(line)
         if before is not None:
             self._gap(sink, GapCause.SUBSCRIPTION_LOST, before.intake.last_sign_ms)
@@ -181,7 +181,7 @@ class PubNubFeed:
         with contextlib.suppress(PlatformError):
             await self._client.delete_subscription(subscription_id)
 
-    def _start(self, sink: FeedSink, subscription: Subscription, *, cursor: int) -> _Line:
+    def _start(self, sink: FeedSink, subscription: Subscription, *, cursor: int, new: bool = False) -> _Line:
         """Open a client on the subscription's channel; the line before it is retired, not closed."""
         delivery = subscription.pubnub
         if delivery is None:
@@ -196,6 +196,7 @@ class PubNubFeed:
             subscription_id=subscription.id,
             filters=self._filters_mark,
             cursor=cursor,
+            new_channel=new,
             last_sign_ms=last_sign,
             on_change=self._wake.set,
             position_seconds=self._options.position_seconds,

@@ -30,6 +30,8 @@ QUEUE_LENGTH: Final = 100
 IDLE_POSITION_SECONDS: Final = 60.0
 #: After a longer outage the channel's memory may have been outrun by time.
 OUTAGE_SECONDS: Final = 60.0
+#: How long before its handshake a new channel is read from, in PubNub's units of 100 ns: one minute.
+NEW_CHANNEL_MARGIN: Final = 60 * 10_000_000
 SEEN_MESSAGES: Final = 2000
 
 
@@ -74,6 +76,7 @@ class Intake:
         subscription_id: str,
         filters: str,
         cursor: int,
+        new_channel: bool = False,
         last_sign_ms: int | None,
         on_change: Callable[[], None],
         position_seconds: float = IDLE_POSITION_SECONDS,
@@ -96,6 +99,7 @@ class Intake:
         self._on_change = on_change
         self._ever = False
         self._given = cursor > 0
+        self._new_channel = new_channel
         self._resuming = cursor > 0
         self._position_at = 0.0
         self._position_seconds = position_seconds
@@ -114,9 +118,9 @@ class Intake:
         """Commit a poll's messages; the new cursor and its region (see ``PollGate``)."""
         token, region, entries = parse_answer(answer)
         if cursor == 0:
-            await self._handshaken(token)
+            begin = await self._handshaken(token)
             self._poll_over()
-            return str(token), region
+            return str(begin), region
         fresh = [entry for entry in entries if self._fresh(entry)]
         moved = max(token, self.cursor)
         async with self._one_at_a_time:
@@ -151,12 +155,18 @@ class Intake:
 
     # -- steps --------------------------------------------------------------------------------------------------
 
-    async def _handshaken(self, token: int) -> None:
-        """The first answer: a fresh channel starts here; a resumed one keeps the cursor it came with."""
+    async def _handshaken(self, token: int) -> int:
+        """The first answer: where the first poll begins. A resumed channel keeps the cursor it came with.
+
+        A channel made just now is read from a little before the handshake (cursors are times): what was published
+        between the subscription and the handshake is in it, and nothing older can be.
+        """
+        begin = token - NEW_CHANNEL_MARGIN if self._new_channel else token
         if self.cursor == 0:
-            await self._sink.deliver(Delivery((), (), self._position(token)))
-            self.cursor, self._position_at = token, time.monotonic()
+            await self._sink.deliver(Delivery((), (), self._position(begin)))
+            self.cursor, self._position_at = begin, time.monotonic()
         self._connected()
+        return begin
 
     async def _deliver(self, entries: list[Any], cursor: int) -> None:
         if not entries and not self._position_due():

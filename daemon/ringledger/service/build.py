@@ -10,7 +10,7 @@ import aiohttp
 from ringledger.domain.observation import FeedPosition
 from ringledger.logs import LOG, Event
 from ringledger.metrics import Metrics
-from ringledger.platform.auth import Authenticator, AuthEvent, AuthEventKind, Credentials
+from ringledger.platform.auth import ATTEMPTS, Authenticator, AuthEvent, AuthEventKind, Credentials
 from ringledger.platform.connection import PlatformNoticeKind
 from ringledger.platform.errors import CredentialsRejected
 from ringledger.platform.feed import Feed
@@ -34,7 +34,9 @@ def credentials_missing(settings: Settings) -> None:
         raise CredentialsRejected("none", "neither credentials.jwt nor credentials.password is set")
 
 
-def authenticator(settings: Settings, session: aiohttp.ClientSession, limits: RateLimits) -> Authenticator:
+def authenticator(
+    settings: Settings, session: aiohttp.ClientSession, limits: RateLimits, *, attempts: int = ATTEMPTS
+) -> Authenticator:
     """The owner of the token; what it does is logged, never what it holds."""
     given = settings.credentials
     credentials = Credentials(
@@ -45,7 +47,8 @@ def authenticator(settings: Settings, session: aiohttp.ClientSession, limits: Ra
         extension=given.extension,
         password=given.password.get_secret_value(),
     )
-    return Authenticator(settings.platform.server_url, session, credentials, limits, on_event=_log_auth)
+    address = settings.platform.server_url
+    return Authenticator(address, session, credentials, limits, on_event=_log_auth, attempts=attempts)
 
 
 def rate_limits(metrics: Metrics, pace: Pace | None = None) -> RateLimits:

@@ -94,13 +94,12 @@ def sqlite(facts: Facts) -> Outcome | None:
     return ok(f"{version}, " + ("not affected" if mended else "affected: let no other program write or replicate"))
 
 
-@check("readers", "after a clean stop, readers without write permission need the -wal file to stay (Python 3.12)")
+@check("readers", "readers without write permission need the -wal and -shm files beside the database")
 def readers(facts: Facts) -> Outcome | None:
     if facts.readers_locked_out is None:
         return None
     if facts.readers_locked_out:
-        cure = "python3.12 -m venv --upgrade /opt/ringledger; until then read while the daemon runs, or from a backup"
-        return warning("this Python cannot keep the database readable for the group while the daemon is stopped", cure)
+        return warning("the -wal file is missing: only the owner can read now", "systemctl start ringledger")
     return ok("the group can read at any time")
 
 

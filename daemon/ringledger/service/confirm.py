@@ -105,6 +105,7 @@ class Confirmer:
             self.waiting[key] = Waiting(ended, one.started_at, one.telephony_session_id)
         self._token = position.token if position else None
         if self.waiting:
+            self._next_sync = min(self._next_sync, now + self.interval)
             self._work.set()
 
     def committed(self, changes: Changes) -> None:

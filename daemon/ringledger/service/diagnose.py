@@ -53,7 +53,7 @@ def machine_facts(settings: Settings, directories: tuple[str, ...] = UNIT_DIRECT
         open_secrets=tuple(str(one) for one in _secret_files(settings) if _is_open(one)),
         open_database=(str(path) if _is_open(path) else "") if path.exists() else None,
         sqlite=sqlite_verdict(),
-        readers_locked_out=sys.version_info < (3, 12),
+        readers_locked_out=not path.with_name(f"{path.name}-wal").exists() if path.exists() else None,
         unit_drift=_drift(directories),
         retention_set=bool(retention.calls_days or retention.mask_numbers_after_days),
     )

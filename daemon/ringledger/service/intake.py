@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from ringledger.domain.call import Phase
+from ringledger.domain.call import CallSession, Phase
 from ringledger.domain.changes import Changes, Happening
 from ringledger.domain.observation import (
     CallKey,
@@ -178,13 +178,31 @@ class Intake:
         candidates: Collection[CallKey] = (),
     ) -> AsyncIterator[None]:
         async with self._order:
-            unknown = self.tracker.unknown_calls(observations) if observations else set()
-            if claims:
-                unknown |= self.reconciler.unknown_calls(claims, self.tracker)
-            restored = await self._ledger.load_sessions(unknown) if unknown else []
-            if len(restored) < len(unknown) and candidates:  # sessions nobody knows: they may be known by another name
-                others = {key for key in candidates if key not in self.tracker.calls and key not in unknown}
-                restored += await self._ledger.load_sessions(others)
+            restored = await self._restored(observations, claims, candidates)
             self.tracker.restore(restored, now=self._clock())
             yield
             self.tracker.release([call.key for call in restored])
+
+    async def _restored(
+        self,
+        observations: Sequence[PresenceObservation],
+        claims: Sequence[RecordClaim],
+        candidates: Collection[CallKey],
+    ) -> list[CallSession]:
+        """What the ledger knows of the calls spoken of. Asked again until nothing is missing: a call that was in memory
+        when the ledger was asked may have been committed and released meanwhile.
+        """
+        asked: set[CallKey] = set()
+        restored: list[CallSession] = []
+        while True:
+            wanted = self.tracker.unknown_calls(observations) if observations else set()
+            if claims:
+                wanted |= self.reconciler.unknown_calls(claims, self.tracker)
+            nobodys = wanted & asked - {call.key for call in restored}
+            if nobodys and candidates:  # they may be known by another name
+                wanted |= {key for key in candidates if key not in self.tracker.calls}
+            wanted -= asked
+            if not wanted:
+                return restored
+            restored += await self._ledger.load_sessions(wanted)
+            asked |= wanted

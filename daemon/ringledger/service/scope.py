@@ -7,7 +7,7 @@ stay true: records of extensions nobody watches never get past here.
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from ringledger.domain.observation import RecordClaim
+from ringledger.domain.observation import RecordClaim, Source
 from ringledger.platform.errors import PermissionDenied
 from ringledger.platform.query import CallLogQuery
 from ringledger.platform.records import RecordPage
@@ -41,14 +41,21 @@ class PlatformBooks:
 
     async def log_pages(self, query: Callable[[str | None], CallLogQuery]) -> AsyncIterator[RecordPage]:
         """The call log page by page. A failed page raises ``PlatformError``: what came before is not the whole."""
+        async for page in self.pages(Source.CALL_LOG, query):
+            yield page
+
+    async def pages(self, source: Source, query: Callable[[str | None], CallLogQuery]) -> AsyncIterator[RecordPage]:
+        """Active-calls or the call log page by page; raises as :meth:`log_pages`."""
         try:
             for extension_id in self._scopes():
-                async for page in self.client.call_log_pages(query(extension_id), account_id=self.account_id):
+                async for page in self.client.record_pages(
+                    source.value, query(extension_id), source, account_id=self.account_id
+                ):
                     yield page
         except PermissionDenied:
             if not self._narrow():
                 raise
-            async for page in self.log_pages(query):
+            async for page in self.pages(source, query):
                 yield page
 
     async def sync(self, token: str | None, since_ms: int | None) -> list[RecordPage]:

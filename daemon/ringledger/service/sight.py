@@ -26,6 +26,8 @@ LISTED_MS: Final = 100_000
 DAY_MS: Final = 86_400_000
 #: How often the current span's end is moved on and holes are looked at, seconds.
 BEAT_SECONDS: Final = 5.0
+#: A difference between wall clock and monotonic clock that is no drift.
+JUMP_SECONDS: Final = 60.0
 #: The end of the current span is written this often: so much of a crash's blindness is told too early (ms).
 EXTEND_MS: Final = 15_000
 
@@ -56,6 +58,9 @@ class Sight:
         self._clock = clock
         self._heard_at = clock()
         self._unheard = 0
+        #: Our wall clock, seconds; compared with the monotonic one to notice a suspend or a step.
+        self.wall: Callable[[], float] = time.time
+        self._offset = self.wall() - clock()
         self._looked_at: set[int] = set()
         self._written: dict[int, int] = {}
 
@@ -132,6 +137,15 @@ class Sight:
             LOG.warning(Event.FEED_SILENT, reason="calls_go_on")
             await self.on_deaf("silent although calls go on")
 
+    async def _judge_clock(self) -> None:
+        """A wall clock that ran away from the monotonic one: the machine slept, or the clock was set. No duration
+        depends on it, but a connection that slept is not to be trusted (platform page 8, number 10)."""
+        offset = self.wall() - self._clock()
+        jumped, self._offset = offset - self._offset, offset
+        if abs(jumped) > JUMP_SECONDS and self.on_deaf is not None:
+            LOG.warning(Event.FEED_GAP, reason="clock_jumped", seconds=round(jumped))
+            await self.on_deaf("the clock jumped")
+
     # -- healing ---------------------------------------------------------------------------------------------------
 
     async def run(self, beat: Callable[[], None] = lambda: None) -> None:
@@ -140,6 +154,7 @@ class Sight:
             beat()
             self.book.extend(self._now(), EXTEND_MS)
             await self._judge_feed()
+            await self._judge_clock()
             await self.commit()
             with suppress(PlatformError):
                 await self._heal_holes()
