@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from ringledger.simulator import Office, Simulator, default_extensions
+from ringledger.simulator import Office, Options, SimClock, Simulator, default_extensions
 
 PATIENCE = 40.0
 
@@ -20,7 +20,7 @@ class Platform:
     """A simulator on a thread of its own; ``office`` makes calls on it."""
 
     def __init__(self) -> None:
-        self.sim = Simulator()
+        self.sim = Simulator(clock=SimClock(speed=30.0), options=Options(real_lifetimes=True))
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()

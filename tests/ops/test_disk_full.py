@@ -1,0 +1,69 @@
+"""A full disk under load: nobody exits, it is told once, and everything is written when there is space again."""
+
+import os
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+
+import pytest
+
+from .conftest import PATIENCE, ringledger
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A file system of 16 MiB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    mounted = os.geteuid() == 0 and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(path)], capture_output=True, check=False
+    )
+    if not mounted or mounted.returncode:
+        pytest.skip("mounting a small file system is not permitted")
+    yield path
+    subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def fill(path):
+    """Leave less than a page."""
+    with path.open("wb", buffering=0) as file:
+        for size in (65536, 4096, 512):
+            try:
+                while True:
+                    file.write(b"\0" * size)
+            except OSError:
+                pass
+
+
+def finished(database):
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return {row[0] for row in connection.execute("SELECT session_id FROM all_calls")}
+
+
+def test_a_full_disk(platform, small):
+    database, ballast = small / "r.db", small / "ballast"
+    platform.office(calls_per_hour=400)
+    with ringledger(platform.settings(database, http__listen="127.0.0.1:0")) as daemon:
+        daemon.ready()
+        daemon.until(lambda: len(daemon.named("call.finished")) > 2)
+        fill(ballast)
+        daemon.until(lambda: daemon.named("store.full"))
+        until = time.monotonic() + 8  # a while under load, with the disk full
+        daemon.until(lambda: time.monotonic() > until)
+        assert daemon.process.poll() is None
+        before = len(finished(database))
+        ballast.unlink()
+        freed = time.monotonic()
+        (line,) = daemon.until(lambda: daemon.named("store.recovered"))
+        assert time.monotonic() - freed < PATIENCE
+        assert line["attempts"] > 1
+        assert len(daemon.named("store.full")) == 1
+        daemon.until(lambda: len(finished(database)) > before)
+        daemon.process.terminate()
+        assert daemon.wait() == 0
+    told = [one["session_id"] for one in daemon.named("call.finished")]
+    assert len(told) == len(set(told))
+    assert set(told) == finished(database)
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
