@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ringledger.ledger.times import to_ms
-from ringledger.simulator import CallTruth
+from ringledger.simulator import CallTruth, SimCall
 
 #: Durations of the platform's log are whole seconds where it gives no milliseconds.
 SLACK_MS = 1_000
@@ -35,3 +35,39 @@ def _wrong(row: dict[str, Any], call: CallTruth) -> list[str]:
         if abs(to_ms(row[column]) - true) > SLACK_MS:
             found.append(f"{column} off by {to_ms(row[column]) - true} ms")
     return found
+
+
+def inexact(rows: Iterable[dict[str, Any]], truth: Iterable[CallTruth]) -> list[str]:
+    """One line for each time or duration that is not the true one to the millisecond; for calls whose events all
+    came, so that nothing about them is an estimate."""
+    true = {call.session_id: call for call in truth if call.ended_at is not None}
+    found = []
+    for row in rows:
+        call = true.get(row["session_id"])
+        if call is None:
+            continue
+        told = {column: None if row[column] is None else to_ms(row[column]) for column in _TIMES}
+        told |= {f"{name}_ms": round(row[f"{name}_seconds"] * 1000) for name in ("ring", "talk", "hold")}
+        wrong = {name: value for name, value in told.items() if value != getattr(call, name)}
+        found += [
+            f"{call.session_id} ({call.kind}): {name} {value}, is {getattr(call, name)}"
+            for name, value in wrong.items()
+        ]
+    return sorted(found)
+
+
+def seen_whole(events: Iterable[dict[str, Any]], calls: Iterable[SimCall]) -> set[str]:
+    """The sessions of those calls each of whose changes is in the journal (``call_events``)."""
+    journal = {
+        (event["session_id"], event["extension_id"], to_ms(event["at"]), event["status"])
+        for event in events
+        if event["source"] == "presence"
+    }
+    return {
+        call.session_id
+        for call in calls
+        if all((call.session_id, leg.extension_id, one.at, one.status) in journal for one, leg in call.changes())
+    }
+
+
+_TIMES = ("started_at", "answered_at", "ended_at")

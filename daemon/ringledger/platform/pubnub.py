@@ -172,6 +172,7 @@ class PubNubFeed:
             return False
         too_old = now_ms() - stored.at > RESUME_SECONDS * 1000
         line = self._start(sink, subscription, cursor=0 if too_old else bookmark.cursor)
+        line.renew_at = self._client.pace.now()  # nobody knows how much of its life is left to a run that may be short
         if too_old:
             await self._until_connected(line)
             self._gap(sink, GapCause.TOO_OLD, stored.at)

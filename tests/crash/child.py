@@ -1,0 +1,96 @@
+"""`ringledger run` as a process of its own that can be killed, and the log it leaves behind."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from ringledger.simulator import Simulator
+from tests.rig import settings_for
+
+#: Nothing here should take as long.
+PATIENCE = 60.0
+
+
+class Child:
+    """One daemon after another on the same database. ``log`` holds what all of them have written, in order."""
+
+    def __init__(self, sim: Simulator, directory: Path, transport: str, **overrides: Any) -> None:
+        self.database = directory / "ringledger.db"
+        self.log = directory / "ringledger.log"
+        self._environment = environment(sim, self.database, transport, **overrides)
+        self._process: asyncio.subprocess.Process | None = None
+        self._begun = 0
+
+    async def start(self) -> None:
+        """Start a daemon; returns as soon as the process exists."""
+        self._begun = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "ringledger", "run", env=self._environment, stdout=log, stderr=log
+            )
+
+    async def until(self, event: str) -> None:
+        """Until this run has logged an event."""
+        async with asyncio.timeout(PATIENCE):
+            while not self._has_logged(event):
+                assert self._process is not None
+                assert self._process.returncode is None, f"it has ended: {self.log.read_text()[-2000:]}"
+                await asyncio.sleep(0.01)
+
+    def _has_logged(self, event: str) -> bool:
+        if not self.log.exists():
+            return False
+        with self.log.open("rb") as log:
+            log.seek(self._begun)
+            return f'"event":"{event}"'.encode() in log.read().replace(b'"event": "', b'"event":"')
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal; a process that is over is left alone."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+
+    async def kill(self) -> bool:
+        """``kill -9``; whether it was still running."""
+        assert self._process is not None
+        self.signal(signal.SIGKILL)
+        return await asyncio.wait_for(self._process.wait(), PATIENCE) == -signal.SIGKILL
+
+    async def stop(self) -> int:
+        """Stop it in good order; its exit code."""
+        assert self._process is not None
+        self.signal(signal.SIGTERM)
+        return await asyncio.wait_for(self._process.wait(), PATIENCE)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What all runs have logged. A line that a kill has cut is left out, any other one must be readable."""
+        found: list[dict[str, Any]] = []
+        for line in self.log.read_text().splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                assert not line.lstrip().startswith(("Traceback", "File ")), self.log.read_text()[-4000:]
+        return found
+
+
+def environment(sim: Simulator, database: Path, transport: str, **overrides: Any) -> dict[str, str]:
+    """The environment of a daemon that uses ``sim``, in the place of a configuration file."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RINGLEDGER_")}
+    settings = settings_for(sim, database, transport, **overrides)
+    dump = settings.model_dump(mode="json")
+    for section in ("platform", "feed", "calls", "poll", "confirm", "backfill", "database"):
+        for key, value in dump[section].items():
+            text = ",".join(value) if isinstance(value, list) else str(value)
+            env[f"RINGLEDGER_{section}__{key}".upper()] = text
+    given = sim.options.credentials
+    env |= {
+        "RINGLEDGER_CONFIG": os.devnull,
+        "RINGLEDGER_CREDENTIALS__CLIENT_ID": given.client_id,
+        "RINGLEDGER_CREDENTIALS__CLIENT_SECRET": given.client_secret,
+        "RINGLEDGER_CREDENTIALS__JWT": given.jwt,
+        "RINGLEDGER_LOG__FORMAT": "json",
+    }
+    return env

@@ -1,0 +1,87 @@
+"""The one way in: what is in the ledger is never taken for something new."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from ringledger.domain.call import CallSession
+from ringledger.domain.changes import Changes
+from ringledger.domain.observation import CallKey, Delivery
+from ringledger.domain.tracker import CallTracker
+from ringledger.ledger.ledger import Ledger
+from ringledger.ledger.upgrade import upgrade
+from ringledger.ledger.writer import LedgerWriter
+from ringledger.service.intake import Intake
+from tests.builders import ACCOUNT, EXTENSION, SESSION, T0, claim, item, presence
+
+OTHER = "67029198022"
+
+
+class Slow(Ledger):
+    """Answers only when everything that waits for its commit is in."""
+
+    writer: LedgerWriter | None = None
+
+    async def load_sessions(self, keys):
+        if self.writer is not None:
+            await self.writer.flush()
+        return await super().load_sessions(keys)
+
+
+class Silent:
+    """Hears of no trouble."""
+
+    def retrying(self, error):
+        raise error
+
+    full = retrying
+
+    def recovered(self, attempts):
+        pass
+
+
+@pytest.fixture
+async def desk(tmp_path: Path):
+    """An intake whose ledger is slow, with one call that has ended and waits for its commit."""
+    url = f"sqlite+aiosqlite:///{tmp_path}/r.db"
+    upgrade(url)
+    ledger = await Slow.open(url)
+    told: list[Changes] = []
+    intake = Intake(CallTracker(settle_seconds=0), ledger, ACCOUNT, announce=told.append)
+    ledger.writer = intake.writer = LedgerWriter(
+        ledger, intake.take, commit_interval=60, commit_batch=100, on_committed=intake.committed, notices=Silent(),
+        now_ms=lambda: T0,
+    )  # fmt: skip
+    writing = asyncio.create_task(intake.writer.run())
+    await intake.deliver(Delivery((presence(EXTENSION, 1, T0, item("Ringing")),), (), None))
+    await intake.deliver(Delivery((presence(EXTENSION, 2, T0 + 5_000, item("CallConnected")),), (), None))
+    await intake.deliver(Delivery((presence(EXTENSION, 3, T0 + 9_000, item("NoCall")),), (), None))
+    intake.tracker.advance(1e12)
+    intake.writer.notify(0)
+    assert intake.tracker.calls
+    yield intake, ledger
+    writing.cancel()
+    await asyncio.wait({writing})
+    await ledger.close()
+
+
+async def _kept(ledger: Ledger) -> CallSession:
+    (call,) = await ledger.load_sessions([CallKey(ACCOUNT, SESSION)])
+    return call
+
+
+async def test_a_record_of_a_call_that_is_committed_meanwhile_is_not_a_new_call(desk):
+    intake, ledger = desk
+    records = [claim("Accepted", duration=9_000), claim("Missed", session=OTHER, record="record-2")]
+    await intake.take_claims(records, asked=0.0)
+    call = await _kept(ledger)
+    assert (call.first_answered_at, call.revision, len(call.legs)) == (T0 + 5_000, 2, 1)
+
+
+async def test_an_event_of_a_call_that_is_committed_meanwhile_opens_no_new_call(desk):
+    intake, ledger = desk
+    late = presence(EXTENSION, 4, T0 + 9_000, item("NoCall"), item("Ringing", "leg-2", session=OTHER))
+    await intake.deliver(Delivery((late,), (), None))
+    call = await _kept(ledger)
+    assert (call.first_answered_at, call.revision) == (T0 + 5_000, 1)
