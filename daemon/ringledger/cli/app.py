@@ -14,6 +14,7 @@ from typer.completion import get_completion_inspect_parameters
 
 from ringledger import __version__
 from ringledger.cli import explain  # noqa: F401 - adds `calls show`
+from ringledger.cli.auth import auth_app
 from ringledger.cli.calls import calls_app
 from ringledger.cli.care import purge
 from ringledger.cli.completion import completion
@@ -24,8 +25,11 @@ from ringledger.cli.doctor import doctor
 from ringledger.cli.export import export
 from ringledger.cli.failures import told
 from ringledger.cli.frame import Frame, hoisted
+from ringledger.cli.messages import pager, sms
 from ringledger.cli.now import active, presence
+from ringledger.cli.platform import platform_app
 from ringledger.cli.replay import replay
+from ringledger.cli.ringout import ringout_app
 from ringledger.cli.service import run
 from ringledger.cli.sight import coverage
 from ringledger.cli.simulate import simulate
@@ -126,6 +130,10 @@ def _register() -> None:
     _commands(run, demo, simulate)
     app.add_typer(calls_app, name="calls", epilog=EPILOG)
     _commands(active, presence, coverage, stats, export)
+    app.add_typer(platform_app, name="platform", epilog=EPILOG)
+    app.add_typer(ringout_app, name="ringout", epilog=EPILOG)
+    _commands(sms, pager)
+    app.add_typer(auth_app, name="auth", epilog=EPILOG)
     app.command("check-config", epilog=EPILOG)(check_config)
     _commands(doctor)
     app.add_typer(db_app, name="db", epilog=EPILOG)

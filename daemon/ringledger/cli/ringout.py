@@ -1,0 +1,205 @@
+"""`ringout`: a two-legged call. The platform rings one's own phone first and connects it with the other party's.
+
+What must stay true: the command writes nothing; the ledger's row comes from presence and the call log like any other.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ringledger.cli.asking import PATIENCE, MaxWait, Speed, ask, telephone, tell
+from ringledger.cli.calls import FullNumbers
+from ringledger.cli.frame import console, frame_of
+from ringledger.cli.output import calls_table, masked_rows, print_json
+from ringledger.exits import Exit
+from ringledger.redaction import mask_number
+
+if TYPE_CHECKING:
+    from ringledger.platform.actions import RingOut
+    from ringledger.service.oneshot import OneShot
+
+Row = dict[str, Any]
+Id = Annotated[str, typer.Argument(metavar="ID", help="As `ringout` has printed it.")]
+OVER = "over: the platform forgets a RingOut soon after its end (or never knew this one)"
+
+
+class PlaceByDefault(TyperGroup):
+    """`ringout FROM TO` is `ringout place FROM TO`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the word in that may be left out."""
+        if args and args[0] not in {*self.commands, "-h", "--help"}:
+            args = ["place", *args]
+        return super().parse_args(ctx, args)
+
+
+ringout_app = typer.Typer(
+    cls=PlaceByDefault,
+    help="Place a two-legged call: `ringout FROM TO`; then `ringout status ID`, `ringout cancel ID`.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+
+@ringout_app.command("place")
+def place(
+    ctx: typer.Context,
+    from_: Annotated[str, typer.Argument(metavar="FROM", help="One's own phone, which rings first.")],
+    to: Annotated[str, typer.Argument(metavar="TO", help="The other party.")],
+    caller_id: Annotated[str | None, typer.Option(metavar="N", help="The number the other party sees.")] = None,
+    prompt: Annotated[
+        bool, typer.Option("--prompt/--no-prompt", help="Ask for 1 to be pressed before the other party is rung.")
+    ] = True,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show both parties until the end, then the call's row in the ledger.")
+    ] = False,
+    full_numbers: FullNumbers = False,
+    max_wait: MaxWait = PATIENCE,
+    speed: Speed = 1.0,
+) -> None:
+    """Place a two-legged call; the word `place` may be left out.
+
+    FROM rings first; when it is answered, TO is rung. Prints the id. The daemon records the call like any other; with
+    --follow its row is waited for, if the database can be read here.
+    """
+    frame = frame_of(ctx)
+    settings = frame.settings()
+    region, masked = settings.platform.default_region, frame.masked(settings, full_numbers)
+    numbers = telephone(from_, region, "FROM"), telephone(to, region, "TO")
+    shown_id = None if caller_id is None else telephone(caller_id, region, "--caller-id")
+    own, other = (mask_number(number) if masked else number for number in numbers)
+
+    async def work(asking: "OneShot") -> Row:
+        from ringledger.platform.actions import Actions
+
+        actions = Actions(asking.client)
+        placed = await actions.ring_out(*numbers, caller_id=shown_id, prompt=prompt)
+        placed_at = asking.client.platform_now_ms()
+        if not frame.json:
+            console().print(f"RingOut {placed.id}: {own} rings first, then {other}")
+        found = row_of(placed) | {"from_number": own, "to_number": other}
+        return found | await _follow(asking, actions, placed, numbers, placed_at, frame.json) if follow else found
+
+    found = ask(settings, work, max_wait=max_wait, speed=speed)
+    if follow:
+        found["call"] = None if found["call"] is None else masked_rows([found["call"]], masked=masked)[0]
+    if frame.json:
+        print_json(found)
+    elif follow:
+        _print_end(found["call"])
+
+
+async def _follow(
+    asking: "OneShot", actions: Any, placed: "RingOut", numbers: tuple[str, str], placed_at: int, quiet: bool
+) -> Row:
+    """Both sides of the story: what the platform says of the parties, then the ledger's row."""
+    from ringledger.ledger.times import to_text
+    from ringledger.service.ringing import follow
+    from ringledger.service.ringing import row_of as ledgers_row
+
+    story: list[Row] = []
+
+    def changed(now: "RingOut") -> None:
+        story.append({"at": to_text(asking.client.platform_now_ms()), **_statuses(now)})
+        if not quiet:
+            console().print(_line(now))
+
+    changed(placed)
+    last = await follow(actions, placed, asking.pace, changed)
+    if not quiet:
+        console().print("it is over; waiting for its row in the ledger", style="dim")
+    call = await ledgers_row(asking.settings, numbers, placed_at, asking.pace)
+    return row_of(last) | {"over": True, "story": story, "call": call}
+
+
+def _print_end(call: Row | None) -> None:
+    if call is None:
+        tell("the call's row was not seen: is a daemon running, and may you read its database? see `ringledger calls`")
+        return
+    console().print(calls_table([call]))
+    if call["confirmed_at"] is None:
+        console().print("not confirmed by the platform's log yet", style="dim")
+
+
+@ringout_app.command("status")
+def status(ctx: typer.Context, ring_out: Id, max_wait: MaxWait = PATIENCE) -> None:
+    """How far a RingOut is: both parties' statuses, in the platform's words."""
+
+    async def work(asking: "OneShot") -> Row:
+        from ringledger.platform.actions import Actions
+        from ringledger.platform.errors import NotFound
+
+        try:
+            return row_of(await Actions(asking.client).ring_out_status(ring_out))
+        except NotFound:
+            return forgotten(ring_out)
+
+    frame = frame_of(ctx)
+    found = ask(frame.settings(), work, max_wait=max_wait)
+    if frame.json:
+        print_json(found)
+    else:
+        console().print(f"RingOut {ring_out}: {OVER if found['call_status'] is None else _words(found)}")
+
+
+@ringout_app.command("cancel")
+def cancel(ctx: typer.Context, ring_out: Id, max_wait: MaxWait = PATIENCE) -> int:
+    """Cancel a RingOut; possible until the first party has answered.
+
+    Exits 1 when it is too late: that phone has been answered, or the RingOut is over.
+    """
+
+    async def work(asking: "OneShot") -> Row:
+        from ringledger.platform.actions import Actions
+        from ringledger.platform.errors import NotFound
+
+        actions = Actions(asking.client)
+        try:
+            found = await actions.ring_out_status(ring_out)
+            early = found.caller_status == "InProgress" and found.call_status == "InProgress"
+            if early:
+                await actions.cancel_ring_out(ring_out)
+        except NotFound:
+            return forgotten(ring_out) | {"cancelled": False}
+        return row_of(found) | {"cancelled": early}
+
+    frame = frame_of(ctx)
+    found = ask(frame.settings(), work, max_wait=max_wait)
+    if frame.json:
+        print_json(found)
+    elif found["cancelled"]:
+        console().print(f"RingOut {ring_out}: cancelled")
+    elif found["call_status"] is None:
+        tell(f"RingOut {ring_out}: nothing to cancel, it is {OVER}")
+    else:
+        tell(f"RingOut {ring_out}: too late ({_words(found)}); hang up the phone instead")
+    return int(Exit.OK if found["cancelled"] else Exit.DIFFERENCES)
+
+
+def row_of(ring_out: "RingOut") -> Row:
+    """What the platform says of it; statuses are its words."""
+    from ringledger.service.ringing import is_over
+
+    return {"id": ring_out.id, **_statuses(ring_out), "over": is_over(ring_out)}
+
+
+def forgotten(ring_out: str) -> Row:
+    """A RingOut the platform no longer knows."""
+    return {"id": ring_out, "call_status": None, "caller_status": None, "callee_status": None, "over": True}
+
+
+def _statuses(ring_out: "RingOut") -> Row:
+    return {
+        "call_status": ring_out.call_status,
+        "caller_status": ring_out.caller_status,
+        "callee_status": ring_out.callee_status,
+    }
+
+
+def _line(ring_out: "RingOut") -> str:
+    return f"  {_words(_statuses(ring_out))}"
+
+
+def _words(found: Row) -> str:
+    return f"own phone {found['caller_status']}, other party {found['callee_status']}, call {found['call_status']}"
