@@ -77,8 +77,8 @@ async def daemon(events: int) -> dict[str, Any]:
         _watch_deliveries(one, watch)
         as_the_daemon_does()
         running = asyncio.create_task(one.run())
-        waiting = asyncio.create_task(watch.done.wait())
-        await asyncio.wait({running, waiting}, timeout=120, return_when=asyncio.FIRST_COMPLETED)
+        async with asyncio.timeout(120):
+            await watch.done.wait()
         one.stop("bench")
         await running
     return watch.result()

@@ -22,7 +22,8 @@ from ringledger.simulator.subscriptions import Subscription
 
 #: Messages in one answer: what PubNub gives at most.
 ANSWER = 100
-FIRST = 17_900_000_000_000_000
+#: Later than any cursor a client may begin with.
+FIRST = int(time.time() + 600) * 10_000_000
 
 
 class Flood(PubNub):
@@ -53,7 +54,7 @@ class Flood(PubNub):
         cursor = int(request.query.get("tt", "0"))
         if not cursor:
             return web.json_response({"t": {"t": str(FIRST), "r": 4}, "m": []})
-        nth = (cursor - FIRST) // ANSWER
+        nth = max(0, cursor - FIRST) // ANSWER
         if nth < len(self._answers):
             return web.Response(text=self._answers[nth], content_type="text/javascript")
         await asyncio.sleep(300)
