@@ -62,6 +62,8 @@ generate: build-dev  ## rewrite the files that are made from the code
 	$(BIN)/python -m ringledger.settings > config/ringledger.schema.json
 	$(BIN)/python -m ringledger.logs > docs/log-events.md
 	$(BIN)/python -m ringledger.cli.reference > docs/commands.md
+	$(BIN)/python -m ringledger.cli.manual docs
+	$(BIN)/python .ci/sbom.py > docs/sbom.cdx.json
 
 BENCHES := $(wildcard tests/bench/bench_*.py)
 ifneq ($(BENCHES),)

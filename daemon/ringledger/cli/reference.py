@@ -74,11 +74,16 @@ def _kind(annotation: Any) -> str:
     return "N" if annotation in {int, float} else "TEXT"
 
 
+def documented_codes() -> Iterator[tuple[int, str]]:
+    """Every exit code with its meaning, in order."""
+    docs = dict(_documented())
+    yield from ((int(code), docs[code.name]) for code in Exit)
+    yield 130, "Ended by Ctrl-C."
+
+
 def _codes() -> Iterator[str]:
     yield "## Exit codes\n\n| code | meaning |\n|---|---|"
-    docs = dict(_documented())
-    yield "\n".join(f"| {int(code)} | {docs[code.name]} |" for code in Exit)
-    yield "| 130 | Ended by Ctrl-C. |"
+    yield "\n".join(f"| {code} | {text} |" for code, text in documented_codes())
 
 
 def _documented() -> Iterator[tuple[str, str]]:

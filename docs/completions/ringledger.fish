@@ -1,0 +1,1 @@
+complete --command ringledger --no-files --arguments "(env _RINGLEDGER_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) ringledger)" --condition "env _RINGLEDGER_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) ringledger"
