@@ -45,7 +45,7 @@ demo: build  ## a simulated RingCentral, the daemon against it, and the calls it
 	@$(BIN)/ringledger demo
 
 test: build-dev  ## the whole suite, with the coverage of the domain
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term
 
 check: build-dev  ## style, types, imports
 	$(BIN)/ruff check .
