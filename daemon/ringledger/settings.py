@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -38,6 +39,17 @@ RELOADABLE = frozenset(
     }
 )
 """Keys a running daemon takes over on SIGHUP; a change of any other needs a restart."""
+
+WEBHOOK_EVENTS = (
+    "call.opened",
+    "call.status_changed",
+    "call.finished",
+    "call.reopened",
+    "call.amended",
+    "call.confirmed",
+    "call.missed",
+)
+"""What webhooks can be told: log events, and the calls missed among those finished or corrected."""
 
 HIDDEN = "**********"
 
@@ -76,10 +88,16 @@ def _listed(value: object) -> object:
     return json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
 
 
+def _told_to_webhooks(pattern: str) -> str:
+    if not any(fnmatchcase(name, pattern) for name in WEBHOOK_EVENTS):
+        raise ValueError(f"should be call.* or one of {', '.join(WEBHOOK_EVENTS)}")
+    return pattern
+
+
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Days = Annotated[int, Field(ge=0)]
 ExtensionId = Annotated[str, Field(pattern=r"^(~|all|\d+)$")]
-EventPattern = Annotated[str, Field(pattern=r"^[a-z_]+\.([a-z_]+|\*)$")]
+EventPattern = Annotated[str, Field(pattern=r"^[a-z_]+\.([a-z_]+|\*)$"), AfterValidator(_told_to_webhooks)]
 Url = Annotated[str, AfterValidator(_http_url)]
 UrlOrEmpty = Annotated[str, AfterValidator(_http_url_or_empty)]
 
@@ -220,7 +238,7 @@ class WebhookSettings(_Section):
 
     url: Url
     events: Annotated[tuple[EventPattern, ...], Field(min_length=1)] = ("call.finished",)
-    """Names of log events, or a family of them: `call.*`."""
+    """call.opened, status_changed, finished, reopened, amended, confirmed, missed; or `call.*`."""
     secret: SecretStr = SecretStr("")
     """Signs each delivery (HMAC-SHA256)."""
     secret_file: str = ""

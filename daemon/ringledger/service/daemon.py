@@ -39,9 +39,11 @@ from ringledger.service.build import (
 )
 from ringledger.service.confirm import FEED as SYNC_FEED
 from ringledger.service.confirm import GIVE_UP_AFTER, Confirmer
+from ringledger.service.control import Control, socket_path
 from ringledger.service.intake import Intake
 from ringledger.service.poll import Poller
 from ringledger.service.pulse import Pulse, RestingPace, watched_session
+from ringledger.service.refill import Refill
 from ringledger.service.reload import reloaded
 from ringledger.service.roster import Roster
 from ringledger.service.scope import PlatformBooks
@@ -49,6 +51,7 @@ from ringledger.service.sight import Sight
 from ringledger.service.upkeep import ROUND_AT_MOST, Upkeep, keep_verified, verify_at_start
 from ringledger.service.vitals import Vitals
 from ringledger.service.web import serving
+from ringledger.service.webhooks import Deliveries, deliveries_of
 from ringledger.settings import Settings
 from ringledger.systemd import Notifier
 
@@ -79,6 +82,7 @@ class _Parts:
     feed: Feed
     client: PlatformClient
     roster: Roster
+    deliveries: Deliveries
 
 
 class Daemon:
@@ -217,8 +221,11 @@ class Daemon:
             on_gap=poller.soon,
         )
 
+        deliveries = deliveries_of(settings.webhooks, ledger)
+
         def committed(changes: Changes) -> None:
             intake.committed(changes)
+            deliveries.committed(changes)
             confirmer.committed(changes)
             sight.committed(changes)
             self.metrics.store_commit_duration_seconds.observe(writer.commit_seconds)
@@ -241,7 +248,7 @@ class Daemon:
         sight.resume(await ledger.load_coverage(account_id))
         feed = feed_of(settings, client, account_id, roster.watched, state.positions)
         sight.on_deaf = feed.rebuild
-        return _Parts(intake, writer, poller, confirmer, sight, feed, client, roster)
+        return _Parts(intake, writer, poller, confirmer, sight, feed, client, roster, deliveries)
 
     # -- running ---------------------------------------------------------------------------------------------------
 
@@ -279,11 +286,17 @@ class Daemon:
             ("sight", parts.sight.run(self._beat("sight", lambda: ASKING_WITHIN))),
             ("housekeeping", upkeep.run(self._beat("housekeeping", lambda: ROUND_AT_MOST))),
             ("verify", keep_verified(self.settings)),
+            ("webhooks", parts.deliveries.run(lambda name: self.loops.beat(name, ROUND_WITHIN))),
+            ("control", self._control(parts, ledger).run()),
             ("roster", parts.roster.run(parts.intake, parts.feed, self._beat("roster", lambda: ASKING_WITHIN))),
         ]
         if confirming:
             tasks.append(("confirm", parts.confirmer.run(self._beat("confirm", lambda: ASKING_WITHIN))))
         return tasks
+
+    def _control(self, parts: _Parts, ledger: Ledger) -> Control:
+        refill = Refill(ledger, parts.intake, parts.sight.backfill, parts.sight.book)
+        return Control(socket_path(self.settings.database.path), {"backfill": refill.answer})
 
     async def _feed(self, parts: _Parts) -> None:
         await parts.feed.run(_Sink(parts.intake, parts.sight, self._feed_up))
