@@ -48,6 +48,7 @@ class CoverageBook:
         self.account_id = account_id
         self.holes: list[CoverageSpan] = []
         self.current: CoverageSpan | None = None
+        self._seen: CoverageSpan | None = None  # the last live span that is over
         self._moved: dict[int, CoverageSpan] = {}
 
     def resume(self, spans: list[CoverageSpan], *, now: int) -> None:
@@ -55,11 +56,13 @@ class CoverageBook:
         self.holes = [span for span in spans if span.is_hole]
         last = max(spans, key=lambda span: span.until_at, default=None)
         started = now if last is None else min(last.until_at, now)
-        cause = "starting" if last is None else DOWN
+        cause, recovered = "starting" if last is None else DOWN, 0
         if last is not None and last.state is CoverageState.BLIND:  # it was blind already, and still is
             started, cause = last.from_at, last.cause or DOWN
             self.holes.remove(last)
-        self.current = CoverageSpan(self.account_id, started, max(started, now), CoverageState.BLIND, cause)
+            recovered = last.recovered_calls
+        until = max(started, now)
+        self.current = CoverageSpan(self.account_id, started, until, CoverageState.BLIND, cause, recovered)
         self._move(self.current)
 
     def turn(self, state: CoverageState, at: int, cause: str | None = None) -> None:
@@ -84,16 +87,72 @@ class CoverageBook:
             self._move(self.current)
 
     def doubt(self, from_at: int, until_at: int, cause: str) -> None:
-        """Within a live span: what the feed brought between two times may be incomplete."""
+        """What the feed brought between two times may be incomplete, although it was called live."""
         live = self.current
-        self.turn(CoverageState.DOUBTFUL, max(from_at, live.from_at if live else from_at), cause)
-        self.turn(CoverageState.LIVE, until_at)
+        if live is None or live.state is not CoverageState.LIVE:
+            return
+        if from_at < live.from_at:
+            self._doubt_before(from_at, cause)
+        elif until_at > from_at:
+            self.turn(CoverageState.DOUBTFUL, from_at, cause)
+            self.turn(CoverageState.LIVE, until_at)
 
-    def heal(self, hole: CoverageSpan, by: str, recovered: int) -> None:
-        """The books have been read for a hole that is over."""
-        cause = f"{hole.cause}, healed by {by}" if hole.cause else f"healed by {by}"
-        self._move(hole._replace(state=CoverageState.HEALED, cause=cause, recovered_calls=recovered))
-        self.holes = [other for other in self.holes if other.from_at != hole.from_at]
+    def _doubt_before(self, from_at: int, cause: str) -> None:
+        """The live span before the present one was not as live as it seemed, from some time on."""
+        seen, self._seen = self._seen, None
+        if seen is None or from_at >= seen.until_at:
+            return
+        started = max(from_at, seen.from_at)
+        if started > seen.from_at:
+            self._move(seen._replace(until_at=started))
+        doubtful = seen._replace(from_at=started, state=CoverageState.DOUBTFUL, cause=cause)
+        self._move(doubtful)
+        self.holes.append(doubtful)
+
+    def recover(self, from_at: int, until_at: int) -> None:
+        """A call of this time came from the platform's books instead of the feed: the hole it fell into is told."""
+        for number, hole in enumerate(self.holes):
+            if hole.from_at <= until_at and from_at <= hole.until_at:
+                self.holes[number] = hole._replace(recovered_calls=hole.recovered_calls + 1)
+                self._move(self.holes[number])
+                return
+        current = self.current
+        if current is not None and current.is_hole and current.from_at <= until_at:
+            self.current = current._replace(recovered_calls=current.recovered_calls + 1)
+            self._move(self.current)
+
+    def heal(self, from_at: int, by: str) -> None:
+        """The books have been read for the hole that began at ``from_at`` and is over."""
+        for hole in [hole for hole in self.holes if hole.from_at == from_at]:
+            cause = f"{hole.cause}, healed by {by}" if hole.cause else f"healed by {by}"
+            self._move(hole._replace(state=CoverageState.HEALED, cause=cause))
+        self.leave(from_at)
+
+    def leave(self, from_at: int) -> None:
+        """Nothing more will be done about the hole that began at ``from_at``."""
+        self.holes = [hole for hole in self.holes if hole.from_at != from_at]
+
+    def heal_period(self, spans: list[CoverageSpan], since: int, until: int, by: str, recovered: int) -> int:
+        """The books have been read for a period: what of the holes among ``spans`` lies within it is healed, the rest
+        of them stays. Returns how many. The first one gets what was ``recovered``; the current span is left alone.
+        """
+        running = self.current.from_at if self.current else None
+        holes = [
+            hole
+            for hole in spans
+            if hole.is_hole and hole.from_at != running and hole.from_at < until and hole.until_at > since
+        ]
+        for hole in sorted(holes):
+            lower, upper = max(hole.from_at, since), min(hole.until_at, until)
+            self.heal(hole, by, recovered)
+            self._move(self._moved[hole.from_at]._replace(from_at=lower, until_at=upper))
+            rest = [hole._replace(until_at=lower)] if lower > hole.from_at else []
+            rest += [hole._replace(from_at=upper)] if upper < hole.until_at else []
+            for piece in rest:
+                self._move(piece)
+                self.holes.append(piece)
+            recovered = 0
+        return len(holes)
 
     def take(self) -> list[CoverageSpan]:
         """Spans that have moved since the last time."""
@@ -103,6 +162,8 @@ class CoverageBook:
     def _close(self, span: CoverageSpan, at: int) -> None:
         closed = span._replace(until_at=at)
         self._move(closed)
+        if closed.state is CoverageState.LIVE and closed.until_at > closed.from_at:
+            self._seen = closed
         if closed.is_hole and closed.until_at > closed.from_at:
             self.holes.append(closed)
 

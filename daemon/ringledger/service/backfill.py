@@ -32,10 +32,12 @@ class Backfill:
         self._candidates = candidates
         self._clock = clock
 
-    async def run(self, since_ms: int, until_ms: int, *, progress: Callable[[int], None] = lambda _: None) -> int:
+    async def run(
+        self, since_ms: int, until_ms: int, *, progress: Callable[[int, int], None] = lambda _records, _oldest: None
+    ) -> int:
         """Take every record of the period; returns how many calls that brought. Raises ``PlatformError``.
 
-        ``progress`` is told the number of records after each page.
+        ``progress`` is told after each page: how many records so far, and when the oldest of them began (ms).
         """
 
         def query(extension_id: str | None) -> CallLogQuery:
@@ -43,7 +45,7 @@ class Backfill:
                 extension_id=extension_id, since_ms=since_ms - MARGIN_MS, until_ms=until_ms, per_page=PER_PAGE
             )
 
-        before, records = self._intake.written, 0
+        before, records, oldest = self._intake.written, 0, until_ms
         async for page in self.books.log_pages(query):
             await self._intake.take_claims(
                 self.books.mine(page.claims),
@@ -52,7 +54,8 @@ class Backfill:
                 candidates=self._candidates(),
             )
             records += len(page.claims)
-            progress(records)
+            oldest = min([oldest, *(claim.started_at for claim in page.claims)])
+            progress(records, oldest)
         written = self._intake.written - before
         LOG.info(Event.BACKFILL_FINISHED, since=since_ms, until=until_ms, records=records, written=written)
         return written

@@ -39,11 +39,10 @@ from ringledger.service.build import (
 )
 from ringledger.service.confirm import FEED as SYNC_FEED
 from ringledger.service.confirm import GIVE_UP_AFTER, Confirmer
-from ringledger.service.control import Control, socket_path
 from ringledger.service.intake import Intake
 from ringledger.service.poll import Poller
 from ringledger.service.pulse import Pulse, RestingPace, watched_session
-from ringledger.service.refill import Refill
+from ringledger.service.refill import ear
 from ringledger.service.reload import reloaded
 from ringledger.service.roster import Roster
 from ringledger.service.scope import PlatformBooks
@@ -287,16 +286,12 @@ class Daemon:
             ("housekeeping", upkeep.run(self._beat("housekeeping", lambda: ROUND_AT_MOST))),
             ("verify", keep_verified(self.settings)),
             ("webhooks", parts.deliveries.run(lambda name: self.loops.beat(name, ROUND_WITHIN))),
-            ("control", self._control(parts, ledger).run()),
+            ("control", ear(self.settings, ledger, parts.intake, parts.sight).run()),
             ("roster", parts.roster.run(parts.intake, parts.feed, self._beat("roster", lambda: ASKING_WITHIN))),
         ]
         if confirming:
             tasks.append(("confirm", parts.confirmer.run(self._beat("confirm", lambda: ASKING_WITHIN))))
         return tasks
-
-    def _control(self, parts: _Parts, ledger: Ledger) -> Control:
-        refill = Refill(ledger, parts.intake, parts.sight.backfill, parts.sight.book)
-        return Control(socket_path(self.settings.database.path), {"backfill": refill.answer})
 
     async def _feed(self, parts: _Parts) -> None:
         await parts.feed.run(_Sink(parts.intake, parts.sight, self._feed_up))

@@ -12,6 +12,7 @@ from typing import Final
 
 from ringledger.domain.changes import Changes, Happening
 from ringledger.domain.coverage import CoverageBook, CoverageSpan, CoverageState
+from ringledger.domain.observation import CallKey
 from ringledger.logs import LOG, Event
 from ringledger.metrics import Metrics
 from ringledger.platform.errors import CredentialsRejected, PlatformError, Throttled
@@ -24,6 +25,8 @@ LOG_DELAY_MS: Final = 90_000
 #: Ended calls stay in active-calls for about two minutes: a shorter hole is healed by the poll that follows it.
 LISTED_MS: Final = 100_000
 DAY_MS: Final = 86_400_000
+#: Corrections that say that the ledger did not have the call at all.
+BROUGHT: Final = frozenset({"written", "opened"})
 #: How often the current span's end is moved on and holes are looked at, seconds.
 BEAT_SECONDS: Final = 5.0
 #: A difference between wall clock and monotonic clock that is no drift.
@@ -50,7 +53,7 @@ class Sight:
         self.on_deaf: Callable[[str], Awaitable[None]] | None = None
         self.book = CoverageBook(intake.account_id)
         self._intake = intake
-        self._backfill = backfill
+        self.backfill = backfill
         self._metrics = metrics
         self._max_days = max_days
         self._silence = silence
@@ -62,7 +65,6 @@ class Sight:
         self.wall: Callable[[], float] = time.time
         self._offset = self.wall() - clock()
         self._looked_at: set[int] = set()
-        self._written: dict[int, int] = {}
 
     def resume(self, spans: list[CoverageSpan]) -> None:
         """Go on after a restart; before the very first start everything was blind."""
@@ -106,7 +108,7 @@ class Sight:
         if replayed and before is not None and before.state is CoverageState.BLIND:
             hole = next((one for one in self.book.holes if one.from_at == before.from_at), None)
             if hole is not None and hole.until_at - hole.from_at < LISTED_MS:
-                self.book.heal(hole, "replay", 0)
+                self.book.heal(hole.from_at, "replay")
         self._on_gap()
 
     def _down(self, reason: str) -> None:
@@ -127,7 +129,18 @@ class Sight:
 
     def committed(self, changes: Changes) -> None:
         """After each commit: count what the feed ought to have told and the platform's books told instead."""
-        self._unheard += sum(told.happening is Happening.CORRECTED for told in changes.announcements)
+        for told in changes.announcements:
+            if told.happening is Happening.CORRECTED:
+                self._unheard += 1
+                if told.reason in BROUGHT and told.session_id is not None:
+                    self._count(changes, CallKey(told.account_id, told.session_id))
+
+    def _count(self, changes: Changes, key: CallKey) -> None:
+        """A whole call came back: the hole it fell into has lost one less."""
+        if (record := changes.records.get(key)) is not None:
+            self.book.recover(record.started_at, record.ended_at)
+        elif (call := changes.sessions.get(key)) is not None:
+            self.book.recover(call.started_at, call.last_seen_at)
 
     async def _judge_feed(self) -> None:
         """A feed that is silent although the platform shows calls coming and going is dead, whatever it says of itself
@@ -169,6 +182,8 @@ class Sight:
 
     async def _heal_holes(self) -> None:
         for hole in list(self.book.holes):
+            if hole not in self.book.holes:
+                continue  # somebody has had it healed meanwhile
             complete = self._now() >= hole.until_at + LOG_DELAY_MS
             long = hole.until_at - hole.from_at > LISTED_MS
             if not complete and (not long or hole.from_at in self._looked_at):
@@ -180,21 +195,20 @@ class Sight:
         """Read the call log for a hole; only when the log is complete does that heal it."""
         since = max(hole.from_at, self._now() - self._max_days * DAY_MS)
         if since >= hole.until_at:
-            self.book.holes.remove(hole)  # older than we may look back: it stays blind
+            self.book.leave(hole.from_at)  # older than we may look back: it stays blind
             return
         try:
-            written = await self._backfill.run(since, hole.until_at)
+            await self.backfill.run(since, hole.until_at)
         except CredentialsRejected:
             raise
         except Throttled as error:
-            await self._backfill.books.client.pace.sleep(error.retry_after)
+            await self.backfill.books.client.pace.sleep(error.retry_after)
             return
-        self._written[hole.from_at] = self._written.get(hole.from_at, 0) + written
         if complete:
-            self.book.heal(hole, "call-log", self._written.pop(hole.from_at))
+            self.book.heal(hole.from_at, "call-log")
 
     def _now(self) -> int:
-        return self._backfill.books.client.platform_now_ms()
+        return self.backfill.books.client.platform_now_ms()
 
 
 _WARNINGS: Final = frozenset(

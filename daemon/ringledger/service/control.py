@@ -1,0 +1,154 @@
+"""The daemon's ear for commands: a Unix socket beside the database, answered line by line.
+
+A request is one line of JSON, ``{"do": "backfill", …}``; the answer is any number of ``{"progress": …}`` lines and then
+one ``{"result": …}`` or ``{"error": {"kind": …, "message": …}}``. What must stay true: only owner and group may ask
+(0660); no secret passes through; whatever is asked, the daemon lives on; a caller who goes away ends what
+they asked for.
+"""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from ringledger.logs import LOG, Event
+from ringledger.platform.errors import PlatformError
+
+MODE: Final = 0o660
+#: A request is at most so long, bytes, and comes within so many seconds of the connection or the last answer.
+LONGEST: Final = 4096
+REQUEST_WITHIN: Final = 30.0
+#: An answer's line is at most so long, bytes.
+LONGEST_ANSWER: Final = 1 << 20
+
+Json = dict[str, Any]
+#: Carries out one request; its second argument sends a progress line. Raises ``PlatformError`` or ``ValueError``.
+Handler = Callable[[Json, Callable[[Json], None]], Awaitable[Json]]
+
+
+def socket_path(database: Path) -> Path:
+    """Where the daemon of this database listens."""
+    return database.with_suffix(".sock")
+
+
+class Refused(Exception):
+    """The daemon answers with an error. ``kind``: the name of the error's class over there."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Control:
+    """Listens at ``path`` and lets ``handlers`` answer, by the request's ``do``."""
+
+    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+        self.path = path
+        self._handlers = handlers
+        self._busy: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Listen until cancelled. Without a socket (its path is too long, say) the daemon does without it."""
+        try:
+            listening = _bound(self.path)
+        except OSError as error:
+            LOG.warning(Event.CONTROL_UNAVAILABLE, path=str(self.path), reason=error.strerror or str(error))
+            return
+        server = await asyncio.start_unix_server(self._serve, sock=listening, limit=LONGEST)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            server.close()
+            for task in self._busy:
+                task.cancel()
+            with suppress(OSError):
+                self.path.unlink()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._busy.add(task)
+            task.add_done_callback(self._busy.discard)
+        with suppress(ConnectionError, TimeoutError, asyncio.CancelledError):
+            while line := await _line(reader):
+                _send(writer, await self._answer(line, writer))
+                await writer.drain()
+        writer.close()
+
+    async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> Json:
+        try:
+            request = json.loads(line)
+            handler = self._handlers[request["do"]]
+        except (ValueError, KeyError, TypeError):
+            known = ", ".join(sorted(self._handlers))
+            return _error("ValueError", f'no such request; {{"do": …}} takes one of: {known}')
+        try:
+            return {"result": await handler(request, lambda progress: _send(writer, {"progress": progress}))}
+        except (PlatformError, ValueError) as error:
+            return _error(type(error).__name__, str(error))
+
+
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """The next request, empty when there is none (or one that is far too long)."""
+    async with asyncio.timeout(REQUEST_WITHIN):
+        try:
+            return await reader.readline()
+        except ValueError:
+            return b""
+
+
+def _send(writer: asyncio.StreamWriter, answer: Json) -> None:
+    """Write a line. Raises ``ConnectionError`` when nobody listens any more."""
+    if writer.is_closing():
+        raise ConnectionResetError("the caller has gone")
+    writer.write(json.dumps(answer).encode() + b"\n")
+
+
+def _error(kind: str, message: str) -> Json:
+    return {"error": {"kind": kind, "message": message}}
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket at ``path``; what a daemon that was killed has left there is removed: we hold the database's lock."""
+    path.unlink(missing_ok=True)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o777 & ~MODE)
+    try:
+        made.bind(str(path))
+    except OSError:
+        made.close()
+        raise
+    finally:
+        os.umask(before)
+    made.setblocking(False)
+    return made
+
+
+async def request(path: Path, asked: Json, on_progress: Callable[[Json], None]) -> Json | None:
+    """Ask the daemon that listens at ``path``; ``None`` when none does.
+
+    Raises :class:`Refused`, ``PermissionError``, or ``ConnectionError`` when it dies meanwhile.
+    """
+    try:
+        reader, writer = await asyncio.open_unix_connection(path, limit=LONGEST_ANSWER)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return None
+    try:
+        writer.write(json.dumps(asked).encode() + b"\n")
+        await writer.drain()
+        while line := await reader.readline():
+            answer: Json = json.loads(line)
+            if "progress" in answer:
+                on_progress(answer["progress"])
+            elif "error" in answer:
+                raise Refused(answer["error"]["kind"], answer["error"]["message"])
+            else:
+                result: Json = answer["result"]
+                return result
+        raise ConnectionResetError(f"{path}: the daemon has ended meanwhile; try again")
+    finally:
+        writer.close()

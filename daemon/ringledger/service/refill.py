@@ -1,0 +1,169 @@
+"""Back-fill at a person's word: inside a running daemon, or by a process of its own while none runs.
+
+What must stay true: both go through the one way in, into the real database; holes in the account of our sight that the
+log has been read for are healed, as far as the log was complete.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Final
+
+from ringledger.domain.coverage import CoverageBook
+from ringledger.domain.observation import CallKey
+from ringledger.domain.tracker import CallTracker
+from ringledger.ledger.ledger import Ledger
+from ringledger.ledger.upgrade import upgrade
+from ringledger.ledger.writer import LedgerWriter
+from ringledger.platform.connection import now_ms
+from ringledger.platform.errors import Throttled
+from ringledger.service.backfill import Backfill
+from ringledger.service.control import Control, Json, socket_path
+from ringledger.service.intake import Intake
+from ringledger.service.oneshot import MAX_WAIT, OneShot
+from ringledger.service.sight import LOG_DELAY_MS, Sight
+from ringledger.settings import Settings
+
+#: Told after each page: records so far, and the start of the oldest of them (ms); the log is read newest first.
+Progress = Callable[[int, int], None]
+#: How often a back-fill in the daemon starts again after a penalty.
+ATTEMPTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a back-fill has found (records of the log), brought (calls) and healed (holes)."""
+
+    records: int
+    written: int
+    healed: int
+
+
+class Refill:
+    """Reads the log of a period into the ledger and heals the holes of that period, one period at a time."""
+
+    def __init__(self, ledger: Ledger, intake: Intake, backfill: Backfill, book: CoverageBook) -> None:
+        self._ledger = ledger
+        self._intake = intake
+        self._backfill = backfill
+        self._book = book
+        self._turn = asyncio.Lock()
+
+    async def run(self, since_ms: int, until_ms: int, progress: Progress) -> Filled:
+        """Write what the ledger lacks of a period. Raises ``PlatformError``."""
+        records = 0
+
+        def counted(so_far: int, oldest: int) -> None:
+            nonlocal records
+            records = so_far
+            progress(so_far, oldest)
+
+        async with self._turn:
+            written = await self._backfill.run(since_ms, until_ms, progress=counted)
+            complete = min(until_ms, self._backfill.books.client.platform_now_ms() - LOG_DELAY_MS)
+            return Filled(records, written, await self._heal(since_ms, complete, written))
+
+    async def _heal(self, since_ms: int, until_ms: int, written: int) -> int:
+        spans = await self._ledger.load_coverage(self._intake.account_id)
+        healed = self._book.heal_period(spans, since_ms, until_ms, "back-fill", written)
+        if moved := self._book.take():
+            await self._intake.change(lambda: self._intake.tracker.books.changes.coverage.extend(moved))
+        return healed
+
+    async def answer(self, request: Json, send: Callable[[Json], None]) -> Json:
+        """``{"do": "backfill", "since": ms, "until": ms, "max_wait": s}`` (a handler of ``Control``)."""
+        since, until = request.get("since"), request.get("until")
+        patience = request.get("max_wait", MAX_WAIT)
+        if not (isinstance(since, int) and isinstance(until, int) and since < until):
+            raise ValueError("backfill needs since and until, ms, the earlier first")
+        for attempt in range(ATTEMPTS):
+            try:
+                done = await self.run(since, until, lambda records, at: send({"records": records, "oldest": at}))
+            except Throttled as error:
+                if attempt == ATTEMPTS - 1 or not error.retry_after <= patience:
+                    raise
+                send({"waiting": error.retry_after, "group": error.group})
+                await self._backfill.books.client.pace.sleep(error.retry_after)
+            else:
+                return asdict(done)
+        raise AssertionError("unreachable")
+
+
+def ear(settings: Settings, ledger: Ledger, intake: Intake, sight: Sight) -> Control:
+    """Where a running daemon hears commands, and what it can be asked."""
+    refill = Refill(ledger, intake, sight.backfill, sight.book)
+    return Control(socket_path(settings.database.path), {"backfill": refill.answer})
+
+
+@asynccontextmanager
+async def alone(asking: OneShot, tell: Callable[[str], None]) -> AsyncIterator[Refill]:
+    """A back-fill without a daemon: takes the daemon's place at the database, which is created if there is none.
+
+    Raises ``LedgerLocked`` while a daemon runs, and what opening a database raises.
+    """
+    settings = asking.settings
+    await asyncio.to_thread(upgrade, settings.database.url)
+    ledger = await Ledger.open(settings.database.url)
+    try:
+        books, me = await asking.books()
+        intake = Intake(_tracker(settings), ledger, me.account_id)
+        intake.writer = _writer(settings, ledger, intake, tell)
+        unconfirmed = await ledger.load_unconfirmed(me.account_id, 0)
+        candidates = [CallKey(one.account_id, one.session_id) for one in unconfirmed]
+        backfill = Backfill(books, intake, lambda: candidates)
+        async with asyncio.TaskGroup() as group:
+            writing = group.create_task(intake.writer.run(), name="writer")
+            yield Refill(ledger, intake, backfill, CoverageBook(me.account_id))
+            await intake.writer.flush()
+            writing.cancel()
+    finally:
+        await ledger.close()
+
+
+def _tracker(settings: Settings) -> CallTracker:
+    calls = settings.calls
+    return CallTracker(settle_seconds=calls.settle_seconds, stale_after_seconds=calls.stale_after_seconds)
+
+
+def _writer(settings: Settings, ledger: Ledger, intake: Intake, tell: Callable[[str], None]) -> LedgerWriter:
+    return LedgerWriter(
+        ledger,
+        intake.take,
+        commit_interval=settings.database.commit_interval_ms / 1000,
+        commit_batch=settings.database.commit_batch,
+        on_committed=intake.committed,
+        notices=_Told(tell),
+        now_ms=now_ms,
+        journal=settings.journal.days > 0,
+    )
+
+
+class _Told:
+    """The database's troubles, for a person who waits."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.retrying = partial(self._trouble, tell, "the database refuses")
+        self.full = partial(self._trouble, tell, "no space left, free some")
+        self._tell = tell
+
+    @staticmethod
+    def _trouble(tell: Callable[[str], None], what: str, error: Exception) -> None:
+        tell(f"{what} ({error}); trying again until it works")
+
+    def recovered(self, attempts: int) -> None:
+        """It works again."""
+        self._tell(f"the database works again, after {attempts} attempts")
+
+
+def as_progress(progress: Progress, tell: Callable[[str], None]) -> Callable[[dict[str, Any]], None]:
+    """What to do with the progress lines of a daemon."""
+
+    def heard(line: dict[str, Any]) -> None:
+        if "waiting" in line:
+            tell(f"the daemon waits {line['waiting']:.0f} s: {str(line['group']).capitalize()} group's penalty")
+        else:
+            progress(line["records"], line["oldest"])
+
+    return heard
