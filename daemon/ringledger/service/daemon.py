@@ -286,7 +286,7 @@ class Daemon:
             ("housekeeping", upkeep.run(self._beat("housekeeping", lambda: ROUND_AT_MOST))),
             ("verify", keep_verified(self.settings)),
             ("webhooks", parts.deliveries.run(lambda name: self.loops.beat(name, ROUND_WITHIN))),
-            ("control", ear(self.settings, ledger, parts.intake, parts.sight).run()),
+            ("control", ear(self.settings, ledger, parts.intake, parts.sight, parts.deliveries).run()),
             ("roster", parts.roster.run(parts.intake, parts.feed, self._beat("roster", lambda: ASKING_WITHIN))),
         ]
         if confirming:

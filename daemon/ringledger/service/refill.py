@@ -24,6 +24,7 @@ from ringledger.service.control import Control, Json, socket_path
 from ringledger.service.intake import Intake
 from ringledger.service.oneshot import MAX_WAIT, OneShot
 from ringledger.service.sight import LOG_DELAY_MS, Sight
+from ringledger.service.webhooks import Deliveries
 from ringledger.settings import Settings
 
 #: Told after each page: records so far, and the start of the oldest of them (ms); the log is read newest first.
@@ -91,10 +92,11 @@ class Refill:
         raise AssertionError("unreachable")
 
 
-def ear(settings: Settings, ledger: Ledger, intake: Intake, sight: Sight) -> Control:
+def ear(settings: Settings, ledger: Ledger, intake: Intake, sight: Sight, deliveries: Deliveries) -> Control:
     """Where a running daemon hears commands, and what it can be asked."""
     refill = Refill(ledger, intake, sight.backfill, sight.book)
-    return Control(socket_path(settings.database.path), {"backfill": refill.answer})
+    handlers = {"backfill": refill.answer, "webhooks-retry": deliveries.answer}
+    return Control(socket_path(settings.database.path), handlers)
 
 
 @asynccontextmanager

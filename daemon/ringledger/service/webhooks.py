@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 
@@ -107,6 +107,16 @@ class Deliveries:
         count = await outbox.retry(self._ledger, ids, now_ms=self._now_ms())
         self.wake()
         return count
+
+    async def answer(self, request: dict[str, Any], _progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """``{"do": "webhooks-retry", "ids": [1, 2]}`` (``null``: all) on the control socket. Raises ``ValueError``."""
+        ids = request.get("ids")
+        if ids is not None and not (isinstance(ids, list) and all(type(one) is int for one in ids)):
+            raise ValueError("ids: should be a list of numbers, or null for all")
+        try:
+            return {"retried": await self.retry(ids)}
+        except LedgerUnavailable as error:
+            raise ValueError(str(error)) from error
 
     async def _keep(self) -> None:
         """Letters nobody can take or nobody has asked for do not stay for ever."""
