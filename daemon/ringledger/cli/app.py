@@ -34,6 +34,7 @@ from ringledger.cli.service import run
 from ringledger.cli.sight import coverage
 from ringledger.cli.simulate import simulate
 from ringledger.cli.stats import stats
+from ringledger.cli.webhooks import webhooks_app
 from ringledger.exits import Exit
 
 EPILOG = "Everywhere: --config PATH (or RINGLEDGER_CONFIG), --json on what prints data, --no-color."
@@ -138,6 +139,7 @@ def _register() -> None:
     _commands(doctor)
     app.add_typer(db_app, name="db", epilog=EPILOG)
     _commands(purge)
+    app.add_typer(webhooks_app, name="webhooks", epilog=EPILOG)
     _commands(replay, completion)
 
 

@@ -159,6 +159,13 @@ def cloud_event(
     return {name: value for name, value in envelope.items() if value is not None}
 
 
+def trial_event(now_ms: int) -> tuple[str, str]:
+    """Id and body of an event that tells nothing: whether a receiver listens and accepts the signature."""
+    event_id = f"test/{now_ms}"
+    event = cloud_event(TEST, event_id, {"test": True}, account_id="none", at=now_ms, subject=None)
+    return event_id, encode(event).decode()
+
+
 def _change(told: Announcement, changes: Changes) -> dict[str, Any]:
     """What has changed, and who is on the line as far as it was known at the commit (columns of ``active_calls``)."""
     data: dict[str, Any] = {

@@ -1,0 +1,134 @@
+"""`webhooks`: what waits for receivers, what was given up and is to be tried again, and whether they listen.
+
+What must stay true: of a receiver's address no more than scheme, host and port is shown; a running daemon retries by
+itself, asked over its socket, for only one process writes.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ringledger.cli.failures import Failure, usage
+from ringledger.cli.frame import console, frame_of, read
+from ringledger.cli.output import print_json, table
+from ringledger.cli.times import short
+from ringledger.exits import Exit
+
+if TYPE_CHECKING:
+    from ringledger.service.outbox import Receiver
+    from ringledger.settings import Settings
+
+webhooks_app = typer.Typer(
+    help="Receivers of events: what waits for them and what was given up.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+
+@webhooks_app.command("list")
+def list_letters(
+    ctx: typer.Context,
+    dead: Annotated[bool, typer.Option("--dead", help="Only what was given up.")] = False,
+) -> None:
+    """Events that no receiver has accepted yet, oldest first; what was accepted is not kept."""
+    from ringledger.ledger import outbox
+    from ringledger.service.outbox import receivers_of
+
+    frame = frame_of(ctx)
+    settings = frame.settings()
+    rows = read(settings, lambda engine: outbox.letters(engine, dead=dead))
+    addresses = {one.key: one.address for one in receivers_of(settings.webhooks)}
+    for row in rows:
+        row["address"] = addresses.get(row["receiver"])
+        row["state"] = "waiting" if row["gave_up_at"] is None else "dead"
+    if frame.json:
+        print_json(rows)
+    elif rows:
+        _print(rows)
+    else:
+        print("nothing was given up" if dead else "nothing waits and nothing was given up")
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    made = table("id", "state", "event", "session", "receiver", "since", "tried", "last error", right=("id", "tried"))
+    for row in rows:
+        made.add_row(
+            str(row["id"]), row["state"], row["event"], row["session_id"], row["address"] or "not configured",
+            short(row["since"]), str(row["attempts"]), row["last_error"] or "",
+        )  # fmt: skip
+    console().print(made)
+
+
+@webhooks_app.command("retry")
+def retry_letters(
+    ctx: typer.Context,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID…]", help="As `webhooks list --dead` shows.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that was given up.")] = False,
+) -> None:
+    """Try again what was given up, as if it were new; a running daemon begins at once."""
+    if bool(ids) == everything:
+        raise usage("name the ids to retry, or --all; `ringledger webhooks list --dead` shows them")
+    frame = frame_of(ctx)
+    count = asyncio.run(_retry(frame.settings(), ids or None))
+    if ids and count == 0:
+        raise usage("nothing of that was given up; `ringledger webhooks list --dead` shows what was")
+    if frame.json:
+        print_json({"retried": count})
+    else:
+        print(f"{count} to be tried again")
+
+
+async def _retry(settings: "Settings", ids: Sequence[int] | None) -> int:
+    from ringledger.ledger import outbox
+    from ringledger.ledger.ledger import Ledger
+    from ringledger.service.control import Refused, request, socket_path
+
+    asked = {"do": "webhooks-retry", "ids": ids}
+    try:
+        answer = await request(socket_path(settings.database.path), asked, lambda _: None)
+    except Refused as refused:
+        raise Failure(Exit.TRY_AGAIN, str(refused)) from None
+    if answer is not None:
+        return int(answer["retried"])
+    ledger = await Ledger.open(settings.database.url)
+    try:
+        return await outbox.retry(ledger, ids, now_ms=time.time_ns() // 1_000_000)
+    finally:
+        await ledger.close()
+
+
+@webhooks_app.command("test")
+def try_receivers(ctx: typer.Context) -> int:
+    """Send each configured receiver a signed event of type `ringledger.test`; exits 1 when one does not accept it."""
+    from ringledger.service.outbox import receivers_of
+
+    frame = frame_of(ctx)
+    receivers = receivers_of(frame.settings().webhooks)
+    if not receivers:
+        raise Failure(Exit.CONFIG, "no receiver is configured; [[webhooks]] in the configuration names them")
+    errors = asyncio.run(_try(receivers))
+    told = [
+        {"address": one.address, "accepted": error is None, "error": error}
+        for one, error in zip(receivers, errors, strict=True)
+    ]
+    if frame.json:
+        print_json(told)
+    else:
+        for line in told:
+            print(f"{line['address']}: {line['error'] or 'accepted'}")
+    return int(Exit.DIFFERENCES if any(errors) else Exit.OK)
+
+
+async def _try(receivers: "list[Receiver]") -> list[str | None]:
+    from ringledger.service.outbox import trial_event
+    from ringledger.service.post import post, posting
+    from ringledger.service.webhooks import Patience
+
+    now_ms = time.time_ns() // 1_000_000
+    event_id, body = trial_event(now_ms)
+    async with posting(Patience().timeout_seconds) as session:
+        answers = await asyncio.gather(*(post(session, one, event_id, body, now_ms // 1000) for one in receivers))
+    return [answer.error for answer in answers]
