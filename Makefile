@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-dev demo test check format generate lock wheel clean
+.PHONY: help build build-dev demo test check format generate lock wheel vm-test install-test clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,7 +88,15 @@ lock: build-dev  ## the newest versions into the locks
 	$(COMPILE) --constraint requirements-dev.lock --group build --output-file requirements-build.lock
 
 wheel: build-dev  ## dist/*.whl
+	rm -f dist/*.whl
 	$(BIN)/python -m hatchling build --target wheel
+
+vm-test: build wheel  ## a real systemd in a virtual machine runs it (root; mmdebstrap, e2fsprogs, qemu-system-x86)
+	PYTHON=$(BIN)/python tests/vm/build
+	tests/vm/run
+
+install-test: build-dev wheel  ## the documented installation into an empty prefix, from the wheel and the lock
+	RINGLEDGER_INSTALL_TEST=1 $(BIN)/python -m pytest -q tests/ops/test_install.py
 
 clean:  ## all that can be made again
 	rm -rf dist build .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache $(VENV)
