@@ -88,7 +88,7 @@ class Confirmer:
         self.idle_interval = idle_interval
         self.waiting: dict[CallKey, Waiting] = {}
         self._books = books
-        self._client = books.client
+        self.client = books.client
         self._intake = intake
         self._clock = clock
         self._token: str | None = None
@@ -136,7 +136,7 @@ class Confirmer:
             except CredentialsRejected:
                 raise
             except Throttled as error:
-                await self._client.pace.sleep(error.retry_after)
+                await self.client.pace.sleep(error.retry_after)
             except PlatformError as error:
                 LOG.warning(Event.POLL_FAILED, reason=type(error).__name__, detail=str(error), source=FEED)
 
@@ -187,7 +187,7 @@ class Confirmer:
         return count
 
     async def _synchronise(self, asked: float) -> int:
-        now_ms = self._client.platform_now_ms()
+        now_ms = self.client.platform_now_ms()
         oldest = min([now_ms, *(one.started_at for one in self.waiting.values())])
         (page,) = await self._books.sync(self._token, max(oldest - MARGIN_MS, now_ms - FARTHEST_MS))
         self._token = page.sync_token

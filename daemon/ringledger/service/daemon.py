@@ -8,49 +8,34 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import aiohttp
 
 from ringledger import __version__, health
-from ringledger.domain.changes import Changes
-from ringledger.domain.tracker import CallTracker
 from ringledger.layers import SettingsError
 from ringledger.ledger.ledger import Ledger
 from ringledger.ledger.upgrade import upgrade
-from ringledger.ledger.writer import LedgerWriter
 from ringledger.logs import LOG, Event, bind_account
 from ringledger.metrics import Metrics
-from ringledger.platform.connection import now_ms
 from ringledger.platform.errors import CredentialsRejected, PlatformError
-from ringledger.platform.feed import Feed, FeedNotice
 from ringledger.platform.pace import Pace
-from ringledger.platform.people import WhoAmI
-from ringledger.platform.rest import PlatformClient
-from ringledger.service.announce import Announcer
-from ringledger.service.backfill import Backfill
+from ringledger.service.assembly import Parts, Sink, assemble
 from ringledger.service.build import (
     authenticator,
     credentials_missing,
-    feed_of,
     platform_client,
     rate_limits,
 )
-from ringledger.service.confirm import FEED as SYNC_FEED
-from ringledger.service.confirm import GIVE_UP_AFTER, Confirmer
+from ringledger.service.confirm import GIVE_UP_AFTER
 from ringledger.service.intake import Intake
-from ringledger.service.poll import Poller
 from ringledger.service.pulse import Pulse, RestingPace, watched_session
 from ringledger.service.refill import ear
 from ringledger.service.reload import reloaded
 from ringledger.service.roster import Roster
-from ringledger.service.scope import PlatformBooks
-from ringledger.service.sight import Sight
 from ringledger.service.upkeep import ROUND_AT_MOST, Upkeep, keep_verified, verify_at_start
 from ringledger.service.vitals import Vitals
 from ringledger.service.web import serving
-from ringledger.service.webhooks import Deliveries, deliveries_of
 from ringledger.settings import Settings
 from ringledger.systemd import Notifier
 
@@ -67,21 +52,6 @@ ASKING_WITHIN = 300.0
 READY_WITHIN_SECONDS = 60.0
 #: What the steps of a stop may take, seconds: the feed, the last commit, the network, the database.
 STOP_STAGES = {"feed": 2.0, "commit": 7.0, "tasks": 2.0, "database": 4.0}
-
-
-@dataclass(slots=True)
-class _Parts:
-    """What runs once the platform is known."""
-
-    intake: Intake
-    writer: LedgerWriter
-    poller: Poller
-    confirmer: Confirmer
-    sight: Sight
-    feed: Feed
-    client: PlatformClient
-    roster: Roster
-    deliveries: Deliveries
 
 
 class Daemon:
@@ -102,7 +72,7 @@ class Daemon:
         self.metrics = metrics or Metrics()
         self.ready = asyncio.Event()
         self.intake: Intake | None = None
-        self.parts: _Parts | None = None
+        self.parts: Parts | None = None
         self.notifier = notifier or Notifier({})
         self.loops = health.Loops()
         self.vitals = Vitals(self, self.loops, self.metrics)
@@ -185,73 +155,16 @@ class Daemon:
         if watched is None:
             return
         self.vitals.extensions = len(watched)
-        self.parts = parts = await self._assemble(ledger, client, me, roster)
+        self.parts = parts = await assemble(
+            self.settings, ledger, client, account_id=me.account_id, roster=roster, metrics=self.metrics
+        )
+        self.intake = parts.intake
         self._assembled.set()
         await self._supervise(parts, ledger)
 
-    async def _assemble(self, ledger: Ledger, client: PlatformClient, me: WhoAmI, roster: Roster) -> _Parts:
-        settings, account_id = self.settings, me.account_id
-        tracker = CallTracker(
-            settle_seconds=settings.calls.settle_seconds, stale_after_seconds=settings.calls.stale_after_seconds
-        )
-        announcer = Announcer(self.metrics)
-        intake = self.intake = Intake(
-            tracker,
-            ledger,
-            account_id,
-            announce=announcer.announce,
-            on_doubts=lambda changes: poller.check(changes),  # noqa: PLW0108 - made below
-        )
-        books = PlatformBooks(client, account_id, None if roster.everybody else roster.watched)
-        poller = Poller(books, intake, interval=settings.poll.interval_seconds)
-        confirmer = Confirmer(
-            books,
-            intake,
-            interval=settings.confirm.sync_interval_seconds,
-            idle_interval=settings.poll.interval_seconds,
-        )
-        backfill = Backfill(books, intake, lambda: list(confirmer.waiting))
-        sight = Sight(
-            intake,
-            backfill,
-            self.metrics,
-            max_days=settings.backfill.max_days,
-            silence=settings.feed.silence_timeout_seconds,
-            on_gap=poller.soon,
-        )
-
-        deliveries = deliveries_of(settings.webhooks, ledger)
-
-        def committed(changes: Changes) -> None:
-            intake.committed(changes)
-            deliveries.committed(changes)
-            confirmer.committed(changes)
-            sight.committed(changes)
-            self.metrics.store_commit_duration_seconds.observe(writer.commit_seconds)
-
-        writer = intake.writer = LedgerWriter(
-            ledger,
-            intake.take,
-            commit_interval=settings.database.commit_interval_ms / 1000,
-            commit_batch=settings.database.commit_batch,
-            on_committed=committed,
-            notices=_StoreNotices(self.metrics),
-            now_ms=now_ms,
-            journal=settings.journal.days > 0,
-        )
-        state = await ledger.load_open(account_id)
-        intake.resume(state)
-        now = client.platform_now_ms()
-        unconfirmed = await ledger.load_unconfirmed(account_id, now - GIVE_UP_MS)
-        confirmer.resume(unconfirmed, state.positions.get(SYNC_FEED), now_ms=now)
-        sight.resume(await ledger.load_coverage(account_id))
-        feed = feed_of(settings, client, account_id, roster.watched, state.positions)
-        sight.on_deaf = feed.rebuild
-        return _Parts(intake, writer, poller, confirmer, sight, feed, client, roster, deliveries)
-
     # -- running ---------------------------------------------------------------------------------------------------
 
-    async def _supervise(self, parts: _Parts, ledger: Ledger) -> None:
+    async def _supervise(self, parts: Parts, ledger: Ledger) -> None:
         """Everything at once. The writer outlives the rest, so that what was observed is committed."""
         confirming = self.settings.confirm.enabled
         try:
@@ -274,7 +187,7 @@ class Daemon:
             raise _first(failed) from None
 
     def _side_tasks(
-        self, parts: _Parts, ledger: Ledger, *, confirming: bool
+        self, parts: Parts, ledger: Ledger, *, confirming: bool
     ) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         asking = lambda: self.settings.poll.interval_seconds + ASKING_WITHIN  # noqa: E731 - as beats want it
         upkeep = Upkeep(ledger, lambda: self.settings, parts.client.platform_now_ms)
@@ -293,8 +206,8 @@ class Daemon:
             tasks.append(("confirm", parts.confirmer.run(self._beat("confirm", lambda: ASKING_WITHIN))))
         return tasks
 
-    async def _feed(self, parts: _Parts) -> None:
-        await parts.feed.run(_Sink(parts.intake, parts.sight, self._feed_up))
+    async def _feed(self, parts: Parts) -> None:
+        await parts.feed.run(Sink(parts.intake, parts.sight, self._feed_up))
 
     async def _become_ready(self) -> None:
         """Ready when the first comparison is made and the feed is up, or after a while all the same: whoever waits for
@@ -337,50 +250,6 @@ class Daemon:
             return task.result() if task.done() else None
         finally:
             await _cancel([stopping, task], STOP_STAGES["tasks"])
-
-
-class _Sink:
-    """Where a feed delivers: observations to the intake, notices to our account of sight."""
-
-    def __init__(self, intake: Intake, sight: Sight, up: asyncio.Event) -> None:
-        self.room = intake.room
-        self._intake = intake
-        self._sight = sight
-        self._up = up
-
-    async def deliver(self, delivery: Any) -> None:
-        """Return after the commit."""
-        if delivery.observations or delivery.unreadable:
-            self._sight.heard()
-        await self._intake.deliver(delivery)
-
-    def notice(self, notice: FeedNotice) -> None:
-        """Hear about the feed."""
-        if notice.kind.value in {"feed.connected", "feed.resumed"}:
-            self._up.set()
-        self._sight.notice(notice)
-
-
-class _StoreNotices:
-    """The database's troubles: one line when they begin, one when they are over."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self._since = 0.0
-
-    def retrying(self, error: Exception) -> None:
-        self._since = self._since or time.monotonic()
-        LOG.warning(Event.STORE_RETRYING, reason=type(error).__name__, detail=str(error))
-
-    def full(self, error: Exception) -> None:
-        self._since = self._since or time.monotonic()
-        self._metrics.store_disk_full.set(1)
-        LOG.error(Event.STORE_FULL, detail=str(error))
-
-    def recovered(self, attempts: int) -> None:
-        self._metrics.store_disk_full.set(0)
-        LOG.warning(Event.STORE_RECOVERED, attempts=attempts, seconds=round(time.monotonic() - self._since, 3))
-        self._since = 0.0
 
 
 async def _cancel(tasks: list[asyncio.Task[Any]], seconds: float) -> None:
