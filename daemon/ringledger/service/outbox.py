@@ -107,15 +107,24 @@ class LetterWriter:
     def __call__(self, changes: Changes, now_ms: int) -> Sequence[Letter]:
         """The letters for these changes, in order. ``now_ms``: the rows' ``updated_at``."""
         letters: list[Letter] = []
+        missed: set[tuple[str, str]] = set()
         for told in changes.announcements:
             name = _NAMES.get(told.happening)
             if name is None or told.session_id is None:
                 continue
             if readers := self._readers.get(name):
                 letters += _letters(readers, name, told, changes, now_ms)
-            if told.record is not None and _is_missed(told.record) and (readers := self._readers.get(MISSED)):
-                letters += _letters(readers, MISSED, told, changes, now_ms)
+            if told.record is not None and self._is_news(told.record, missed):
+                letters += _letters(self._readers[MISSED], MISSED, told, changes, now_ms)
         return letters
+
+    def _is_news(self, record: CallRecord, missed: set[tuple[str, str]]) -> bool:
+        """Whether somebody wants to hear that this call was missed, and nothing before it in the batch says so."""
+        if MISSED not in self._readers:
+            return False
+        key, known = (record.account_id, record.session_id), len(missed)
+        (missed.add if _is_missed(record) else missed.discard)(key)
+        return len(missed) > known
 
 
 def _is_missed(record: CallRecord) -> bool:

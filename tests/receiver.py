@@ -1,0 +1,108 @@
+"""Somebody else's web server: takes deliveries, answers as it is told to, remembers everything."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+PATIENCE = 20.0
+
+
+class Delivery(NamedTuple):
+    """One request. ``status``: what it was answered."""
+
+    headers: dict[str, str]
+    body: bytes
+    status: int
+
+    @property
+    def event(self) -> dict[str, Any]:
+        event: dict[str, Any] = json.loads(self.body)
+        return event
+
+    @property
+    def name(self) -> str:
+        return str(self.event["type"]).removeprefix("ringledger.")
+
+
+class Receiver:
+    """``answer``: the status for an event; ``hang``: set while nobody is answered."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.port = 0
+        self.seen: list[Delivery] = []
+        self.answer: Callable[[dict[str, Any]], int] = lambda _: 204
+        self.headers: dict[str, str] = {}
+        self.body = b""
+        self.waiting = 0
+        self.most_waiting = 0
+        self._go = asyncio.Event()
+        self._go.set()
+        self._runner: web.AppRunner | None = None
+
+    def hang(self) -> None:
+        self._go.clear()
+
+    def go_on(self) -> None:
+        self._go.set()
+
+    @property
+    def accepted(self) -> list[Delivery]:
+        return [one for one in self.seen if 200 <= one.status < 300]
+
+    def names(self, session: str | None = None) -> list[str]:
+        """What was accepted, in order; of one call."""
+        return [one.name for one in self.accepted if session is None or one.event["subject"] == session]
+
+    async def _take(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        self.waiting += 1
+        self.most_waiting = max(self.most_waiting, self.waiting)
+        try:
+            await self._go.wait()
+        finally:
+            self.waiting -= 1
+        status = self.answer(json.loads(body))
+        self.seen.append(Delivery(dict(request.headers), body, status))
+        return web.Response(status=status, headers=self.headers, body=self.body)
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._take)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self.port}/hook/token-in-the-path"
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+
+@asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    """A receiver that listens."""
+    receiver = Receiver()
+    await receiver.start()
+    try:
+        yield receiver
+    finally:
+        receiver.go_on()
+        await receiver.stop()
+
+
+async def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """Wait for a condition; the end of patience fails the test."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not (found := condition()):
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"did not come about: {what}")
+        await asyncio.sleep(0.01)
+    return found
