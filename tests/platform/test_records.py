@@ -129,3 +129,15 @@ def test_an_answer_that_is_no_listing_raises(payload: bytes) -> None:
 def test_no_value_of_any_field_breaks_a_page(name: str, value: Any) -> None:
     read = page(record(**{name: value}))
     assert len(read.claims) + len(read.unreadable) in (0, 1)
+
+
+def test_the_largest_page_the_platform_serves_is_read() -> None:
+    """1,000 records are well beyond what a notification may weigh."""
+    assert len(page(*(record(id=f"REC-{n}") for n in range(1000))).claims) == 1000
+
+
+def test_faxes_are_read_only_when_asked_for() -> None:
+    text = json.dumps({"records": [record(), record(id="REC-F", type="Fax")]})
+    asked = {"account_id": "1001", "source": Source.CALL_LOG, "default_region": "US", "read_at": 77}
+    assert [claim.record_id for claim in decode_records(text, **asked).claims] == ["REC-1"]
+    assert [claim.record_id for claim in decode_records(text, **asked, faxes=True).claims] == ["REC-F"]

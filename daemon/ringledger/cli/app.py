@@ -14,7 +14,9 @@ from typer.completion import get_completion_inspect_parameters
 
 from ringledger import __version__
 from ringledger.cli import explain  # noqa: F401 - adds `calls show`
+from ringledger.cli.audit import audit
 from ringledger.cli.auth import auth_app
+from ringledger.cli.backfill import backfill
 from ringledger.cli.calls import calls_app
 from ringledger.cli.care import purge
 from ringledger.cli.completion import completion
@@ -34,6 +36,7 @@ from ringledger.cli.service import run
 from ringledger.cli.sight import coverage
 from ringledger.cli.simulate import simulate
 from ringledger.cli.stats import stats
+from ringledger.cli.top import top
 from ringledger.cli.webhooks import webhooks_app
 from ringledger.exits import Exit
 
@@ -130,7 +133,8 @@ def _register() -> None:
     """Every command, in the order in which the help lists them."""
     _commands(run, demo, simulate)
     app.add_typer(calls_app, name="calls", epilog=EPILOG)
-    _commands(active, presence, coverage, stats, export)
+    _commands(active, presence, top, coverage, stats, export)
+    _commands(audit, backfill)
     app.add_typer(platform_app, name="platform", epilog=EPILOG)
     app.add_typer(ringout_app, name="ringout", epilog=EPILOG)
     _commands(sms, pager)

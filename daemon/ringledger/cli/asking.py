@@ -6,12 +6,15 @@ what was typed is a usage error (64), a missing permission is 77, an outage 69, 
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
 from ringledger.cli.failures import Failure, usage
+from ringledger.cli.frame import console
 from ringledger.exits import Exit
 from ringledger.logs import configure_logging
 from ringledger.settings import Settings
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from ringledger.service.oneshot import OneShot
 
 T = TypeVar("T")
+#: Told of a reading of the log: records so far, and the start of the oldest of them (ms).
+Progress = Callable[[int, int], None]
 
 MaxWait = Annotated[
     float,
@@ -89,6 +94,31 @@ def refused(error: "BadRequest | NotFound | PermissionDenied") -> Exception:
 def tell(line: str) -> None:
     """Something a person who waits wants to know."""
     print(f"ringledger: {line}", file=sys.stderr, flush=True)
+
+
+def period(since: int, until: int | None) -> tuple[int, int]:
+    """From and until, ms; until now when not given. Raises :class:`Failure` for one that ends before it begins."""
+    end = time.time_ns() // 1_000_000 if until is None else until
+    if since >= end:
+        raise usage("--since must lie before --until (or now)")
+    return since, end
+
+
+@contextmanager
+def bar(what: str, since: int, until: int) -> Iterator[Progress]:
+    """A progress bar on a terminal's standard error: the log is read from the newest call back to ``since``."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = TextColumn(what), BarColumn(), TextColumn("{task.fields[records]} records"), TimeElapsedColumn()
+    shown = console(stderr=True)
+    with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as progress:
+        task = progress.add_task("", total=until - since, records=0)
+
+        def update(records: int, oldest: int) -> None:
+            done = max(progress.tasks[0].completed, until - max(oldest, since))
+            progress.update(task, completed=done, records=records)
+
+        yield update
 
 
 def telephone(text: str, region: str, what: str) -> str:

@@ -34,6 +34,12 @@ class Failure(Exception):
         self.exit_code = code
 
 
+def of_kind(kind: str, message: str) -> Failure:
+    """An error that another process names by its class."""
+    code, remedy = _PLATFORM.get(kind, (Exit.USAGE, "") if kind == "ValueError" else (Exit.INTERNAL, ""))
+    return Failure(code, f"{message}; {remedy}" if remedy else message)
+
+
 def usage(message: str) -> Exception:
     """What is wrong with the command line, to be raised; exit code 64."""
     return Failure(Exit.USAGE, message)

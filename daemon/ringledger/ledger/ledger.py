@@ -125,6 +125,14 @@ class Ledger:
             expired = delete(schema.call_state).where(state.remembered_until < now_ms)
             return (await connection.execute(expired)).rowcount
 
+    async def forget_deleted(self) -> int:
+        """Delete the states of finished calls whose rows somebody has deleted, so that they can be written again."""
+        state, call = schema.call_state.c, schema.call.c
+        row = select(call.session_id).where(call.account_id == state.account_id, call.session_id == state.session_id)
+        async with self.transaction() as connection:
+            rowless = delete(schema.call_state).where(state.remembered_until.is_not(None), ~row.exists())
+            return (await connection.execute(rowless)).rowcount
+
     async def checkpoint(self, *, truncate: bool = False) -> None:
         """Move the write-ahead log into the database: as far as readers allow, or all of it and empty the file."""
         async with self._turn:

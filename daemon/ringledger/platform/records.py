@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from ringledger.domain.observation import Direction, Party, RecordClaim, Source, Unreadable
+from ringledger.platform.http import MAX_ANSWER_BYTES
 from ringledger.platform.unreadable import WireError, WireReason, decode
 from ringledger.platform.wire import Int64, WireId, parse_time, party, text_id
 
@@ -111,7 +112,7 @@ _LEG: Final = msgspec.json.Decoder(WireLeg)
 
 def decode_listing(payload: bytes | str) -> WireListing:
     """A page with its records unread; raises :class:`WireError` when it is no listing."""
-    listing = decode(_LISTING, payload)
+    listing = decode(_LISTING, payload, most=MAX_ANSWER_BYTES)
     if listing.records is None:
         raise WireError(WireReason.MISSING_BODY, "the answer has no records", payload)
     return listing

@@ -70,10 +70,10 @@ def excerpt(raw: object, limit: int = RAW_LIMIT) -> str:
     return masked(storable)[:limit]
 
 
-def decode(decoder: msgspec.json.Decoder[T], payload: bytes | str) -> T:
-    """Decode ``payload``; raises :class:`WireError` and nothing else."""
-    if len(payload) > MAX_BYTES:
-        raise WireError(WireReason.TOO_LARGE, f"{len(payload)} bytes, at most {MAX_BYTES} are read", payload)
+def decode(decoder: msgspec.json.Decoder[T], payload: bytes | str, *, most: int = MAX_BYTES) -> T:
+    """Decode ``payload`` of at most so many bytes; raises :class:`WireError` and nothing else."""
+    if len(payload) > most:
+        raise WireError(WireReason.TOO_LARGE, f"{len(payload)} bytes, at most {most} are read", payload)
     try:
         return decoder.decode(payload)
     except RecursionError:

@@ -5,6 +5,7 @@ log has been read for are healed, as far as the log was complete.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -62,6 +63,7 @@ class Refill:
             progress(so_far, oldest)
 
         async with self._turn:
+            await self._ledger.forget_deleted()
             written = await self._backfill.run(since_ms, until_ms, progress=counted)
             complete = min(until_ms, self._backfill.books.client.platform_now_ms() - LOG_DELAY_MS)
             return Filled(records, written, await self._heal(since_ms, complete, written))
@@ -115,10 +117,13 @@ async def alone(asking: OneShot, tell: Callable[[str], None]) -> AsyncIterator[R
         unconfirmed = await ledger.load_unconfirmed(me.account_id, 0)
         candidates = [CallKey(one.account_id, one.session_id) for one in unconfirmed]
         backfill = Backfill(books, intake, lambda: candidates)
+        intake.resume(await ledger.load_open(me.account_id))
         async with asyncio.TaskGroup() as group:
             writing = group.create_task(intake.writer.run(), name="writer")
             yield Refill(ledger, intake, backfill, CoverageBook(me.account_id))
-            await intake.writer.flush()
+            # Nobody is there to hear of calls that were settling: what the log says of them holds.
+            settled = time.monotonic() + settings.calls.settle_seconds + 1
+            await intake.change(lambda: intake.tracker.advance(settled))
             writing.cancel()
     finally:
         await ledger.close()

@@ -1,0 +1,96 @@
+"""Audit: reads both sides of a period, the ledger read-only and the platform's call log whole, and compares them.
+
+What must stay true: nothing is written; a log that could not be read to its end is no log at all.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from ringledger.domain.audit import Report, Written, compare
+from ringledger.domain.claims import MATCH_WINDOW_MS
+from ringledger.domain.disposition import Disposition
+from ringledger.domain.observation import Direction, RecordClaim
+from ringledger.ledger import queries
+from ringledger.ledger.ledger import Ledger
+from ringledger.ledger.times import to_ms
+from ringledger.platform.query import CallLogQuery
+from ringledger.service.backfill import MARGIN_MS, PER_PAGE
+from ringledger.service.oneshot import OneShot
+from ringledger.service.scope import PlatformBooks
+from ringledger.service.sight import LOG_DELAY_MS
+
+#: A call that ended within the log's delay, and the time a daemon takes to confirm it, is no difference yet (ms).
+SETTLED_MS: Final = 2 * LOG_DELAY_MS
+
+
+async def audit(
+    asking: OneShot, since: int, until: int, progress: Callable[[int, int], None] = lambda _records, _oldest: None
+) -> Report:
+    """The differences of a period (ms). ``progress``: records so far, start of the oldest of them.
+
+    Raises ``PlatformError`` and ``LedgerError``.
+    """
+    ledger = await Ledger.open(asking.settings.database.url, read_only=True)
+    try:
+        books, me = await asking.books()
+        claims = await _logged(books, since, until, progress)
+        account = None if me.account_id == "~" else me.account_id
+        wanted = queries.CallFilter(
+            account_id=account, since=since - MARGIN_MS, until=until + MATCH_WINDOW_MS, with_parts=True
+        )
+        rows = await queries.calls(ledger.reader, wanted)
+        open_now = await queries.active_calls(ledger.reader)
+    finally:
+        await ledger.close()
+    return compare(
+        [written(row) for row in rows if _watched(row, books)],
+        claims,
+        since=since,
+        until=until,
+        settled=asking.client.platform_now_ms() - SETTLED_MS,
+        open_sessions={row["session_id"] for row in open_now},
+    )
+
+
+async def _logged(
+    books: PlatformBooks, since: int, until: int, progress: Callable[[int, int], None]
+) -> list[RecordClaim]:
+    def query(extension_id: str | None) -> CallLogQuery:
+        return CallLogQuery(
+            extension_id=extension_id,
+            since_ms=since - MARGIN_MS,
+            until_ms=until + MATCH_WINDOW_MS,
+            per_page=PER_PAGE,
+        )
+
+    found: dict[str, RecordClaim] = {}
+    oldest = until
+    async for page in books.log_pages(query):
+        found.update((claim.record_id, claim) for claim in books.mine(page.claims))
+        oldest = min([oldest, *(claim.started_at for claim in page.claims)])
+        progress(len(found), oldest)
+    return list(found.values())
+
+
+def _watched(row: dict[str, Any], books: PlatformBooks) -> bool:
+    return books.watched is None or row["extension_id"] is None or row["extension_id"] in books.watched
+
+
+def written(row: dict[str, Any]) -> Written:
+    """A row of ``all_calls`` as the comparison wants it."""
+    return Written(
+        session_id=row["session_id"],
+        telephony_session_id=row["telephony_session_id"],
+        direction=Direction(row["direction"]),
+        from_number=row["from_number"],
+        to_number=row["to_number"],
+        started_at=to_ms(row["started_at"]),
+        ended_at=to_ms(row["ended_at"]),
+        answered=row["answered_at"] is not None,
+        talk_ms=round(row["talk_seconds"] * 1000),
+        duration_ms=round(row["duration_seconds"] * 1000),
+        disposition=Disposition(row["disposition"]),
+        result=row["result"],
+        part_of=row["part_of"],
+        confirmed=row["confirmed_at"] is not None,
+    )
