@@ -123,6 +123,12 @@ class Extension:
     extension_number: str | None = None
     name: str | None = None
 
+    def take_statuses(self, observation: PresenceObservation) -> None:
+        """What an extension says of itself besides its calls; a blank never overwrites."""
+        self.presence_status = observation.presence_status or self.presence_status
+        self.user_status = observation.user_status or self.user_status
+        self.dnd_status = observation.dnd_status or self.dnd_status
+
 
 @dataclass(slots=True)
 class Changes:

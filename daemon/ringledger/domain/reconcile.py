@@ -232,7 +232,7 @@ class Reconciler:
             alive = [item for item in listed.get(key, ()) if item.status is not TelephonyStatus.NO_CALL]
             if not alive and not observation.truncated and tracker.timers.seen_at(key) <= asked:
                 self._gone(tracker.calls[key], observation)
-        tracker.observe_statuses(extension, observation)
+        extension.take_statuses(observation)
         tracker.refresh_extension(extension, extension.updated_at)
 
     def _take_items(

@@ -274,18 +274,11 @@ class CallTracker:
         self, extension: Extension, observation: PresenceObservation, listed: dict[CallKey, list[CallItem]]
     ) -> None:
         """The newest event of an extension also tells which calls it no longer has, and its other statuses."""
-        self.observe_statuses(extension, observation)
+        extension.take_statuses(observation)
         if observation.truncated:
             self.books.changes.cut[extension.account_id, extension.extension_id] = None
         else:
             self._suspect_vanished(observation, listed)
-
-    @staticmethod
-    def observe_statuses(extension: Extension, observation: PresenceObservation) -> None:
-        """What an extension says of itself besides its calls; a blank never overwrites."""
-        extension.presence_status = observation.presence_status or extension.presence_status
-        extension.user_status = observation.user_status or extension.user_status
-        extension.dnd_status = observation.dnd_status or extension.dnd_status
 
     def _suspect_vanished(self, observation: PresenceObservation, listed: dict[CallKey, list[CallItem]]) -> None:
         """Calls an extension's newest whole snapshot no longer lists: no end, but doubtful (semantics 5.5)."""
