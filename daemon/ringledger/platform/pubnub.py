@@ -16,6 +16,7 @@ from ringledger.domain.observation import FeedPosition
 from ringledger.platform.connection import now_ms
 from ringledger.platform.errors import CredentialsRejected, PlatformError, PlatformUnavailable, Throttled
 from ringledger.platform.feed import FeedNotice, FeedNoticeKind, FeedSink, GapCause, filters_mark
+from ringledger.platform.leftovers import making_room
 from ringledger.platform.pubnub_client import POLL_SECONDS, PubNubChannel
 from ringledger.platform.pubnub_intake import IDLE_POSITION_SECONDS, Intake, key_of, read_bookmark
 from ringledger.platform.rest import PlatformClient
@@ -132,15 +133,14 @@ class PubNubFeed:
         self._rebuild = reason or "asked for"
         self._wake.set()
 
-    # -- getting a subscription
-    # ---------------------------------------------------------------------------------
+    # -- getting a subscription --------------------------------------------------------------------------------
 
     async def _open(self, sink: FeedSink) -> None:
         """A line that is polling: the stored one, or a new one with the gap told."""
         before = self._line
         if before is None and await self._resume(sink):
             return
-        subscription = await self._client.create_subscription(self._filters, transport="PubNub")
+        subscription = await self._create(sink)
         told = {"subscription_id": subscription.id, "expires_in": subscription.expires_in}
         self._notice(sink, FeedNoticeKind.SUBSCRIPTION_CREATED, "", told)
         self._tell_refused(sink, subscription)
@@ -152,6 +152,16 @@ class PubNubFeed:
         stored = self._position
         cause = GapCause.NO_POSITION if stored is None else GapCause.KEY_CHANGED
         self._gap(sink, cause, stored.at if stored else None)
+
+    async def _create(self, sink: FeedSink) -> Subscription:
+        return await making_room(
+            self._client,
+            lambda: self._client.create_subscription(self._filters, transport="PubNub"),
+            transport="PubNub",
+            filters=self._filters,
+            using="",  # whatever there was is of no more use
+            told=lambda reason: self._notice(sink, FeedNoticeKind.SUBSCRIPTION_LOST, reason),
+        )
 
     async def _resume(self, sink: FeedSink) -> bool:
         """Take up the stored subscription; ``False`` when a new one is needed."""
@@ -231,8 +241,7 @@ class PubNubFeed:
             raise RuntimeError("no line is open")
         return self._line
 
-    # -- keeping it
-    # ---------------------------------------------------------------------------------------------
+    # -- keeping it --------------------------------------------------------------------------------------------
 
     async def _keep(self, sink: FeedSink) -> None:
         """Renew, watch and replace; ends by :class:`_ResubscribeError` or a ``PlatformError``."""
@@ -333,8 +342,7 @@ class PubNubFeed:
             line.intake.believe()
         self.last_sign = now
 
-    # -- telling and closing
-    # ------------------------------------------------------------------------------------
+    # -- telling and closing -----------------------------------------------------------------------------------
 
     def _tell_refused(self, sink: FeedSink, subscription: Subscription) -> None:
         if subscription.disabled_filters:

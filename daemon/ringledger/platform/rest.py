@@ -19,11 +19,13 @@ from ringledger.platform.limits import RateGroup, RateLimits
 from ringledger.platform.people import ExtensionInfo, WhoAmI, decode_extension_page, decode_whoami
 from ringledger.platform.query import CallLogQuery, iso
 from ringledger.platform.records import RecordPage, decode_listing, decode_records
-from ringledger.platform.subscription import Subscription, decode_subscription
+from ringledger.platform.subscription import Subscription, decode_subscription, decode_subscriptions
 from ringledger.platform.unreadable import WireError
 from ringledger.platform.wire import decode_presence_read
 
 PAGE_SIZE: Final = 250
+#: The platform's most: thousands of extensions are few requests then, for their group has forty a minute.
+EXTENSIONS_PAGE_SIZE: Final = "1000"
 MAX_PAGES: Final = 2000
 SYNC_ERRORS: Final = frozenset({"CLG-101", "CLG-102", "CLG-103", "CLG-104", "CLG-105"})
 T = TypeVar("T")
@@ -94,8 +96,8 @@ class PlatformClient(Connection):
     async def extensions(self, *, background: bool = True) -> list[ExtensionInfo]:
         """Every extension of the account."""
         found: list[ExtensionInfo] = []
-        path = f"/account/{self.account}/extension"
-        async for body, _ in self.pages(path, group=RateGroup.MEDIUM, background=background):
+        path, params = f"/account/{self.account}/extension", {"perPage": EXTENSIONS_PAGE_SIZE}
+        async for body, _ in self.pages(path, group=RateGroup.MEDIUM, params=params, background=background):
             found += read_answer(decode_extension_page, body)
         return list({one.id: one for one in found}.values())
 
@@ -124,6 +126,11 @@ class PlatformClient(Connection):
         """As it stands, delivery parameters included."""
         answer = await self.request("GET", f"/subscription/{subscription_id}", group=RateGroup.LIGHT, background=False)
         return read_answer(decode_subscription, answer.body)
+
+    async def subscriptions(self) -> list[Subscription]:
+        """All of this user and app, whoever made them; at most thirty, without their delivery parameters."""
+        answer = await self.request("GET", "/subscription", group=RateGroup.LIGHT, background=False)
+        return read_answer(decode_subscriptions, answer.body)
 
     async def delete_subscription(self, subscription_id: str) -> None:
         """End it."""

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from ringledger.platform.records import decode_listing
 from ringledger.platform.unreadable import WireError, WireReason, decode
 from ringledger.platform.wire import WireId, text_id
 
@@ -77,18 +78,32 @@ class Subscription:
 def decode_subscription(payload: bytes) -> Subscription:
     """Read an answer of the subscription resource; raises :class:`WireError`."""
     wire = decode(_SUBSCRIPTION, payload)
+    return _subscription(wire, _pubnub(wire.delivery_mode or WireDelivery()))
+
+
+def decode_subscriptions(payload: bytes) -> list[Subscription]:
+    """GET subscriptions, without what is needed to listen to them; entries that cannot be read are left out."""
+    found = []
+    for raw in decode_listing(payload).records or ():
+        try:
+            found.append(_subscription(decode(_SUBSCRIPTION, bytes(raw)), None))
+        except WireError:
+            continue
+    return found
+
+
+def _subscription(wire: WireSubscription, pubnub: PubNubDelivery | None) -> Subscription:
     subscription_id = text_id(wire.id)
     if subscription_id is None:
         raise WireError(WireReason.MISSING_FIELD, "a subscription without id")
-    delivery = wire.delivery_mode or WireDelivery()
     return Subscription(
         id=subscription_id,
         status=wire.status or "Active",
         expires_in=wire.expires_in,
         filters=tuple(wire.event_filters or ()),
         disabled_filters=tuple((one.filter, one.reason or "") for one in wire.disabled_filters or ()),
-        transport=delivery.transport_type or "",
-        pubnub=_pubnub(delivery),
+        transport=(wire.delivery_mode and wire.delivery_mode.transport_type) or "",
+        pubnub=pubnub,
     )
 
 

@@ -14,6 +14,7 @@ from ringledger.domain.observation import Delivery, FeedPosition
 from ringledger.platform.connection import now_ms
 from ringledger.platform.errors import CredentialsRejected, PlatformError, PlatformUnavailable, Throttled
 from ringledger.platform.feed import FeedNotice, FeedNoticeKind, FeedSink, GapCause, filters_mark
+from ringledger.platform.leftovers import making_room
 from ringledger.platform.rest import PlatformClient, read_answer
 from ringledger.platform.subscription import Subscription, decode_subscription
 from ringledger.platform.websocket_connection import ConnectionEnded, Vigilance, WebSocketConnection, open_connection
@@ -163,9 +164,7 @@ class WebSocketFeed:
     ) -> Intake:
         """All filters in one subscription, for there is only one; it replaces the one ``before``."""
         self._rebuild = ""
-        body = {"eventFilters": self._filters, "deliveryMode": {"transportType": "WebSocket"}}
-        answer = await connection.request("POST", SUBSCRIPTION_PATH, body)
-        subscription = read_answer(decode_subscription, answer)
+        subscription = await self._create(sink, connection, before.subscription_id if before else "")
         if not subscription.active:
             raise PlatformUnavailable(f"a new subscription has status {subscription.status}")
         self._notice(sink, FeedNoticeKind.SUBSCRIPTION_CREATED, "", {"subscription_id": subscription.id})
@@ -181,6 +180,21 @@ class WebSocketFeed:
             self._tell_gap(sink, cause, from_at)
         await intake.take([], force=True)
         return intake
+
+    async def _create(self, sink: FeedSink, connection: WebSocketConnection, using: str) -> Subscription:
+        body = {"eventFilters": self._filters, "deliveryMode": {"transportType": "WebSocket"}}
+
+        async def create() -> Subscription:
+            return read_answer(decode_subscription, await connection.request("POST", SUBSCRIPTION_PATH, body))
+
+        return await making_room(
+            self._client,
+            create,
+            transport="WebSocket",
+            filters=self._filters,
+            using=using,
+            told=lambda reason: self._notice(sink, FeedNoticeKind.SUBSCRIPTION_LOST, reason),
+        )
 
     async def _serve(self, sink: FeedSink, connection: WebSocketConnection, intake: Intake) -> None:
         """Pass on what comes; ends by :class:`ConnectionEnded`, or :class:`_DeadError` when asked to rebuild."""
