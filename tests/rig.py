@@ -67,7 +67,7 @@ class Rig:
                 self.task.result()
                 raise AssertionError("the daemon has ended")
             if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"did not come about: {what or condition}; calls: {self.calls()}")
+                raise AssertionError(f"did not come about: {what or condition}; {len(self.calls())} calls")
             await asyncio.sleep(0.02)
         return found
 

@@ -15,6 +15,7 @@ from ringledger.domain.coverage import CoverageBook, CoverageSpan, CoverageState
 from ringledger.domain.observation import CallKey
 from ringledger.logs import LOG, Event
 from ringledger.metrics import Metrics
+from ringledger.platform.connection import now_ms
 from ringledger.platform.errors import CredentialsRejected, PlatformError, Throttled
 from ringledger.platform.feed import FeedNotice, FeedNoticeKind
 from ringledger.service.backfill import Backfill
@@ -91,7 +92,7 @@ class Sight:
                 self.book.turn(CoverageState.DOUBTFUL, self._now(), "silent")
                 self._on_gap()
             case FeedNoticeKind.GAP:
-                self._gap(notice.reason)
+                self._gap(notice)
 
     def heard(self) -> None:
         """The feed has brought something: it is neither silent nor deaf."""
@@ -118,11 +119,11 @@ class Sight:
         self._metrics.push_connected.set(0)
         self.book.turn(CoverageState.BLIND, self._now(), reason)
 
-    def _gap(self, reason: str) -> None:
+    def _gap(self, notice: FeedNotice) -> None:
         """Something may be missing although the feed is up: the time since it was last surely seen is doubtful."""
-        current = self.book.current
-        if current is not None and current.state is CoverageState.LIVE and not self.book.holes:
-            self.book.doubt(current.from_at, self._now(), reason)
+        since = notice.detail.get("from_at")
+        if isinstance(since, int):  # on our clock
+            self.book.doubt(since + self._now() - now_ms(), self._now(), notice.reason)
         self._on_gap()
 
     # -- deafness ------------------------------------------------------------------------------------------------
