@@ -1,0 +1,160 @@
+"""Webhooks of a whole daemon: what the ledger says is what receivers hear, whatever happens to either of them."""
+
+import asyncio
+import json
+import signal
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ringledger.cli import main
+from ringledger.service.outbox import signature
+from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions, load_story
+from tests.crash.child import Child
+from tests.receiver import Receiver, receiving, until
+from tests.rig import STORIES, Rig, office, running, settings_for
+
+SECRET = "planted-secret-4711"
+ROW = {"call.finished", "call.amended", "call.confirmed"}
+SPEED = 20.0
+
+
+def hooks(*receivers: Receiver) -> list[dict[str, Any]]:
+    return [{"url": one.url, "events": ["call.*"], "secret": SECRET} for one in receivers]
+
+
+def outbox(rig: Rig) -> list[dict[str, Any]]:
+    return rig.query("SELECT * FROM outbox ORDER BY id")
+
+
+def rows_heard(receiver: Receiver) -> dict[str, dict[str, Any]]:
+    """What a receiver that keeps the newest row of each call has in its books."""
+    return {one.event["subject"]: one.event["data"] for one in receiver.accepted if one.name in ROW}
+
+
+@pytest.mark.parametrize(("story", "missed"), [("flow1_and_2_rings_again", 0), ("missed_then_logged", 1)])
+async def test_a_receiver_ends_up_with_the_ledgers_rows(tmp_path: Path, story: str, missed: int) -> None:
+    """One call that rings again and is answered, and one that the platform's log confirms as missed."""
+    told = load_story(STORIES / f"{story}.story")
+    options = Options(legacy_2015=True, real_lifetimes=True)
+    async with receiving() as hook, office(tmp_path, "pubnub", options=options, webhooks=hooks(hook)) as rig:
+        told = told.shifted(rig.sim.clock.now_ms() - told.start)
+        await rig.sim.play_story(told, pace=False)
+        await rig.until(lambda: rig.calls() and (rig.calls()[0]["confirmed_at"] or not missed), "the last word")
+        await rig.until(lambda: not outbox(rig), "everything delivered")
+        (row,) = rig.calls()
+        assert rows_heard(hook) == {row["session_id"]: row}
+        names = hook.names()
+        assert names[0] == "call.opened"
+        assert names.index("call.finished") > names.index("call.status_changed")
+        assert names.count("call.missed") == missed
+
+
+async def test_a_hanging_receiver_holds_up_nothing(transport: str, tmp_path: Path) -> None:
+    pbx = Pbx(default_extensions(10), seed=3)
+    clock = SimClock(speed=100.0)
+    async with receiving() as slow, receiving() as hook:
+        slow.hang()
+        async with Simulator(clock=clock, pbx=pbx, options=Options(real_lifetimes=True)) as sim:
+            settings = settings_for(sim, tmp_path / "r.db", transport, webhooks=hooks(slow, hook))
+            async with running(sim, settings) as rig:
+                people = Office(list(pbx.extensions.values()), calls_per_hour=120, seed=3)
+                await sim.run_office(people, until=clock.now_ms() + 900_000)
+                await rig.until(lambda: len(rig.query("SELECT 1 FROM all_calls")) >= len(pbx.truth()), "all calls")
+                await rig.until(lambda: len(rows_heard(hook)) >= len(pbx.truth()), "the other has all")
+                assert slow.seen == []
+                assert {row["receiver"] for row in outbox(rig)}
+
+
+async def test_dead_letters_are_retried_by_the_running_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{tmp_path}/r.db")
+    story = load_story(STORIES / "answered.story")
+    async with receiving() as hook, office(tmp_path, "pubnub", webhooks=hooks(hook)) as rig:
+        hook.answer = lambda _: 410
+        await rig.sim.play_story(story.shifted(rig.sim.clock.now_ms() - story.start), pace=False)
+        await rig.until(lambda: rig.calls() and rig.calls()[0]["confirmed_at"], "confirmed")
+        await rig.until(lambda: outbox(rig) and all(row["gave_up_at"] for row in outbox(rig)), "all given up")
+        count = len(outbox(rig))
+        hook.answer = lambda _: 200
+        capsys.readouterr()
+        assert await asyncio.to_thread(main, ["webhooks", "retry", "--all", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == {"retried": count}
+        await rig.until(lambda: not outbox(rig), "delivered at last")
+        assert len(hook.accepted) == count
+        assert await asyncio.to_thread(main, ["webhooks", "retry", "7"]) == 64
+
+
+@pytest.mark.timeout(180)
+async def test_killed_twice_with_the_receiver_down_for_a_while_every_call_arrives_in_order(tmp_path: Path) -> None:
+    pbx = Pbx(default_extensions(10), seed=5)
+    clock = SimClock(speed=SPEED)
+    async with receiving() as hook, Simulator(clock=clock, pbx=pbx, options=Options(real_lifetimes=True)) as sim:
+        pace = {"calls__settle_seconds": 10 / SPEED, "poll__interval_seconds": 5, "confirm__sync_interval_seconds": 2}
+        child = Child(sim, tmp_path, "pubnub", **pace)
+        child._environment["RINGLEDGER_WEBHOOKS"] = json.dumps(hooks(hook))
+        await child.start()
+        await child.until("service.ready")
+        people = Office(list(pbx.extensions.values()), calls_per_hour=900, seed=5)
+        working = asyncio.create_task(sim.run_office(people, until=clock.now_ms() + 240_000))
+        await until(lambda: "call.finished" in hook.names(), "a first call")
+        assert await child.kill()  # in the middle of deliveries
+        await hook.stop()
+        await child.start()
+        await until(lambda: waiting(child) > 30, "letters pile up", 60)
+        assert await child.kill()  # with the receiver down
+        await hook.start()
+        await child.start()
+        await asyncio.wait_for(working, 90)
+        true = {call.session_id for call in pbx.truth()}
+        await until(lambda: rows_heard(hook).keys() >= true, "every call has been heard of", 60)
+        await until(lambda: waiting(child) == 0 and not pbx.open_calls(), "nothing is left", 60)
+        rows = {row["session_id"]: row for row in query(child, "SELECT * FROM all_calls")}
+        heard = rows_heard(hook)
+        child.signal(signal.SIGTERM)
+        assert await child.stop() == 0
+        newer = {session for session in rows if heard[session]["revision"] < rows[session]["revision"]}
+        assert newer == set()
+        _in_order(hook)
+        _signed(hook)
+        assert SECRET not in child.log.read_text()
+
+
+def query(child: Child, sql: str) -> list[dict[str, Any]]:
+    import sqlite3
+
+    connection = sqlite3.connect(f"file:{child.database}?mode=ro", uri=True)
+    connection.row_factory = sqlite3.Row
+    try:
+        return [dict(row) for row in connection.execute(sql)]
+    finally:
+        connection.close()
+
+
+def waiting(child: Child) -> int:
+    return len(query(child, "SELECT 1 FROM outbox"))
+
+
+def _in_order(hook: Receiver) -> None:
+    """Of each call: the beginning first, revisions rising; what comes twice comes twice in a row."""
+    by_call = groupby(sorted(hook.accepted, key=lambda one: one.event["subject"]), lambda one: one.event["subject"])
+    for session, deliveries in by_call:
+        ids = [one.event["id"] for one in deliveries]
+        first = list(dict.fromkeys(ids))
+        assert [one for one, _ in groupby(ids)] == first, session
+        told = [one for one in hook.accepted if one.event["subject"] == session and one.name in ROW]
+        revisions = [one.event["data"]["revision"] for one in told]
+        assert revisions == sorted(revisions), session
+        names = [one.split("/")[2] for one in first]
+        if "call.opened" in names:
+            assert names[0] == "call.opened", session
+
+
+def _signed(hook: Receiver) -> None:
+    for one in hook.accepted:
+        event_id, timestamp = one.headers["Webhook-Id"], int(one.headers["Webhook-Timestamp"])
+        assert one.headers["Webhook-Signature"] == signature(SECRET.encode(), event_id, timestamp, one.body)
+        assert event_id == one.event["id"]
