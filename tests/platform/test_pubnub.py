@@ -10,7 +10,7 @@ import pytest
 from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import PubNubAsyncio
 
-from ringledger.domain.observation import FeedPosition
+from ringledger.domain.observation import Delivery, FeedPosition
 from ringledger.platform.errors import CredentialsRejected
 from ringledger.platform.feed import FeedNoticeKind
 from ringledger.platform.pubnub import PubNubFeed, PubNubOptions
@@ -370,3 +370,20 @@ async def test_the_private_names_we_use_exist() -> None:
     assert manager.presence_engine.get_dispatcher()._managed_effects == {}
     assert pubnub._request_handler._session is None
     manager.loop.close()
+
+
+async def test_a_sink_that_never_takes_it_ends_the_feed_with_its_own_error(
+    sim: Simulator, client: PlatformClient
+) -> None:
+    class Broken(Recorder):
+        async def deliver(self, delivery: Delivery) -> None:
+            if delivery.observations:
+                raise KeyError("a defect of ours")
+            await super().deliver(delivery)
+
+    sink = Broken()
+    task = asyncio.create_task(feed(client, sim).run(sink))
+    await settled(sim, sink)
+    publish(sim, "a")
+    with pytest.raises(KeyError, match="a defect of ours"):
+        await asyncio.wait_for(task, 30)

@@ -8,9 +8,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ringledger.domain.observation import Delivery
+
+#: A delivery that fails so often in a row is no passing trouble: the feed ends with the sink's own error, loudly.
+MOST_SINK_FAILURES: Final = 5
 
 
 class FeedNoticeKind(StrEnum):
@@ -57,7 +60,7 @@ class FeedSink(Protocol):
         """Return when intake may go on."""
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Return after the commit; raise, and the feed delivers the same again."""
+        """Return after the commit; raise, and the feed delivers the same again, ``MOST_SINK_FAILURES`` times."""
 
     def notice(self, notice: FeedNotice) -> None:
         """Hear about the feed; never raises, never blocks."""

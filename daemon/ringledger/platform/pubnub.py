@@ -331,7 +331,11 @@ class PubNubFeed:
             self._notice(sink, FeedNoticeKind.SILENT, "", {"seconds": round(quiet)})
 
     def _judge(self, line: _Line) -> None:
-        """Throw away a client that hangs; its successor goes on from the same cursor."""
+        """Throw away a client that hangs; its successor goes on from the same cursor. A sink that goes on failing is a
+        defect of ours: end with it.
+        """
+        if line.intake.defect is not None:
+            raise line.intake.defect
         now = time.monotonic()
         opened, closed = line.intake.poll_open_since, line.intake.poll_closed_since
         hangs = opened is not None and now - opened > self._options.poll_seconds + STUCK_MARGIN_SECONDS

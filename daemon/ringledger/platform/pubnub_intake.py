@@ -17,7 +17,7 @@ import msgspec
 from ringledger.domain.observation import Delivery, FeedPosition, PresenceObservation, Unreadable
 from ringledger.platform.connection import now_ms
 from ringledger.platform.crypto import PayloadCipher
-from ringledger.platform.feed import FeedNotice, FeedNoticeKind, FeedSink, GapCause
+from ringledger.platform.feed import MOST_SINK_FAILURES, FeedNotice, FeedNoticeKind, FeedSink, GapCause
 from ringledger.platform.pubnub_client import BadAnswer
 from ringledger.platform.subscription import PubNubDelivery
 from ringledger.platform.unreadable import WireError, WireReason
@@ -97,6 +97,9 @@ class Intake:
         self._subscription_id = subscription_id
         self._filters = filters
         self._on_change = on_change
+        #: What a sink that goes on failing raised: the feed ends with it.
+        self.defect: Exception | None = None
+        self._sink_failures = 0
         self._ever = False
         self._given = cursor > 0
         self._new_channel = new_channel
@@ -180,7 +183,15 @@ class Intake:
             except WireError as error:
                 unreadable.append(error.unreadable(received_at))
         position = self._position(cursor) if self.current else None
-        await self._sink.deliver(Delivery(tuple(observations), tuple(unreadable), position))
+        try:
+            await self._sink.deliver(Delivery(tuple(observations), tuple(unreadable), position))
+        except Exception as error:
+            self._sink_failures += 1
+            if self._sink_failures >= MOST_SINK_FAILURES:
+                self.defect = error
+                self._on_change()
+            raise
+        self._sink_failures = 0
         if position is not None:
             self._position_at = time.monotonic()
 

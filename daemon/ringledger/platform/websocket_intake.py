@@ -14,7 +14,7 @@ import msgspec
 
 from ringledger.domain.observation import Delivery, FeedPosition, PresenceObservation, Unreadable
 from ringledger.platform.connection import now_ms
-from ringledger.platform.feed import FeedNotice, FeedNoticeKind, FeedSink, GapCause
+from ringledger.platform.feed import MOST_SINK_FAILURES, FeedNotice, FeedNoticeKind, FeedSink, GapCause
 from ringledger.platform.unreadable import WireError
 from ringledger.platform.websocket_frames import Frame, Wsc
 from ringledger.platform.wire import decode_notification
@@ -155,22 +155,26 @@ class Intake:
 
 
 async def commit(sink: FeedSink, delivery: Delivery) -> None:
-    """Deliver until it is committed. A sink that fails is an outage of ours: told when it begins and when it ends."""
+    """Deliver until it is committed. A sink that fails is an outage of ours: told when it begins and when it ends;
+    one that goes on failing is a defect, and raises.
+    """
     pause = REPEAT_SECONDS[0]
-    failed = False
+    failures = 0
     while True:
         try:
             await sink.deliver(delivery)
             break
-        except Exception as error:  # noqa: BLE001 - whatever it is, nothing may be lost
-            if not failed:
+        except Exception as error:
+            failures += 1
+            if failures >= MOST_SINK_FAILURES:
+                raise
+            if failures == 1:
                 sink.notice(
                     FeedNotice(FeedNoticeKind.DISCONNECTED, now_ms(), f"cannot deliver ({type(error).__name__})")
                 )
-            failed = True
             await asyncio.sleep(pause)
             pause = min(pause * 2, REPEAT_SECONDS[1])
-    if failed:
+    if failures:
         sink.notice(FeedNotice(FeedNoticeKind.RESUMED, now_ms()))
 
 
