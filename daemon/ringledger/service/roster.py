@@ -5,6 +5,7 @@ courtesy, and a missing permission to read them stops nothing.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 
 from ringledger.domain.tracker import CallTracker
@@ -17,7 +18,7 @@ from ringledger.service.build import event_filters
 from ringledger.service.intake import Intake
 from ringledger.settings import Settings
 
-#: The list of extensions is read again this often, seconds; the loop gives a sign of life more often.
+#: How often the list of extensions is read again, seconds; the loop gives a sign of life more often.
 REFRESH_SECONDS = 3_600.0
 BEAT_SECONDS = 15.0
 
@@ -27,6 +28,8 @@ class Roster:
 
     def __init__(self, client: PlatformClient, settings: Settings, me: WhoAmI) -> None:
         self.watched: list[str] = []
+        #: The account's list is read again this often, seconds.
+        self.refresh_seconds = REFRESH_SECONDS
         self._client = client
         self._settings = settings
         self._me = me
@@ -61,6 +64,13 @@ class Roster:
                 extension.extension_number, extension.name = one.number, one.name
                 tracker.books.changes.extensions[account_id, one.id] = extension
 
+    async def _rest(self, beat: Callable[[], None]) -> None:
+        """Until it is time to read the list again."""
+        since = time.monotonic()
+        while (left := since + self.refresh_seconds - time.monotonic()) > 0:
+            beat()
+            await asyncio.sleep(min(BEAT_SECONDS, left))
+
     def _known(self, ids: Iterable[str]) -> list[ExtensionInfo]:
         return [self._people[one] for one in ids if one in self._people]
 
@@ -68,9 +78,7 @@ class Roster:
         """Follow joins, leaves and new names, until cancelled. Raises ``CredentialsRejected``."""
         await intake.change(lambda: self.introduce(intake.tracker, intake.account_id))
         while True:
-            for _ in range(int(REFRESH_SECONDS / BEAT_SECONDS)):
-                beat()
-                await asyncio.sleep(BEAT_SECONDS)
+            await self._rest(beat)
             before = set(self.watched)
             try:
                 await self.load()

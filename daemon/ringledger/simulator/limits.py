@@ -129,8 +129,11 @@ class Limits:
         error.headers = self._headers(group, self.limit_of(group), 0) | {"Retry-After": _seconds(self.penalty)}
         return error
 
-    def user_of(self, request: web.Request) -> str:
-        """Whose request it is, as far as its token tells."""
+    def user_of(self, request: web.Request, group: str) -> str:
+        """Whose request it is, as far as its token tells. Token requests tell the app only: they are all of the one
+        user we grant tokens to, and count together with those for a WebSocket's."""
+        if group == "auth":
+            return self.oauth.owner_id
         token = request.headers.get("Authorization", "").partition(" ")[2]
         return next((s.owner_id for s in self.oauth.sessions if token and s.access_token == token), "")
 
@@ -148,7 +151,7 @@ class Limits:
         group = group_of(request.method, request.path)
         if group is None:
             return await handler(request)
-        headers = self.take(self.user_of(request), group, request.path)
+        headers = self.take(self.user_of(request, group), group, request.path)
         try:
             response = await handler(request)
         except ApiError as error:

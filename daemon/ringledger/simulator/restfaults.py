@@ -30,7 +30,8 @@ class RestFaults:
         if "slow" in struck:
             await asyncio.sleep(struck["slow"])
         if "429" in struck:
-            raise self.limits.refuse(self.limits.user_of(request), group_of(request.method, request.path) or "light")
+            group = group_of(request.method, request.path) or "light"
+            raise self.limits.refuse(self.limits.user_of(request, group), group)
         if "page-fails" in struck:
             raise api_error(503, "CMN-201", "Service Temporary Unavailable")
         if "status-5xx" in struck:
