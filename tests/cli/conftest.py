@@ -1,6 +1,7 @@
 """A database with known calls, and the command line run in this process."""
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -17,6 +18,8 @@ from ringledger.ledger.ledger import Ledger
 from ringledger.ledger.upgrade import upgrade
 from ringledger.platform.wire import decode_notification
 from ringledger.simulator import load_story
+
+from .simulated import Simulated
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 RINGING_AT = 1_772_442_000_000  # 2026-03-02T09:00:00Z
@@ -109,6 +112,19 @@ def cli(clean, capsys):
         return Ended(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def platform(clean, tmp_path):
+    """A simulated platform that commands use; ``platform(options, speed=…)`` starts it."""
+    with contextlib.ExitStack() as stack:
+
+        def start(options=None, *, speed=1.0):
+            sim = stack.enter_context(Simulated(options, speed=speed))
+            sim.configure(clean, tmp_path / "r.db")
+            return sim
+
+        yield start
 
 
 def command(*arguments):

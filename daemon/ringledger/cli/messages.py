@@ -52,8 +52,9 @@ def sms(
 
 def pager(
     ctx: typer.Context,
-    to: Annotated[list[str] | None, typer.Argument(metavar="TO...", help="Extension numbers.")],
-    text: Words,
+    words: Annotated[
+        list[str], typer.Argument(metavar="TO... TEXT", help="Extension numbers, then what to say; - reads it.")
+    ],
     reply_on: Annotated[
         int | None,
         typer.Option(metavar="ID", help="The page this answers; then without TO it goes to all who took part."),
@@ -63,11 +64,12 @@ def pager(
     """Send an internal page: at most 1,024 UTF-16 units (an emoji is two)."""
     from ringledger.platform.actions import PAGE_UNITS, Actions
 
-    said, targets = checked(text, PAGE_UNITS), list(to or ())
+    *targets, text = words
     if not targets and reply_on is None:
         raise usage("pager: TO is missing: extension numbers, or --reply-on ID")
     if wrong := [one for one in targets if not (one.isascii() and one.isdecimal())]:
         raise usage(f"TO {wrong[0]!r}: is no extension number; `ringledger sms` sends to telephones")
+    said = checked(text, PAGE_UNITS)
 
     async def work(asking: "OneShot") -> "SentMessage":
         return await Actions(asking.client).send_page(targets, said, reply_on=reply_on)
