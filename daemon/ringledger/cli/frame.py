@@ -4,7 +4,8 @@ What must stay true: commands that only read open the database read-only and che
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,29 +72,36 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def read(settings: Settings, ask: Callable[[Any], Awaitable[T]]) -> T:
-    """The answer of ``ask(engine)`` from a read-only connection. Raises ``LedgerError`` (no database: one line that
-    says where it was looked for, who says so, and what to do)."""
+    """The answer of ``ask(engine)`` from a read-only connection. Raises as :func:`reading` does."""
+
+    async def work() -> T:
+        async with reading(settings) as engine:
+            return await ask(engine)
+
+    return asyncio.run(work())
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[Any]:
+    """The engine of read-only connections. Raises ``LedgerError`` (no database: one line that says where it was
+    looked for, who says so, and what to do)."""
     from ringledger.ledger.errors import DatabaseMissing, LedgerError
     from ringledger.ledger.ledger import Ledger
 
-    async def work() -> T:
-        try:
-            ledger = await Ledger.open(settings.database.url, read_only=True)
-        except LedgerError:
-            await asyncio.to_thread(_name_the_fault, settings.database.url)
-            raise
-        try:
-            return await ask(ledger.reader)
-        finally:
-            await ledger.close()
-
     try:
-        return asyncio.run(work())
+        ledger = await Ledger.open(settings.database.url, read_only=True)
     except DatabaseMissing:
         raise DatabaseMissing(
             f"{settings.database.path}: no such database (database.url, {origin(settings, 'database.url')}); "
             "start the daemon, which creates it, or name another with --config"
         ) from None
+    except LedgerError:
+        await asyncio.to_thread(_name_the_fault, settings.database.url)
+        raise
+    try:
+        yield ledger.reader
+    finally:
+        await ledger.close()
 
 
 def _name_the_fault(url: str) -> None:

@@ -5,11 +5,11 @@ dictionaries with the columns of contract 5: times as text, durations as REAL se
 ms. Raises ``LedgerError`` as the ledger does.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, column, literal_column, or_, select, table
+from sqlalchemy import ColumnElement, FromClause, Select, and_, column, func, literal_column, or_, select, table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -51,12 +51,43 @@ class CallStory:
     sources: Rows
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """Everything a live view shows, as of one moment. ``minutes``: calls since the day began, by minute (UTC),
+    direction and disposition; ``recent``: the newest finished calls; ``sight``: the newest span of coverage;
+    ``holes``: doubtful and blind ones of today."""
+
+    active: Rows
+    recent: Rows
+    extensions: Rows
+    minutes: Rows
+    sight: dict[str, Any] | None
+    holes: Rows
+    unconfirmed: int
+
+
 async def calls(engine: AsyncEngine, wanted: CallFilter | None = None, *, limit: int | None = None) -> Rows:
     """Finished calls, newest first."""
     wanted = wanted or CallFilter()
     newest = _all_of("all_calls" if wanted.with_parts else "calls").where(*_conditions(wanted))
     newest = newest.order_by(column("started_at").desc(), column("session_id").desc()).limit(limit)
     return await _ask(engine, newest)
+
+
+async def each_call(
+    engine: AsyncEngine, wanted: CallFilter | None = None, *, columns: Sequence[str], at_once: int = 2_000
+) -> AsyncIterator[list[tuple[Any, ...]]]:
+    """Finished calls, oldest first, so many at once: for more of them than the memory should hold."""
+    chosen: Any = [column(name) for name in columns]
+    oldest: Select[Any] = select(*chosen).select_from(table("calls")).where(*_conditions(wanted or CallFilter()))
+    oldest = oldest.order_by(column("started_at"), column("session_id"))
+    try:
+        async with engine.connect() as connection:
+            result = await connection.stream(oldest, execution_options={"yield_per": at_once})
+            async for rows in result.partitions():
+                yield [tuple(row) for row in rows]
+    except DBAPIError as error:
+        raise classified(error) from error
 
 
 async def call(engine: AsyncEngine, session_id: str, *, account_id: str | None = None) -> CallStory | None:
@@ -87,8 +118,7 @@ async def active_calls(engine: AsyncEngine) -> Rows:
 
 async def presence(engine: AsyncEngine) -> Rows:
     """Each extension's status now."""
-    order: list[ColumnElement[str]] = [column(name) for name in ("account_id", "extension_number", "extension_id")]
-    return await _ask(engine, _all_of("extension_presence").order_by(*order))
+    return await _ask(engine, _all_of("extension_presence").order_by(*_WHO))
 
 
 async def coverage(engine: AsyncEngine, *, since: int | None = None, until: int | None = None) -> Rows:
@@ -109,6 +139,49 @@ async def daily(engine: AsyncEngine, *, since: int | None = None) -> Rows:
     return await _ask(engine, days)
 
 
+async def glance(engine: AsyncEngine, *, since: int) -> Glance:
+    """What :class:`Glance` holds, in one transaction; ``since``: when today began, ms."""
+    questions = {
+        "active": _all_of("active_calls").order_by(column("started_at")),
+        "recent": _all_of("calls").order_by(column("started_at").desc(), column("session_id").desc()).limit(_RECENT),
+        "extensions": _all_of("extension_presence").order_by(*_WHO),
+        "minutes": _minutes(since),
+        "sight": _all_of("coverage").order_by(column("until_at").desc(), column("from_at").desc()).limit(1),
+        "holes": _all_of("coverage").where(
+            column("state").in_(["doubtful", "blind"]), column("until_at") > to_text(since)
+        ),
+        "unconfirmed": select(func.count().label("calls")).select_from(table("unconfirmed_calls")),
+    }
+    try:
+        async with engine.connect() as connection:
+            found = {
+                name: [dict(row) for row in (await connection.execute(question)).mappings()]
+                for name, question in questions.items()
+            }
+    except DBAPIError as error:
+        raise classified(error) from error
+    return Glance(
+        found["active"],
+        found["recent"],
+        found["extensions"],
+        found["minutes"],
+        next(iter(found["sight"]), None),
+        found["holes"],
+        found["unconfirmed"][0]["calls"],
+    )
+
+
+def _minutes(since: int) -> Select[Any]:
+    """Hours are local, and the database has no local time that is portable: whoever shows them adds minutes up."""
+    minute: ColumnElement[str] = func.substr(column("started_at"), 1, 16)
+    wanted: ColumnElement[bool] = column("started_at") >= to_text(since)
+    talk: ColumnElement[float] = func.sum(column("talk_seconds"))
+    kind: list[ColumnElement[str]] = [column("direction"), column("disposition")]
+    shown: list[ColumnElement[Any]] = [minute.label("minute"), *kind, func.count().label("calls")]
+    counted: Select[Any] = Select(*shown, talk.label("talk_seconds"))
+    return counted.select_from(table("calls")).where(wanted).group_by(minute, *kind)
+
+
 async def observations(
     engine: AsyncEngine, *, since: int = 0, until: int | None = None
 ) -> AsyncIterator[PresenceObservation | RecordClaim]:
@@ -125,6 +198,9 @@ async def observations(
         raise classified(error) from error
 
 
+#: As many finished calls as a tall terminal shows.
+_RECENT = 40
+_WHO: list[ColumnElement[str]] = [column(name) for name in ("account_id", "extension_number", "extension_id")]
 _STORY = {
     "all_calls": ("account_id",),
     "active_calls": ("account_id",),
