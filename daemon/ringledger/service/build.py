@@ -16,7 +16,6 @@ from ringledger.platform.errors import CredentialsRejected
 from ringledger.platform.feed import Feed
 from ringledger.platform.limits import RateLimits
 from ringledger.platform.pace import Pace
-from ringledger.platform.pubnub import PubNubFeed, PubNubOptions
 from ringledger.platform.rest import PlatformClient
 from ringledger.platform.websocket import WebSocketFeed, WebSocketOptions
 from ringledger.settings import Settings
@@ -97,6 +96,9 @@ def feed_of(
             position=positions.get("websocket"),
             options=WebSocketOptions(silence_seconds=settings.feed.silence_timeout_seconds),
         )
+    # the SDK costs 8 MiB and 0.2 s: only those who asked for it pay
+    from ringledger.platform.pubnub import PubNubFeed, PubNubOptions  # noqa: PLC0415
+
     options = PubNubOptions(origin=settings.feed.pubnub_origin, silence_seconds=settings.feed.silence_timeout_seconds)
     return PubNubFeed(
         client,
