@@ -1,16 +1,28 @@
-"""`export`: finished calls to a file or to standard output."""
+"""`export`: finished calls to a file or to standard output.
 
-import json
+What must stay true: the memory it takes does not grow with the number of calls.
+"""
+
+import asyncio
 import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import IO, Annotated, Any, Final, Protocol
 
 import typer
 
 from ringledger.cli.calls import FullNumbers, Since
-from ringledger.cli.frame import frame_of, read
-from ringledger.cli.output import CALL_COLUMNS, masked_rows, print_csv
+from ringledger.cli.failures import usage
+from ringledger.cli.frame import frame_of, reading
+from ringledger.cli.output import CALL_COLUMNS
+from ringledger.redaction import mask_number
+from ringledger.settings import Settings
+
+Rows = list[tuple[Any, ...]]
+
+_NUMBERS: Final = tuple(CALL_COLUMNS.index(name) for name in ("from_number", "to_number"))
 
 
 class Format(StrEnum):
@@ -18,34 +30,77 @@ class Format(StrEnum):
 
     CSV = "csv"
     JSONL = "jsonl"
+    PARQUET = "parquet"
+
+
+class Sheet(Protocol):
+    """Where rows go, so many at once."""
+
+    def write(self, rows: Rows) -> None:
+        """Rows with the columns of ``CALL_COLUMNS``."""
+
+    def close(self) -> None:
+        """What belongs behind the last row."""
 
 
 def export(
     ctx: typer.Context,
-    format: Annotated[Format, typer.Option(help="csv has a header; jsonl is one object a line.")],  # noqa: A002
+    format: Annotated[  # noqa: A002
+        Format, typer.Option(help="csv has a header; jsonl is one object a line; parquet has typed columns.")
+    ],
     since: Since = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Else standard output.")] = None,
     full_numbers: FullNumbers = False,
 ) -> None:
     """Finished calls to a file, oldest first.
 
-    The columns are those of the view `calls`; phone numbers are masked as the command `calls` does.
+    The columns are those of the view `calls`; phone numbers are masked as the command `calls` does. parquet needs the
+    extra `ringledger[parquet]`; its times are timestamps and its truths booleans.
     """
-    from ringledger.ledger import queries
-
     frame = frame_of(ctx)
     settings = frame.settings()
-    rows = read(settings, lambda engine: queries.calls(engine, queries.CallFilter(since=since)))
-    rows = masked_rows(reversed(rows), masked=frame.masked(settings, full_numbers))
+    sheet_of = _sheets(format)
+    if format is Format.PARQUET and output is None and sys.stdout.isatty():
+        raise usage("parquet is nothing for a terminal; name a file with --output")
+    asyncio.run(_export(settings, since, sheet_of, output, masked=frame.masked(settings, full_numbers)))
+
+
+async def _export(settings: Settings, since: int | None, sheet_of: Any, output: Path | None, *, masked: bool) -> None:
+    from ringledger.ledger import queries
+
+    async with reading(settings) as engine:
+        with _opened(output) as stream:
+            sheet: Sheet = sheet_of(stream)
+            wanted = queries.CallFilter(since=since)
+            chunks: AsyncIterator[Rows] = queries.each_call(engine, wanted, columns=CALL_COLUMNS)
+            async for rows in chunks:
+                sheet.write([_masked(row) for row in rows] if masked else rows)
+            sheet.close()
+
+
+def _masked(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    hidden = list(row)
+    for number in _NUMBERS:
+        if isinstance(hidden[number], str):
+            hidden[number] = mask_number(hidden[number])
+    return tuple(hidden)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[IO[bytes]]:
     if output is None:
-        _write(rows, format, sys.stdout)
+        sys.stdout.flush()
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
         return
-    with output.open("w", encoding="utf-8", newline="") as file:
-        _write(rows, format, file)
+    with output.open("wb") as file:
+        yield file
 
 
-def _write(rows: list[dict[str, Any]], format_: Format, stream: TextIO) -> None:
-    if format_ is Format.CSV:
-        print_csv(rows, CALL_COLUMNS, stream)
-        return
-    stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+def _sheets(format_: Format) -> Any:
+    """What makes a sheet of a stream of bytes. Raises ``Failure`` when a library for it is missing."""
+    from ringledger.cli import sheets
+
+    if format_ is Format.PARQUET:
+        return sheets.parquet_sheet()
+    return sheets.CsvSheet if format_ is Format.CSV else sheets.JsonlSheet

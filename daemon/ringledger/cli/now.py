@@ -1,24 +1,76 @@
 """`active` and `presence`: what is going on now, as of the daemon's last commit."""
 
+import asyncio
+import json
+import sys
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
 import typer
 from rich.text import Text
 
 from ringledger.cli.calls import FullNumbers
+from ringledger.cli.follow import follow
 from ringledger.cli.frame import console, frame_of, read
 from ringledger.cli.output import masked_rows, print_json, table, word
 from ringledger.cli.times import short
+from ringledger.settings import Settings
 
 
-def active(ctx: typer.Context, full_numbers: FullNumbers = False) -> None:
-    """Calls open now, oldest first."""
+def active(
+    ctx: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", help="Again whenever it changes, until Ctrl-C.")] = False,
+    full_numbers: FullNumbers = False,
+) -> None:
+    """Calls open now, oldest first.
+
+    --watch writes below what is there and needs no particular terminal; with --json each change is a line.
+    """
     from ringledger.ledger import queries
 
     frame = frame_of(ctx)
     settings = frame.settings()
-    rows = masked_rows(read(settings, queries.active_calls), masked=frame.masked(settings, full_numbers))
+    masked = frame.masked(settings, full_numbers)
+    if watch:
+        asyncio.run(_watch(settings, masked=masked, as_json=frame.json))
+        return
+    rows = masked_rows(read(settings, queries.active_calls), masked=masked)
     if frame.json:
         print_json(rows)
+    else:
+        _print_active(rows)
+
+
+async def _watch(settings: Settings, *, masked: bool, as_json: bool) -> None:
+    from ringledger.ledger import queries
+
+    before: list[tuple[Any, ...]] | None = None
+    async with aclosing(follow(settings, queries.active_calls)) as answers:
+        async for answer in answers:
+            if isinstance(answer, str):
+                continue  # busy for a moment
+            seen = [tuple(row[name] for name in ("session_id", "status", "answered_at", "suspect")) for row in answer]
+            if seen == before:
+                continue
+            before = seen
+            _print_change(masked_rows(answer, masked=masked), as_json=as_json)
+
+
+def _print_change(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    now = datetime.now(UTC)
+    if as_json:
+        at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        print(json.dumps({"at": at, "active_calls": rows}, ensure_ascii=False), flush=True)
         return
+    console().print(f"[bold]{now.astimezone():%m-%d %H:%M:%S}[/]  {len(rows)} open")
+    if rows:
+        _print_active(rows)
+    console().print()
+    sys.stdout.flush()
+
+
+def _print_active(rows: list[dict[str, Any]]) -> None:
     if not rows:
         console().print("no call is open")
         return
