@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Annotated, Any, Final, Protocol
 
@@ -22,6 +23,8 @@ from ringledger.settings import Settings
 
 Rows = list[tuple[Any, ...]]
 
+#: A ledger has few numbers, each of them often.
+_hidden = lru_cache(maxsize=4096)(mask_number)
 _NUMBERS: Final = tuple(CALL_COLUMNS.index(name) for name in ("from_number", "to_number"))
 
 
@@ -82,7 +85,7 @@ def _masked(row: tuple[Any, ...]) -> tuple[Any, ...]:
     hidden = list(row)
     for number in _NUMBERS:
         if isinstance(hidden[number], str):
-            hidden[number] = mask_number(hidden[number])
+            hidden[number] = _hidden(hidden[number])
     return tuple(hidden)
 
 
