@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Self
 
 from ringledger.simulator import SimClock, Simulator
 from ringledger.simulator.model import SimCall, SimLeg, Step
@@ -22,7 +22,7 @@ class Simulated:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._stack = AsyncExitStack()
 
-    def __enter__(self) -> "Simulated":
+    def __enter__(self) -> Self:
         self._thread.start()
         self.sim: Simulator = self.wait(self._start())
         return self

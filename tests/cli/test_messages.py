@@ -56,7 +56,7 @@ def test_a_text_that_is_none_is_64_and_not_sent(cli, sim, text):
 
 def test_a_page_and_its_answer(cli, sim):
     first = cli("pager", "102", "103", "Lunch?", "--json").data
-    assert [(one["number"], one["name"], one["status"]) for one in first["to"]][0] == ("102", "Ben Okafor", "Sent")
+    assert (first["to"][0]["number"], first["to"][0]["name"], first["to"][0]["status"]) == ("102", "Ben Okafor", "Sent")
     assert cli("pager", "Yes", "--reply-on", first["id"]).code == 0
     assert len(sim.sim.messages.sent) == 2
 

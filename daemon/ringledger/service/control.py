@@ -90,6 +90,11 @@ class Control:
             return {"result": await handler(request, lambda progress: _send(writer, {"progress": progress}))}
         except (PlatformError, ValueError) as error:
             return _error(type(error).__name__, str(error))
+        except ConnectionError:
+            raise
+        except Exception as error:
+            _send(writer, _error("PlatformError", f"internal error: {type(error).__name__}: {error}"))
+            raise
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:
