@@ -210,3 +210,108 @@ def test_a_half_that_had_ended_before_is_written_again_when_its_pair_is_found() 
     outer = {"session": "outer", "direction": "Outbound", "sender": "16509540334", "to": "16502008440"}
     desk.books(claim("Accepted", started=T0 + 1_000, duration=9_000, record="r2", **outer))
     assert desk.record("inner").part_of == "outer"
+
+
+def test_an_end_told_before_the_last_events_does_not_lengthen_a_hold() -> None:
+    """After a restart the books may speak of the end before the feed has replayed what led to it."""
+    desk = Desk().see(presence(1, 5, T0, item("CallConnected")), presence(1, 6, T0 + 10_000, item("OnHold")))
+    desk.wait(120).books(claim("Accepted", started=T0, duration=60_000, extension="1"))
+    assert desk.record().hold_ms == 50_000
+    desk.see(presence(1, 7, T0 + 30_000, item("CallConnected")), presence(1, 8, T0 + 60_000, item("NoCall"))).settle()
+    record = desk.record()
+    assert (record.hold_ms, record.talk_ms, record.ended_at) == (20_000, 40_000, T0 + 60_000)
+
+
+def test_a_hold_that_goes_on_to_an_end_told_before_is_whole() -> None:
+    desk = Desk().see(presence(1, 5, T0, item("CallConnected")), presence(1, 6, T0 + 10_000, item("OnHold")))
+    desk.wait(120).books(claim("Accepted", started=T0, duration=60_000, extension="1"))
+    desk.see(presence(1, 7, T0 + 30_000, item("OnHold")), presence(1, 8, T0 + 60_000, item("NoCall"))).settle()
+    assert (desk.record().hold_ms, desk.record().talk_ms) == (50_000, 10_000)
+
+
+def missed() -> Desk:
+    """A call that rang for nine seconds and is over, not confirmed."""
+    desk = Desk().see(presence(EXTENSION, 1, T0, item("Ringing")))
+    return desk.see(presence(EXTENSION, 2, T0 + 9_000, item("NoCall"))).settle()
+
+
+def test_a_record_of_another_session_finds_its_call_again() -> None:
+    told = claim("Missed", duration=9_000, session="other")
+    desk = missed().books(told).books(told._replace(source=Source.CALL_LOG))
+    assert set(desk.changes.records) == {CallKey(ACCOUNT, SESSION)}
+    assert desk.record().result_source is Source.CALL_LOG
+
+
+@pytest.mark.parametrize("result", ["Accepted", None])
+def test_a_record_of_a_talk_is_a_call_of_its_own(result: str | None) -> None:
+    desk = missed().books(claim(result, started=T0 + 40_000, duration=5_000, session="second"))
+    assert desk.call().phase is Phase.FINISHED
+    assert desk.record().disposition is Disposition.MISSED
+    assert CallKey(ACCOUNT, "second") in desk.tracker.calls
+
+
+def test_a_call_whose_own_record_is_at_hand_is_not_another_ones() -> None:
+    own = claim("Missed", duration=9_000, record="r1")
+    desk = missed().books(claim("Missed", started=T0 + 40_000, session="second", record="r2"), own)
+    assert {key.session_id: row.started_at for key, row in desk.changes.records.items()} == {
+        SESSION: T0,
+        "second": T0 + 40_000,
+    }
+
+
+def test_a_call_that_rang_on_after_a_records_end_is_another_one() -> None:
+    desk = Desk().see(presence(EXTENSION, 1, T0 + 30_000, item("Ringing")))
+    desk.books(claim("Missed", duration=20_000, session="before"))
+    assert desk.call().phase is Phase.OPEN
+    assert desk.record("before").ended_at == T0 + 20_000
+
+
+def test_a_call_first_seen_in_a_listing_was_answered_before_its_next_event() -> None:
+    desk = Desk().books(claim(duration=600_000))
+    desk.see(presence(EXTENSION, 5, T0 + 610_000, item("CallConnected", started=T0)))
+    desk.see(presence(EXTENSION, 6, T0 + 660_000, item("NoCall", started=T0))).settle()
+    assert (desk.record().ring_ms, desk.record().talk_ms) == (0, 660_000)
+
+
+def test_a_late_event_tells_when_a_call_from_a_listing_was_answered() -> None:
+    desk = Desk().books(claim(duration=600_000))
+    desk.see(presence(EXTENSION, 1, T0 + 7_000, item("CallConnected", started=T0)))
+    desk.see(presence(EXTENSION, 6, T0 + 660_000, item("NoCall"))).settle()
+    assert (desk.record().ring_ms, desk.record().talk_ms) == (7_000, 653_000)
+
+
+def test_a_side_only_the_listing_shows_can_be_asked_about() -> None:
+    desk = talking().books(claim(duration=6_000, extension="102", direction="Outbound"))
+    assert desk.status_of("102") is CONNECTED
+    assert {leg.extension_id for leg in desk.changes.legs.values()} == {EXTENSION, "102"}
+    desk.wait(1).see(presence(EXTENSION, 3, T0 + 9_000, item("NoCall")))
+    desk.wait(40).read(presence_read("102", T0 + 50_000), asked=desk.now)
+    assert desk.call().phase is Phase.FINISHED
+    assert desk.status_of("102") is TelephonyStatus.NO_CALL
+
+
+def test_a_verdict_given_while_a_call_settled_does_not_outlive_its_next_sign_of_life() -> None:
+    desk = Desk().see(presence(EXTENSION, 1, T0, item("Ringing", "a")))
+    desk.see(presence(EXTENSION, 2, T0 + 5_000, item("NoCall", "a"))).books(claim("Missed", duration=5_000))
+    desk.see(presence(EXTENSION, 3, T0 + 11_000, item("CallConnected", "b")))
+    desk.see(presence(EXTENSION, 4, T0 + 60_000, item("NoCall", "b"))).settle()
+    record = desk.record()
+    assert (record.disposition, record.confirmed_at, record.ended_at) == (Disposition.ANSWERED, None, T0 + 60_000)
+
+
+def test_a_listing_that_names_nobody_makes_no_extension() -> None:
+    assert not Desk().books(claim(extension=None)).tracker.extensions
+
+
+def test_a_record_that_changes_nothing_of_the_row_is_no_amendment() -> None:
+    counts = claim("Accepted", duration=9_000, record="a")
+    desk = missed().books(counts, claim("Missed", duration=4_000, record="b"))
+    before = desk.record()
+    assert desk.books(claim("Missed", duration=3_000, record="b")).record() == before
+
+
+@pytest.mark.parametrize("source", [Source.ACTIVE_CALLS, Source.CALL_LOG])
+def test_who_told_of_an_end_is_said(source: Source) -> None:
+    desk = talking().wait(60).books(claim("Accepted", duration=40_000, source=source))
+    assert desk.changes.transitions[-1].source is source
+    assert {told.source for told in desk.changes.announcements if told.happening.value == "call.finished"} == {source}

@@ -137,6 +137,7 @@ class CallSession:
     end_estimated: bool = False
     hold_since: int | None = None
     hold_ms: int = 0
+    last_hold: tuple[int, int] | None = None
     suspect: bool = False
     events_accepted: int = 0
     events_ignored: int = 0
@@ -197,11 +198,19 @@ class CallSession:
     ) -> Leg | None:
         """The leg an item speaks of; adopts an anonymous leg when the id is new (semantics 1).
 
+            self.last_hold = (self.hold_since, at)
         ``spoken_of``: legs other items of the same event have named; an item without id means another one.
         """
         candidates = [
             leg
             for leg in self.legs
+    def take_back_hold(self, at: int) -> None:
+        """The call's end has been told before its last events: it was on hold until ``at`` at least, not to that end."""
+        if self.last_hold is not None and self.hold_since is None and at < self.last_hold[1]:
+            since, until = self.last_hold
+            self.hold_ms -= max(0, until - since)
+            self.hold_since = since
+
             if (leg.extension_id == extension_id or not leg.extension_id) and leg.direction is direction
         ]
         if leg_id is None:

@@ -338,6 +338,7 @@ class CallTracker:
         """A finished call gives a sign of life: it is live again, its row will be amended (semantics 5.4)."""
         call.phase, call.verdict = Phase.OPEN, None
         call.verdicts.clear()
+        call.take_back_hold(at)
         call.end_estimated, call.end_source = False, EndSource.PRESENCE
         self.books.happened(Happening.REOPENED, call, at, source, "sign_of_life")
 
