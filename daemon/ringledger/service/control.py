@@ -138,6 +138,8 @@ async def request(path: Path, asked: Json, on_progress: Callable[[Json], None]) 
 
     Raises :class:`Refused`, ``PermissionError``, or ``ConnectionError`` when it dies meanwhile.
     """
+    if not await asyncio.to_thread(path.exists):
+        return None  # a path too long for a socket is no socket either
     try:
         reader, writer = await asyncio.open_unix_connection(path, limit=LONGEST_ANSWER)
     except (FileNotFoundError, ConnectionRefusedError):

@@ -1,0 +1,130 @@
+"""The daemon's socket for commands: real sockets, odd callers, and what is left behind."""
+
+import asyncio
+import json
+import socket
+import stat
+from contextlib import asynccontextmanager, closing
+
+import pytest
+
+from ringledger.platform.errors import PermissionDenied
+from ringledger.service.control import Control, Refused, request, socket_path
+
+PATIENCE = 10.0
+
+
+async def count(asked, send):
+    for number in range(asked["to"]):
+        send({"number": number})
+        await asyncio.sleep(0)
+    return {"counted": asked["to"]}
+
+
+async def fail(asked, send):
+    raise {"permission": PermissionDenied("ReadCallLog", "CMN-401", "no"), "bug": ZeroDivisionError("oops")}[
+        asked["how"]
+    ]
+
+
+@asynccontextmanager
+async def listening(path, **handlers):
+    handlers = {"count": count, "fail": fail} | handlers
+    task = asyncio.create_task(Control(path, handlers).run())
+    async with asyncio.timeout(PATIENCE):
+        while not path.exists() and not task.done():
+            await asyncio.sleep(0.01)
+    try:
+        yield path
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@pytest.fixture
+def path(tmp_path):
+    return socket_path(tmp_path / "r.db")
+
+
+async def test_progress_and_a_result(path):
+    async with listening(path):
+        heard = []
+        assert await request(path, {"do": "count", "to": 3}, heard.append) == {"counted": 3}
+        assert heard == [{"number": 0}, {"number": 1}, {"number": 2}]
+
+
+async def test_nobody_listens(path):
+    assert await request(path, {"do": "count", "to": 1}, print) is None
+    with closing(socket.socket(socket.AF_UNIX)) as left_by_a_killed_daemon:
+        left_by_a_killed_daemon.bind(str(path))
+    assert await request(path, {"do": "count", "to": 1}, print) is None
+    async with listening(path):
+        path.stat()
+        async with asyncio.timeout(PATIENCE):
+            while await request(path, {"do": "count", "to": 1}, lambda _: None) is None:
+                await asyncio.sleep(0.01)
+
+
+async def test_only_owner_and_group_and_gone_afterwards(path):
+    async with listening(path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert not path.exists()
+
+
+async def test_an_error_has_its_name_and_the_next_request_is_answered(path):
+    async with listening(path):
+        with pytest.raises(Refused, match="ReadCallLog") as refused:
+            await request(path, {"do": "fail", "how": "permission"}, print)
+        assert refused.value.kind == "PermissionDenied"
+        with pytest.raises(Refused, match="internal error: ZeroDivisionError"):
+            await request(path, {"do": "fail", "how": "bug"}, print)
+        assert await request(path, {"do": "count", "to": 0}, print) == {"counted": 0}
+
+
+@pytest.mark.parametrize("line", [b"hello", b"[]", b"7", b"{}", b'{"do": "dance"}', b'{"do": ["count"]}', b"\xff\xfe"])
+async def test_what_is_no_request_is_answered_with_what_is(path, line):
+    async with listening(path):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(line + b"\n")
+        answer = json.loads(await asyncio.wait_for(reader.readline(), PATIENCE))
+        assert "count, fail" in answer["error"]["message"]
+        writer.write(b'{"do": "count", "to": 0}\n')
+        assert json.loads(await asyncio.wait_for(reader.readline(), PATIENCE)) == {"result": {"counted": 0}}
+        writer.close()
+
+
+async def test_a_line_without_end_is_cut_off(path):
+    async with listening(path):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b"x" * 10_000)
+        assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
+        writer.close()
+        assert await request(path, {"do": "count", "to": 0}, print) == {"counted": 0}
+
+
+async def test_a_caller_who_goes_away_ends_what_they_asked_for(path):
+    ended = asyncio.Event()
+
+    async def endless(asked, send):
+        try:
+            while True:
+                send({"still": "here"})
+                await asyncio.sleep(0.01)
+        finally:
+            ended.set()
+
+    async with listening(path, endless=endless):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b'{"do": "endless"}\n')
+        await asyncio.wait_for(reader.readline(), PATIENCE)
+        writer.close()
+        await asyncio.wait_for(ended.wait(), PATIENCE)
+
+
+async def test_a_path_too_long_for_a_socket_is_told_and_lived_with(tmp_path, logs):
+    deep = tmp_path / ("x" * 120)
+    deep.mkdir()
+    async with listening(deep / "r.sock"):
+        (line,) = logs.named("control.unavailable")
+        assert line["level"] == "warning"
+    assert await request(deep / "r.sock", {"do": "count"}, print) is None
