@@ -3,6 +3,7 @@
 import pytest
 
 from ringledger.domain.call import EndSource, Phase
+from ringledger.domain.observation import Source
 from ringledger.domain.status import TelephonyStatus
 from tests.builders import T0, Desk, item, presence, presence_read
 
@@ -95,3 +96,18 @@ def test_the_true_end_corrects_an_estimated_one() -> None:
     desk.read(presence_read(1, T0 + 60_000), asked=desk.now)
     desk.see(presence(1, 6, T0 + 58_000, item("NoCall"))).settle()
     assert (desk.record().ended_at, desk.record().end_estimated) == (T0 + 58_000, False)
+
+
+def test_a_read_that_ends_one_side_leaves_the_call_as_the_other_side_is() -> None:
+    desk = Desk().see(presence(101, 1, T0, item("OnHold", "a")))
+    desk.see(presence(102, 1, T0 + 1_000, item("CallConnected", "b", direction="Outbound")))
+    desk.wait(60).read(presence_read(102, T0 + 61_000), asked=desk.now)
+    assert (desk.call().status, desk.call().hold_since) == (TelephonyStatus.ON_HOLD, T0 + 1_000)
+    assert desk.changes.transitions[-1].source is Source.PRESENCE_READ
+
+
+def test_an_extensions_status_is_as_old_as_the_read_that_showed_it() -> None:
+    desk = Desk().see(presence(101, 1, T0))
+    desk.wait(100).read(presence_read(101, T0 + 100_000, item("CallConnected")), asked=desk.now)
+    extension = desk.tracker.extensions["400100", "101"]
+    assert (extension.since, extension.updated_at) == (T0 + 100_000, T0)

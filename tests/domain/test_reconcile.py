@@ -7,7 +7,7 @@ from ringledger.domain.disposition import Disposition
 from ringledger.domain.observation import CallKey, Source
 from ringledger.domain.reconcile import Reconciler
 from ringledger.domain.status import TelephonyStatus
-from tests.builders import ACCOUNT, EXTENSION, SESSION, T0, Desk, claim, item, presence
+from tests.builders import ACCOUNT, EXTENSION, SESSION, T0, Desk, claim, item, presence, presence_read
 
 CONNECTED = TelephonyStatus.CALL_CONNECTED
 KEY = CallKey(ACCOUNT, SESSION)

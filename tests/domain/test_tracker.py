@@ -784,3 +784,11 @@ def test_an_intermediate_end_after_the_end_is_neither_a_sign_of_life_nor_an_end(
 def test_a_later_end_that_says_nothing_new_is_no_amendment() -> None:
     desk = play(answered_call()).see(presence("101", 13, T0 + 25_000, item("NoCall"))).settle()
     assert (desk.call().revision, desk.happenings().count("call.amended")) == (1, 0)
+
+
+@pytest.mark.parametrize(("sequence", "uuid", "accepted", "ignored"), [(2, "u", 2, 1), (1, "x", 2, 1), (2, "x", 3, 0)])
+def test_the_row_counts_what_came_after_the_end(sequence: int, uuid: str, accepted: int, ignored: int) -> None:
+    desk = Desk().see(presence(101, 1, T0, item("Ringing")), presence(101, 2, T0 + 9_000, item("NoCall"), uuid="u"))
+    desk.settle().see(presence(101, sequence, T0 + 9_000, item("NoCall"), uuid=uuid))
+    record = desk.record()
+    assert (record.events_accepted, record.events_ignored, record.revision) == (accepted, ignored, 1)

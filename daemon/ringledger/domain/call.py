@@ -156,8 +156,18 @@ class CallSession:
 
     @property
     def answered_at(self) -> int | None:
-        """When the call was first answered, as far as anybody saw; else as active-calls suggests."""
-        return self.answered_hint if self.first_answered_at is None else self.first_answered_at
+        """When the call was first answered, as far as anybody saw; else as active-calls suggests. Who saw it talk only
+        after active-calls had listed it (it was answered then) has not seen the answer.
+        """
+        seen, hint = self.first_answered_at, self.answered_hint
+        if seen is None or hint is None:
+            return hint if seen is None else seen
+        return seen if seen <= self.discovered_at else hint
+
+    def forget_verdicts(self) -> None:
+        """The call lives: what the books said of its end no longer holds."""
+        self.verdict = None
+        self.verdicts.clear()
 
     def live_legs(self) -> Iterator[Leg]:
         """Legs that have not ended."""
@@ -188,29 +198,29 @@ class CallSession:
         """The call's status becomes ``status`` at ``at``: closes and opens spans of hold time (semantics 4)."""
         if self.hold_since is not None and status not in HOLD_STATUSES:
             self.hold_ms += max(0, at - self.hold_since)
+            self.last_hold = (self.hold_since, at)
             self.hold_since = None
         elif self.hold_since is None and status in HOLD_STATUSES:
             self.hold_since = at
         self.status = status
+
+    def take_back_hold(self, at: int) -> None:
+        """The call's end was told before its last events: it was on hold until ``at`` at least, not to that end."""
+        if self.last_hold is not None and self.hold_since is None and at < self.last_hold[1]:
+            since, until = self.last_hold
+            self.hold_ms -= max(0, until - since)
+            self.hold_since = since
 
     def find_leg(
         self, extension_id: str, direction: Direction, leg_id: str | None, spoken_of: Sequence[Leg] = ()
     ) -> Leg | None:
         """The leg an item speaks of; adopts an anonymous leg when the id is new (semantics 1).
 
-            self.last_hold = (self.hold_since, at)
         ``spoken_of``: legs other items of the same event have named; an item without id means another one.
         """
         candidates = [
             leg
             for leg in self.legs
-    def take_back_hold(self, at: int) -> None:
-        """The call's end has been told before its last events: it was on hold until ``at`` at least, not to that end."""
-        if self.last_hold is not None and self.hold_since is None and at < self.last_hold[1]:
-            since, until = self.last_hold
-            self.hold_ms -= max(0, until - since)
-            self.hold_since = since
-
             if (leg.extension_id == extension_id or not leg.extension_id) and leg.direction is direction
         ]
         if leg_id is None:

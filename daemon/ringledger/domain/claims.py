@@ -4,12 +4,13 @@ The platform's books have the last word on result, start and duration. Several r
 is kept, the answered one counts, else the one that ended last. Plain functions on a :class:`CallSession`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from ringledger.domain.call import CallSession, EndSource, Leg, Phase, Verdict
 from ringledger.domain.disposition import Disposition, disposition_of
 from ringledger.domain.observation import CallKey, Direction, Party, RecordClaim, Source
+from ringledger.domain.record import COARSE_MS
 from ringledger.domain.status import TelephonyStatus
 
 #: How far apart the starts may be when a call that never connected is matched by numbers (semantics 7).
@@ -94,16 +95,20 @@ class Matcher:
     """Finds the call a record speaks of when its session is another than presence said (semantics 7).
 
     Sessions of missed and voicemail calls differ now and then between presence and log. Order: session, telephony
-    session, then direction, numbers and start of a call that never connected and that no record has confirmed.
+    session, a record that spoke of the call before, then direction, numbers and start of a call that never connected,
+    that no record has confirmed and that none of the records at hand names (``named``): that one is another call.
     """
 
-    def __init__(self, calls: Iterable[CallSession]) -> None:
+    def __init__(self, calls: Iterable[CallSession], named: Collection[CallKey] = ()) -> None:
         self._by_telephony: dict[tuple[str, str], CallSession] = {}
+        self._by_record: dict[tuple[str, str], CallSession] = {}
         self._unanswered: dict[tuple[str, Direction, str | None, str | None], list[CallSession]] = {}
         for call in calls:
             if call.telephony_session_id:
                 self._by_telephony[call.account_id, call.telephony_session_id] = call
-            if call.verdict is None and call.answered_at is None:
+            for record_id in call.verdicts:
+                self._by_record[call.account_id, record_id] = call
+            if call.verdict is None and call.answered_at is None and call.key not in named:
                 for leg in call.legs:
                     ends = (call.account_id, leg.direction, digits(leg.from_party), digits(leg.to_party))
                     self._unanswered.setdefault(ends, []).append(call)
@@ -114,13 +119,21 @@ class Matcher:
             call = self._by_telephony.get((claim.account_id, claim.telephony_session_id))
             if call is not None:
                 return call
+        return self._by_record.get((claim.account_id, claim.record_id)) or self._by_numbers(claim)
+
+    def _by_numbers(self, claim: RecordClaim) -> CallSession | None:
+        """Only what never connected is told apart by so little: a record of a talk is a call of its own."""
+        if claim.running or claim.result is None or disposition_of(claim.result) is Disposition.ANSWERED:
+            return None
         ends = (claim.account_id, claim.direction, digits(claim.from_party), digits(claim.to_party))
-        near = [
-            call
-            for call in self._unanswered.get(ends, ())
-            if call.verdict is None and abs(call.started_at - claim.started_at) <= MATCH_WINDOW_MS
-        ]
+        near = [call for call in self._unanswered.get(ends, ()) if _may_be(call, claim)]
         return min(near, key=lambda call: abs(call.started_at - claim.started_at), default=None)
+
+
+def _may_be(call: CallSession, claim: RecordClaim) -> bool:
+    """Whether a call is near enough to a record, and was not heard of after the record's end."""
+    lives_on = call.phase is Phase.OPEN and call.last_seen_at > claim.ended_at + COARSE_MS
+    return call.verdict is None and not lives_on and abs(call.started_at - claim.started_at) <= MATCH_WINDOW_MS
 
 
 def digits(party: Party) -> str | None:

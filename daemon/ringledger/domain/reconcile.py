@@ -19,7 +19,7 @@ from ringledger.domain.claims import (
     written_by_claim,
 )
 from ringledger.domain.legs import begin_call, end_live_legs
-from ringledger.domain.observation import CallItem, CallKey, PresenceObservation, RecordClaim
+from ringledger.domain.observation import CallItem, CallKey, PresenceObservation, RecordClaim, Source
 from ringledger.domain.record import COARSE_MS, CallRecord, derive_record
 from ringledger.domain.status import TelephonyStatus
 from ringledger.domain.tracker import CallTracker
@@ -53,6 +53,7 @@ class Reconciler:
         calls = self._tracker.calls
         matcher: Matcher | None = None
         spoken_of: dict[CallKey, list[RecordClaim]] = {}
+        claims = list(claims)
         for claim in claims:
             session_id = claim.call_session_id
             if session_id is None:
@@ -60,7 +61,7 @@ class Reconciler:
                 continue
             key = CallKey(claim.account_id, session_id)
             if key not in calls and key not in spoken_of:
-                matcher = matcher or Matcher(calls.values())
+                matcher = matcher or Matcher(calls.values(), _named(claims))
                 if (call := matcher.find(claim)) is not None:
                     key = call.key
             spoken_of.setdefault(key, []).append(claim)
@@ -107,12 +108,17 @@ class Reconciler:
         self._tracker.index(call.key, leg.extension_id)
         books.leg(call, leg)
         call.last_seen_at = max(call.last_seen_at, claim.ended_at)
-        call.enter(call.aggregated_status(), claim.read_at)
-        books.transition(call, before, claim.read_at, claim.source)
+        self._aggregate(call, before, claim.read_at, claim.source)
         books.call(call)
         self._tracker.timers.saw(call.key, now)
-        extension = self._tracker.extension(call.account_id, leg.extension_id)
-        self._tracker.refresh_extension(extension, extension.updated_at)
+        self._tracker.refresh_extensions(call, claim.read_at)
+
+    def _aggregate(self, call: CallSession, before: TelephonyStatus | None, at: int, source: Source) -> None:
+        """The call's status after one of its legs has moved without an event."""
+        status = call.aggregated_status()
+        if status is not before:
+            call.enter(status, at)
+            self._tracker.books.transition(call, before, at, source)
 
     def _runs(self, call: CallSession, claim: RecordClaim, asked: float, now: float) -> CallSession:
         """A call we know is listed as running: seen; a finished one lives again only if the record is newer."""
@@ -123,7 +129,11 @@ class Reconciler:
                 self._corrected(call, claim, "reopened")
             return call
         if call.phase is Phase.OPEN:
-            take_leg(call, claim, live=True)
+            leg = take_leg(call, claim, live=True)  # a side whose events were missed is watched from now on
+            self._tracker.index(call.key, leg.extension_id)
+            self._tracker.books.leg(call, leg)
+            self._aggregate(call, call.status, claim.read_at, claim.source)
+            self._tracker.refresh_extensions(call, claim.read_at)
             call.suspect = call.suspect and self._tracker.timers.seen_at(call.key) > asked
             call.last_seen_at = max(call.last_seen_at, claim.ended_at)
             self._tracker.timers.saw(call.key, now)
@@ -148,7 +158,7 @@ class Reconciler:
             if heard_since or call.last_seen_at > last.ended_at + COARSE_MS:
                 return call  # there has been life after that record: another leg goes on
             self._take_books(call, finished)
-            self._tracker.finish(call, last.ended_at, end_source_of(last.source))
+            self._tracker.finish(call, last.ended_at, end_source_of(last.source), by=last.source)
             self._corrected(call, last, "ended")
         elif call.phase is Phase.SETTLING:
             self._take_books(call, finished)
@@ -173,7 +183,7 @@ class Reconciler:
             return
         books, claim = self._tracker.books, finished[-1]
         happening = Happening.AMENDED if was_confirmed else Happening.CONFIRMED
-        books.record(call, claim.read_at, claim.source, amended=True, as_=happening)
+        books.record(call, claim.read_at, claim.source, amended=derive_record(call) != before, as_=happening)
         after = books.changes.records[call.key]
         if not was_confirmed and _corrects(before, after):
             books.changes.announcements.append(
@@ -216,7 +226,7 @@ class Reconciler:
                 continue
             silent = read_at - call.last_seen_at > SILENT_AFTER_MS
             if silent and self._tracker.timers.seen_at(call.key) <= asked:
-                self._end_estimated(call)
+                self._end_estimated(call, Source.ACTIVE_CALLS)
 
     # -- presence, read over REST ------------------------------------------------------------------------------------
 
@@ -233,7 +243,7 @@ class Reconciler:
             if not alive and not observation.truncated and tracker.timers.seen_at(key) <= asked:
                 self._gone(tracker.calls[key], observation)
         extension.take_statuses(observation)
-        tracker.refresh_extension(extension, extension.updated_at)
+        tracker.refresh_extension(extension, observation.at)
 
     def _take_items(
         self, key: CallKey, items: list[CallItem], observation: PresenceObservation, asked: float, now: float
@@ -258,13 +268,20 @@ class Reconciler:
                 leg.live, leg.status, leg.ended_at = False, TelephonyStatus.NO_CALL, call.last_seen_at
                 self._tracker.books.leg(call, leg)
         self._tracker.books.call(call)
-        if not call.has_live_leg:
-            self._end_estimated(call)
+        if call.has_live_leg:
+            self._aggregate(call, call.status, call.last_seen_at, observation.source)
+        else:
+            self._end_estimated(call, observation.source)
 
-    def _end_estimated(self, call: CallSession) -> None:
+    def _end_estimated(self, call: CallSession, by: Source) -> None:
         end_live_legs(call, call.last_seen_at)
-        self._tracker.finish(call, call.last_seen_at, EndSource.RECONCILED, estimated=True)
-        self._tracker.books.happened(Happening.CORRECTED, call, call.last_seen_at, call.opened_by, "ended_unseen")
+        self._tracker.finish(call, call.last_seen_at, EndSource.RECONCILED, by=by, estimated=True)
+        self._tracker.books.happened(Happening.CORRECTED, call, call.last_seen_at, by, "ended_unseen")
+
+
+def _named(claims: Iterable[RecordClaim]) -> set[CallKey]:
+    """The calls that records name by their session."""
+    return {CallKey(one.account_id, session_id) for one in claims if (session_id := one.call_session_id) is not None}
 
 
 def _corrects(before: CallRecord, after: CallRecord) -> bool:

@@ -181,6 +181,7 @@ class CallTracker:
         if observation.uuid is not None and call.knows(observation.uuid):
             for item in readable:
                 self._ignore(observation, item, IgnoredReason.DUPLICATE)
+            self._count_again(call, observation)
             return
         order = judge(call, observation.extension_id, event, readable)
         if order is Order.NEWER:
@@ -194,6 +195,13 @@ class CallTracker:
         call.events_accepted += 1
         if order is Order.NEWER and call.phase is Phase.FINISHED:
             self._move_end(call, observation)
+        else:
+            self._count_again(call, observation)
+
+    def _count_again(self, call: CallSession, observation: PresenceObservation) -> None:
+        """The row of a call that is over tells how many events there were: those that changed nothing, too."""
+        if call.phase is Phase.FINISHED:
+            self.books.record(call, observation.at, observation.source, amended=False)
 
     def _readable(self, items: list[CallItem], observation: PresenceObservation) -> list[CallItem]:
         """Items whose status we know; the others are counted."""
@@ -209,13 +217,7 @@ class CallTracker:
         return call
 
     def accept(
-        self,
-        call: CallSession,
-        items: list[CallItem],
-        observation: PresenceObservation,
-        now: float,
-        *,
-        whole: bool,
+        self, call: CallSession, items: list[CallItem], observation: PresenceObservation, now: float, *, whole: bool
     ) -> None:
         """Apply the newest snapshot of one extension to one call; ``whole``: it names every leg there is."""
         books, before = self.books, call.status
@@ -320,14 +322,11 @@ class CallTracker:
             call.enter(status, observation.at)
             books.transition(call, before, observation.at, observation.source, observation.sequence)
             if before is not None:
-                books.announce(
-                    Happening.STATUS_CHANGED,
-                    observation,
-                    call.session_id,
-                    from_status=before,
-                    to_status=status,
-                )
+                told = Happening.STATUS_CHANGED
+                books.announce(told, observation, call.session_id, from_status=before, to_status=status)
         if live:
+            if call.phase is Phase.SETTLING:  # what the books said of it was said too early
+                call.forget_verdicts()
             call.phase = Phase.OPEN
             self.timers.stop_settling(key)
         elif call.phase is Phase.OPEN:
@@ -336,10 +335,10 @@ class CallTracker:
 
     def reopen(self, call: CallSession, at: int, source: Source) -> None:
         """A finished call gives a sign of life: it is live again, its row will be amended (semantics 5.4)."""
-        call.phase, call.verdict = Phase.OPEN, None
-        call.verdicts.clear()
-        call.take_back_hold(at)
+        call.phase = Phase.OPEN
+        call.forget_verdicts()
         call.end_estimated, call.end_source = False, EndSource.PRESENCE
+        call.take_back_hold(at)
         self.books.happened(Happening.REOPENED, call, at, source, "sign_of_life")
 
     def _move_end(self, call: CallSession, observation: PresenceObservation) -> None:
@@ -360,22 +359,28 @@ class CallTracker:
         if inner.phase is Phase.FINISHED:
             self.books.record(inner, inner.ended_at or inner.last_seen_at, inner.opened_by, amended=True)
 
-    def finish(self, call: CallSession, ended_at: int, source: EndSource, *, estimated: bool = False) -> None:
-        """The call is over: its row is derived and will be written with this commit (semantics 5.3)."""
+    def finish(
+        self, call: CallSession, at: int, source: EndSource, *, by: Source = Source.PRESENCE, estimated: bool = False
+    ) -> None:
+        """The call is over, ``by`` says so: its row will be written with this commit (semantics 5.3)."""
         self.timers.forget(call.key)
-        for leg in end_live_legs(call, ended_at):
+        for leg in end_live_legs(call, at):
             self.books.leg(call, leg)
         before = call.status
         if before is not TelephonyStatus.NO_CALL:
-            call.enter(TelephonyStatus.NO_CALL, ended_at)
-            self.books.transition(call, before, ended_at, Source.PRESENCE)
+            call.enter(TelephonyStatus.NO_CALL, at)
+            self.books.transition(call, before, at, by)
         call.phase, call.suspect = Phase.FINISHED, False
-        call.ended_at, call.end_source, call.end_estimated = ended_at, source, estimated
+        call.ended_at, call.end_source, call.end_estimated = at, source, estimated
         self.pair(call)
-        self.books.record(call, ended_at, call.opened_by, amended=True)
+        self.books.record(call, at, by, amended=True)
         if before is not TelephonyStatus.NO_CALL:
-            for extension_id in {leg.extension_id for leg in call.legs}:
-                self.refresh_extension(self.extension(call.account_id, extension_id), ended_at)
+            self.refresh_extensions(call, at)
+
+    def refresh_extensions(self, call: CallSession, at: int) -> None:
+        """The statuses of all extensions of a call; a leg of the books may not name one."""
+        for extension_id in {leg.extension_id for leg in call.legs} - {""}:
+            self.refresh_extension(self.extension(call.account_id, extension_id), at)
 
     def refresh_extension(self, extension: Extension, at: int, *, newest: bool = False) -> None:
         """An extension's status is the strongest over its legs in all its calls (semantics 3)."""

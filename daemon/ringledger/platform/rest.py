@@ -141,7 +141,8 @@ class PlatformClient(Connection):
     async def read_presence(
         self, extension_id: str, *, account_id: str, background: bool = True
     ) -> PresenceObservation:
-        """One extension's calls now, all of them."""
+        """One extension's calls now, all of them. Told as of the question: what came after it outranks the answer."""
+        asked_at = self.platform_now_ms()
         answer = await self.request(
             "GET",
             f"/account/{self.account}/extension/{extension_id}/presence",
@@ -155,7 +156,7 @@ class PlatformClient(Connection):
             account_id=account_id,
             extension_id=extension_id,
             default_region=self.default_region,
-            read_at=self.platform_now_ms(),
+            read_at=asked_at,
             received_at=now_ms(),
         )
 
