@@ -211,6 +211,25 @@ async def test_a_full_queue_after_a_restart_is_a_possible_overflow(sim: Simulato
     assert after.uuids[-1] == "149"
 
 
+async def test_a_full_answer_at_work_is_a_possible_overflow_too(sim: Simulator, client: PlatformClient) -> None:
+    """The channel remembers a hundred messages whether we were away or only slow."""
+    sink = Recorder()
+    async with running(feed(client, sim), sink):
+        await settled(sim, sink)
+        known = len(sink.gaps())
+        sink.gate.clear()  # no poll is opened before there is room again
+        publish(sim, *(str(n) for n in range(99)))
+        await sink.until(lambda: len(sink.seen) == 99)
+        assert len(sink.gaps()) == known
+        publish(sim, *(str(n) for n in range(100, 250)))
+        sink.gate.set()
+        await sink.until(lambda: len(sink.seen) == 199)
+        assert sink.gaps()[known:] == ["possible_overflow"]
+        publish(sim, "one more")
+        await sink.until(lambda: len(sink.seen) == 200)
+        assert sink.gaps()[known:] == ["possible_overflow"]
+
+
 async def test_an_old_position_is_a_gap(sim: Simulator, client: PlatformClient) -> None:
     before, after = Recorder(), Recorder()
     async with running(feed(client, sim), before):

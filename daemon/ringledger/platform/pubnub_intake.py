@@ -103,7 +103,8 @@ class Intake:
         self._ever = False
         self._given = cursor > 0
         self._new_channel = new_channel
-        self._resuming = cursor > 0
+        self._full = 0  # answers in a row that were all the channel remembers
+        self._full_since: int | None = None
         self._position_at = 0.0
         self._position_seconds = position_seconds
         self._one_at_a_time = asyncio.Lock()
@@ -139,7 +140,7 @@ class Intake:
         self.poll_open_since, self.poll_closed_since = None, time.monotonic()
         self.refusals = self.refusals + 1 if status in (400, 403, 404) else 0
         if self.connected:
-            self.connected, self._resuming = False, True
+            self.connected = False
             self._notice(FeedNoticeKind.DISCONNECTED, reason)
         self._on_change()
 
@@ -208,11 +209,21 @@ class Intake:
     def _came_in(self, count: int) -> None:
         if count:
             self.last_message = time.monotonic()
-        if self._resuming:
-            self._resuming = False
-            if count == QUEUE_LENGTH:
-                self._gap(GapCause.POSSIBLE_OVERFLOW)
+        self._judge_fill(count)
         self._connected()
+
+    def _judge_fill(self, count: int) -> None:
+        """All that the channel remembers in one answer: there may have been more, however long or short we were away.
+        In a flood of such answers the gap is told when it begins and, as a whole, when it ends."""
+        if count >= QUEUE_LENGTH:
+            self._full += 1
+            if self._full == 1:
+                self._full_since = self.last_sign_ms
+                self._gap(GapCause.POSSIBLE_OVERFLOW, self.last_sign_ms)
+            return
+        if self._full > 1:
+            self._gap(GapCause.POSSIBLE_OVERFLOW, self._full_since)
+        self._full = 0
 
     def _connected(self) -> None:
         self.refusals = 0
@@ -221,7 +232,7 @@ class Intake:
             again = self._ever or self._given
             self._notice(FeedNoticeKind.RESUMED if again else FeedNoticeKind.CONNECTED)
             if self._ever and self.last_sign_ms and now_ms() - self.last_sign_ms > OUTAGE_SECONDS * 1000:
-                self._gap(GapCause.OUTAGE)
+                self._gap(GapCause.OUTAGE, self.last_sign_ms)
             self._ever = True
         self.last_sign_ms = now_ms()
         self._on_change()
@@ -233,9 +244,8 @@ class Intake:
     def _poll_over(self) -> None:
         self.poll_open_since, self.poll_closed_since = None, time.monotonic()
 
-    def _gap(self, cause: GapCause) -> None:
-        detail = {"from_at": self.last_sign_ms, "until_at": now_ms()}
-        self._notice(FeedNoticeKind.GAP, cause.value, detail)
+    def _gap(self, cause: GapCause, from_at: int | None) -> None:
+        self._notice(FeedNoticeKind.GAP, cause.value, {"from_at": from_at, "until_at": now_ms()})
 
     def _notice(self, kind: FeedNoticeKind, reason: str = "", detail: dict[str, Any] | None = None) -> None:
         self._sink.notice(FeedNotice(kind, now_ms(), reason, detail or {}))
