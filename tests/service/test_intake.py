@@ -85,3 +85,46 @@ async def test_an_event_of_a_call_that_is_committed_meanwhile_opens_no_new_call(
     await intake.deliver(Delivery((late,), (), None))
     call = await _kept(ledger)
     assert (call.first_answered_at, call.revision) == (T0 + 5_000, 1)
+
+
+async def _ring(intake: Intake, session: str, *, answered: bool = False, **parties: str) -> None:
+    """A call of nine seconds that is over, committed and out of memory."""
+    for number, status in enumerate(["Ringing", "CallConnected" if answered else "Ringing", "NoCall"]):
+        told = item(status, "leg", session=session, **parties)
+        await intake.deliver(Delivery((presence(EXTENSION, 10 + number, T0 + number * 4_500, told),), (), None))
+    intake.tracker.advance(1e12)
+    await intake.change(lambda: None)
+    assert CallKey(ACCOUNT, session) not in intake.tracker.calls
+
+
+async def _sessions(ledger: Ledger) -> dict[str, str | None]:
+    known = await ledger.load_sessions([CallKey(ACCOUNT, one) for one in (OTHER, "log", "outer")])
+    return {call.session_id: call.part_of for call in known}
+
+
+@pytest.mark.parametrize("telephony", [None, "s-1"])
+async def test_a_record_under_another_session_finds_its_call_however_often_it_is_read(desk, telephony):
+    intake, ledger = desk
+    await _ring(intake, OTHER)
+    record = claim("Missed", duration=9_000, session="log", telephony=telephony)
+    for _ in range(2):
+        await intake.take_claims([record], asked=0.0, candidates=[CallKey(ACCOUNT, OTHER)])
+        assert not intake.tracker.calls
+    await intake.take_claims([record], asked=0.0)
+    assert await _sessions(ledger) == {OTHER: None}
+
+
+async def test_the_telephony_session_finds_a_call_that_is_out_of_memory(desk):
+    intake, ledger = desk
+    await _ring(intake, OTHER, telephony="s-1", answered=True)
+    await intake.take_claims([claim("Accepted", session="log", telephony="s-1")], asked=0.0)
+    assert await _sessions(ledger) == {OTHER: None}
+
+
+@pytest.mark.parametrize("result", ["Accepted", None])
+async def test_the_halves_of_a_ringout_find_each_other_when_one_is_out_of_memory(desk, result):
+    intake, ledger = desk
+    await _ring(intake, OTHER, answered=True, sender="16502008440", to="16509540334")
+    outer = {"session": "outer", "direction": "Outbound", "sender": "16509540334", "to": "16502008440"}
+    await intake.take_claims([claim(result, started=T0 + 2_000, duration=7_000, **outer)], asked=0.0)
+    assert await _sessions(ledger) == {OTHER: "outer", "outer": None}

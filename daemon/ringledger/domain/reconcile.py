@@ -96,6 +96,7 @@ class Reconciler:
         call = self._tracker.calls[key] = opened_by_claim(key, claim)
         self._tracker.books.happened(Happening.OPENED, call, claim.started_at, claim.source, "running")
         self._run(call, claim, now, None)
+        self._tracker.pair(call)
         self._corrected(call, claim, "opened")
         return call
 

@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from ringledger.domain.call import CallSession
 from ringledger.domain.changes import Changes
 from ringledger.domain.coverage import CoverageSpan
-from ringledger.domain.observation import CallKey, FeedPosition
-from ringledger.ledger import schema
+from ringledger.domain.observation import CallKey, FeedPosition, RecordClaim
+from ringledger.ledger import aliases, schema
 from ringledger.ledger.database import (
     BUSY_TIMEOUT_MS,
     BatchConnection,
@@ -182,6 +182,11 @@ class Ledger:
             driver: Any = (await self._asking.get_raw_connection()).driver_connection
             told = (account_id, encode(session_ids).decode())
             return [row[0] for row in await driver.execute_fetchall(_KNOWN, told)]
+
+    async def known_as(self, claims: Collection[RecordClaim]) -> set[CallKey]:
+        """Calls of other sessions that these records may mean or complete (:mod:`~ringledger.ledger.aliases`)."""
+        async with self._reading() as connection:
+            return await aliases.known_as(connection, claims)
 
     async def load_unconfirmed(self, account_id: str, since_ms: int) -> list[UnconfirmedCall]:
         """Calls that ended after ``since_ms`` and that the platform's books have not confirmed, oldest first."""

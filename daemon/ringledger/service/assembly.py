@@ -59,13 +59,13 @@ async def assemble(
         announce=Announcer(metrics).announce,
         on_doubts=lambda changes: poller.check(changes),  # noqa: PLW0108 - made below
     )
-    poller = Poller(books, intake, interval=settings.poll.interval_seconds)
     confirmer = Confirmer(
         books,
         intake,
         interval=settings.confirm.sync_interval_seconds,
         idle_interval=settings.poll.interval_seconds,
     )
+    poller = Poller(books, intake, lambda: list(confirmer.waiting), interval=settings.poll.interval_seconds)
     sight = Sight(
         intake,
         Backfill(books, intake, lambda: list(confirmer.waiting)),

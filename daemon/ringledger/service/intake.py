@@ -193,14 +193,20 @@ class Intake:
         when the ledger was asked may have been committed and released meanwhile.
         """
         asked: set[CallKey] = set()
+        strangers: set[CallKey] = set()
+        aliases: set[CallKey] = set()
         restored: list[CallSession] = []
         while True:
             wanted = self.tracker.unknown_calls(observations) if observations else set()
             if claims:
                 wanted |= self.reconciler.unknown_calls(claims, self.tracker)
-            nobodys = wanted & asked - {call.key for call in restored}
-            if nobodys and candidates:  # they may be known by another name
-                wanted |= {key for key in candidates if key not in self.tracker.calls}
+            nobodys = wanted & asked - {call.key for call in restored} - strangers
+            if nobodys and claims:  # they may be known by another name
+                strangers |= nobodys
+                told = [one for one in claims if (one.account_id, one.call_session_id) in nobodys]
+                aliases.update(candidates, await self._ledger.known_as(told))
+                continue  # time has passed: what was in memory may not be any longer
+            wanted |= {key for key in aliases if key not in self.tracker.calls}
             wanted -= asked
             if not wanted:
                 return restored

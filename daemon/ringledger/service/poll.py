@@ -7,7 +7,7 @@ a complete listing is proof of absence (semantics 6).
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 
 from ringledger.domain.changes import Changes
@@ -26,12 +26,15 @@ DEBOUNCE_SECONDS = 0.5
 
 
 class Poller:
-    """Compares the ledger's open calls with the platform's."""
+    """Compares the ledger's open calls with the platform's. ``candidates``: calls a record may mean although its
+    session is another (semantics 7).
+    """
 
     def __init__(
         self,
         books: PlatformBooks,
         intake: Intake,
+        candidates: Callable[[], Collection[CallKey]] = tuple,
         *,
         interval: float,
         clock: Callable[[], float] = time.monotonic,
@@ -41,6 +44,7 @@ class Poller:
         self._books = books
         self._client = books.client
         self._intake = intake
+        self._candidates = candidates
         self._clock = clock
         self._wanted = asyncio.Event()
         self._suspects: dict[CallKey, None] = {}
@@ -119,7 +123,9 @@ class Poller:
         """One comparison. Returns (records listed, extensions read, calls open afterwards); raises PlatformError."""
         asked = self._clock()
         listing = await self._books.active_calls()
-        known = await self._intake.take_claims(listing.claims, asked=asked, unreadable=listing.unreadable)
+        known = await self._intake.take_claims(
+            listing.claims, asked=asked, unreadable=listing.unreadable, candidates=self._candidates()
+        )
         reconciler = self._intake.reconciler
         doubtful = reconciler.doubtful(known, read_at=listing.read_at)
         await self._read_presence(doubtful)
