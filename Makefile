@@ -72,11 +72,15 @@ bench: build-dev  ## measure
 	@set -e; for bench in $(BENCHES); do echo "== $$bench"; $(BIN)/python $$bench; done
 endif
 
-ifneq ($(wildcard tests/crash/test_*.py),)
-.PHONY: crash
-crash: build-dev  ## kill the daemon at every turn
-	$(BIN)/python -m pytest -q tests/crash
-endif
+CYCLES ?= 50
+SEED   ?= 1
+
+.PHONY: crash proofs
+crash: build-dev  ## kill the daemon CYCLES times (SEED): nothing is lost, nothing is doubled
+	CYCLES=$(CYCLES) SEED=$(SEED) $(BIN)/python -m pytest -q tests/crash
+
+proofs: build-dev  ## the long proofs: a feed cut for an hour, a daemon stopped for a day, the platform's limits
+	PROOFS=1 $(BIN)/python -m pytest -q tests/proofs
 
 # No address goes into a lock: the index is the business of the machine that installs.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -21,7 +21,7 @@ from tests.truth import differences, inexact, seen_whole
 
 from .child import Child
 
-CYCLES = int(os.environ.get("CYCLES", "4"))
+CYCLES = int(os.environ.get("CYCLES", "3"))
 SEED = int(os.environ.get("SEED", "1"))
 #: A cycle with the WebSocket feed proves less: its sessions die with the daemon, so events are lost at every kill.
 ROUNDS = {"pubnub": CYCLES, "websocket": max(1, CYCLES // 5)}

@@ -1,4 +1,4 @@
-"""What the long proofs stand on: a door that can be shut between a daemon and its platform, and calls in fast motion."""
+"""What the long proofs stand on: a door between a daemon and its platform, and calls in fast motion."""
 
 import asyncio
 import heapq
