@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -114,7 +113,6 @@ async def test_killed_twice_with_the_receiver_down_for_a_while_every_call_arrive
         await until(lambda: waiting(child) == 0 and not pbx.open_calls(), "nothing is left", 60)
         rows = {row["session_id"]: row for row in query(child, "SELECT * FROM all_calls")}
         heard = rows_heard(hook)
-        child.signal(signal.SIGTERM)
         assert await child.stop() == 0
         newer = {session for session in rows if heard[session]["revision"] < rows[session]["revision"]}
         assert newer == set()
