@@ -153,6 +153,8 @@ class Changes:
     cut: dict[tuple[str, str], None] = field(default_factory=dict)
     positions: dict[str, FeedPosition] = field(default_factory=dict)
     coverage: list[CoverageSpan] = field(default_factory=list)
+    #: When they were committed: the rows' ``updated_at``, ms; 0 before.
+    committed_at: int = 0
 
     def __bool__(self) -> bool:
         """Whether there is anything to commit."""

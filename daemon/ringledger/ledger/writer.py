@@ -145,8 +145,9 @@ class LedgerWriter:
             self._take_newest()
             started = time.monotonic()
             self.attempts += 1
+            now_ms = self._changes.committed_at = self._now_ms()
             try:
-                await self._ledger.commit(self._changes, now_ms=self._now_ms(), journal=self.journal)
+                await self._ledger.commit(self._changes, now_ms=now_ms, journal=self.journal)
             except LedgerUnavailable as error:
                 self._failed(error)
                 await asyncio.sleep(self._pause(error))

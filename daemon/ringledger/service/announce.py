@@ -53,7 +53,7 @@ class Announcer:
         log: FilteringBoundLogger = LOG.bind()  # once a batch: the global one looks up its configuration on each line
         for announcement in changes.announcements:
             self._count(announcement)
-            _log(log, announcement)
+            _log(log, announcement, changes.committed_at)
         for source, count in Counter([observation.source for observation in changes.observations]).items():
             self._metrics.events_received.labels(source=source).inc(count)
 
@@ -73,13 +73,13 @@ class Announcer:
                     metrics.call_talk_seconds.observe(record.talk_ms / 1000)
 
 
-def _log(log: FilteringBoundLogger, told: Announcement) -> None:
+def _log(log: FilteringBoundLogger, told: Announcement, committed_at: int) -> None:
     level = _LEVELS.get(told.happening, logging.INFO)
     if log.is_enabled_for(level):  # making the fields costs more than all the rest of an unheard line
-        log.log(level, _EVENTS[told.happening], **_fields(told))
+        log.log(level, _EVENTS[told.happening], **_fields(told, committed_at))
 
 
-def _fields(told: Announcement) -> dict[str, object]:
+def _fields(told: Announcement, committed_at: int) -> dict[str, object]:
     fields: dict[str, object] = {
         "account_id": told.account_id,
         "session_id": told.session_id,
@@ -93,5 +93,5 @@ def _fields(told: Announcement) -> dict[str, object]:
         "to_status": told.to_status,
     }
     if told.record is not None:
-        fields |= row_of(told.record)
+        fields |= row_of(told.record) | {"updated_at": to_text(committed_at)}
     return {name: value for name, value in fields.items() if value is not None or told.record is not None}

@@ -119,6 +119,7 @@ class Confirmer:
                 self.waiting.pop(key, None)
             elif key not in self.waiting:
                 self.waiting[key] = Waiting(now, record.started_at, record.telephony_session_id)
+        self._give_up_oldest(now)
         if self.waiting:
             self._work.set()
 
@@ -168,6 +169,11 @@ class Confirmer:
         """A day has passed: ``confirmed_at`` stays empty and ``doctor`` says so."""
         for key in [key for key, one in self.waiting.items() if now - one.ended > GIVE_UP_AFTER]:
             del self.waiting[key]
+
+    def _give_up_oldest(self, now: float) -> None:
+        """Whoever does not confirm at all must not collect calls for ever; they stand in the order of their ends."""
+        while self.waiting and now - next(iter(self.waiting.values())).ended > GIVE_UP_AFTER:
+            del self.waiting[next(iter(self.waiting))]
 
     async def synchronise(self) -> int:
         """Read what is new in the call log; returns how many records came. Raises ``PlatformError``."""
