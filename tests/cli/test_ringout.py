@@ -15,7 +15,9 @@ OWN, OTHER = "+16505551001", "+14155550150"
 
 @pytest.fixture
 def sim(platform):
-    return platform(Options(real_lifetimes=True), speed=SPEED)
+    sim = platform(Options(real_lifetimes=True), speed=SPEED)
+    sim.do(lambda: setattr(sim.sim.ring_outs.options, "forgotten_seconds", SPEED))  # a second of ours
+    return sim
 
 
 def place(cli, *words):

@@ -152,3 +152,44 @@ def test_doubt_about_all_of_the_last_live_span():
     book.doubt(-500, 61, "subscription_lost")
     told = Table().write(book)
     assert told[1] == span(10, 60, DOUBTFUL, "subscription_lost")
+
+
+# -- healed by hand: whole, in part, and never the hole that goes on
+
+LOST = CoverageSpan("1", 100, 200, CoverageState.BLIND, "network")
+
+
+def pieces(spans):
+    return sorted((span.from_at, span.until_at, span.state.value, span.recovered_calls) for span in spans)
+
+
+def test_a_hole_within_the_period_is_healed():
+    book = CoverageBook("1")
+    assert book.heal_period([LOST], 50, 300, "back-fill", 3) == 1
+    (span,) = book.take()
+    assert span == (*LOST[:3], CoverageState.HEALED, "network, healed by back-fill", 3)
+    assert book.holes == []
+
+
+def test_what_lies_outside_stays_a_hole():
+    book = CoverageBook("1")
+    assert book.heal_period([LOST], 150, 180, "back-fill", 3) == 1
+    assert pieces(book.take()) == [(100, 150, "blind", 0), (150, 180, "healed", 3), (180, 200, "blind", 0)]
+    assert pieces(book.holes) == [(100, 150, "blind", 0), (180, 200, "blind", 0)]
+
+
+def test_what_came_back_is_told_once():
+    book = CoverageBook("1")
+    later = LOST._replace(from_at=300, until_at=400)
+    assert book.heal_period([later, LOST], 0, 1000, "back-fill", 3) == 2
+    assert pieces(book.take()) == [(100, 200, "healed", 3), (300, 400, "healed", 0)]
+
+
+def test_other_spans_are_left_alone():
+    book = CoverageBook("1")
+    book.resume([LOST._replace(state=CoverageState.LIVE)], now=500)
+    book.take()
+    running = book.current
+    assert book.heal_period([LOST._replace(state=CoverageState.LIVE), running], 0, 1000, "back-fill", 3) == 0
+    assert book.heal_period([LOST], 200, 300, "back-fill", 3) == 0
+    assert book.take() == []

@@ -124,8 +124,7 @@ class CoverageBook:
     def heal(self, from_at: int, by: str) -> None:
         """The books have been read for the hole that began at ``from_at`` and is over."""
         for hole in [hole for hole in self.holes if hole.from_at == from_at]:
-            cause = f"{hole.cause}, healed by {by}" if hole.cause else f"healed by {by}"
-            self._move(hole._replace(state=CoverageState.HEALED, cause=cause))
+            self._move(_healed(hole, by))
         self.leave(from_at)
 
     def leave(self, from_at: int) -> None:
@@ -134,25 +133,32 @@ class CoverageBook:
 
     def heal_period(self, spans: list[CoverageSpan], since: int, until: int, by: str, recovered: int) -> int:
         """The books have been read for a period: what of the holes among ``spans`` lies within it is healed, the rest
-        of them stays. Returns how many. The first one gets what was ``recovered``; the current span is left alone.
+        of them stays. Returns how many. ``recovered``: for the first of those that nobody counts calls for; the current
+        span is left alone.
         """
         running = self.current.from_at if self.current else None
-        holes = [
-            hole
+        counted = {hole.from_at: hole for hole in self.holes}
+        touched = [
+            counted.get(hole.from_at, hole)
             for hole in spans
             if hole.is_hole and hole.from_at != running and hole.from_at < until and hole.until_at > since
         ]
-        for hole in sorted(holes):
-            lower, upper = max(hole.from_at, since), min(hole.until_at, until)
-            self.heal(hole, by, recovered)
-            self._move(self._moved[hole.from_at]._replace(from_at=lower, until_at=upper))
-            rest = [hole._replace(until_at=lower)] if lower > hole.from_at else []
-            rest += [hole._replace(from_at=upper)] if upper < hole.until_at else []
-            for piece in rest:
-                self._move(piece)
-                self.holes.append(piece)
-            recovered = 0
-        return len(holes)
+        for hole in sorted(touched):
+            whole = hole
+            if hole.from_at not in counted:
+                whole, recovered = hole._replace(recovered_calls=hole.recovered_calls + recovered), 0
+            self._heal_part(whole, max(hole.from_at, since), min(hole.until_at, until), by)
+        return len(touched)
+
+    def _heal_part(self, hole: CoverageSpan, lower: int, upper: int, by: str) -> None:
+        """A hole becomes a healed span and what is left of it on both sides."""
+        self.leave(hole.from_at)
+        rest = hole._replace(recovered_calls=0)
+        pieces = [rest._replace(until_at=lower), rest._replace(from_at=upper)]
+        left = [piece for piece in pieces if piece.until_at > piece.from_at]
+        self.holes += left
+        for span in (_healed(hole, by)._replace(from_at=lower, until_at=upper), *left):
+            self._move(span)
 
     def take(self) -> list[CoverageSpan]:
         """Spans that have moved since the last time."""
@@ -169,3 +175,8 @@ class CoverageBook:
 
     def _move(self, span: CoverageSpan) -> None:
         self._moved[span.from_at] = span
+
+
+def _healed(hole: CoverageSpan, by: str) -> CoverageSpan:
+    cause = f"{hole.cause}, healed by {by}" if hole.cause else f"healed by {by}"
+    return hole._replace(state=CoverageState.HEALED, cause=cause)
