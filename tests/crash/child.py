@@ -48,6 +48,19 @@ class Child:
             log.seek(self._begun)
             return f'"event":"{event}"'.encode() in log.read().replace(b'"event": "', b'"event":"')
 
+    async def until_lines(self, event: str, count: int) -> None:
+        """Until an event has been logged so often, by all runs together."""
+        async with asyncio.timeout(PATIENCE):
+            while [line["event"] for line in self.lines()].count(event) < count:
+                assert self._process is not None
+                assert self._process.returncode is None, f"it has ended: {self.log.read_text()[-2000:]}"
+                await asyncio.sleep(0.05)
+
+    async def until_ended(self) -> int:
+        """Until it has ended by itself; its exit code."""
+        assert self._process is not None
+        return await asyncio.wait_for(self._process.wait(), PATIENCE)
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; a process that is over is left alone."""
         if self._process is not None and self._process.returncode is None:
