@@ -37,6 +37,12 @@ PACE = {
 }
 #: After so many simulated seconds the platform's log has every call.
 LOG_DELAY_SECONDS = 70
+#: Calls of which a read of presence told something. It is dated by our idea of the platform's clock, which is learnt
+#: from whole seconds and from answers that took their time; all of it passes faster here.
+READ = "SELECT session_id FROM call_events WHERE source = 'presence-read'"
+READ_SLACK_MS = 10_000
+#: A channel that forgets is another matter: here it remembers what came while a slow machine was starting a daemon.
+QUEUE = 1_000
 #: When to strike, and how often.
 KINDS = {"starting": 3, "running": 5, "stopping": 2}
 
@@ -46,7 +52,7 @@ KINDS = {"starting": 3, "running": 5, "stopping": 2}
 @pytest.mark.parametrize("transport", ROUNDS)
 async def test_nothing_is_lost_or_doubled(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pbx = Pbx(default_extensions(EXTENSIONS), seed=SEED)
-    sim = Simulator(clock=SimClock(speed=SPEED), pbx=pbx, options=Options(real_lifetimes=True))
+    sim = Simulator(clock=SimClock(speed=SPEED), pbx=pbx, options=Options(real_lifetimes=True, queue_limit=QUEUE))
     async with sim:
         child = Child(sim, tmp_path, transport, **PACE)
         await child.start()
@@ -56,6 +62,7 @@ async def test_nothing_is_lost_or_doubled(transport: str, tmp_path: Path, capsys
         assert await child.stop() == 0
         rows = _query(child.database, "SELECT * FROM all_calls")
         seen = seen_whole(_query(child.database, "SELECT * FROM call_events"), pbx.calls.values())
+        read = {one["session_id"] for one in _query(child.database, READ)}
         lines = child.lines()
     survivors = [call for call in pbx.truth() if _went_on(call, open_at_kill)]
     figures = {
@@ -65,6 +72,7 @@ async def test_nothing_is_lost_or_doubled(transport: str, tmp_path: Path, capsys
         **hits,
         "calls": len(rows),
         "calls open at a kill": len(survivors),
+        "compared to the millisecond": len(seen - read),
         "calls with an event lost": len(rows) - len(seen),
         "gaps": sum(line["event"] == "feed.gap" for line in lines),
         "subscriptions": _created(lines),
@@ -72,7 +80,9 @@ async def test_nothing_is_lost_or_doubled(transport: str, tmp_path: Path, capsys
     with capsys.disabled():
         print("\ncrash:", ", ".join(f"{name} {value}" for name, value in figures.items()))
     assert differences(rows, pbx.truth()) == []
-    assert inexact([row for row in rows if row["session_id"] in seen], pbx.truth()) == []
+    whole = [row for row in rows if row["session_id"] in seen]
+    assert inexact([row for row in whole if row["session_id"] not in read], pbx.truth()) == []
+    assert inexact(whole, pbx.truth(), slack_ms=READ_SLACK_MS) == []
     assert len(survivors) >= ROUNDS[transport]
     if transport == "pubnub":  # a channel is read again from the committed cursor; a WebSocket session dies with us
         assert len(seen) == len(rows)
