@@ -5,7 +5,7 @@ stay true: records of extensions nobody watches never get past here.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ringledger.domain.observation import RecordClaim, Source
 from ringledger.platform.errors import PermissionDenied
@@ -14,6 +14,8 @@ from ringledger.platform.records import RecordPage
 from ringledger.platform.rest import Listing, PlatformClient
 
 T = TypeVar("T")
+#: Our own extension when the platform does not let us read its id: its records cannot be told from others by id.
+UNREADABLE: Final = "~"
 
 
 class PlatformBooks:
@@ -73,7 +75,7 @@ class PlatformBooks:
 
     def mine(self, claims: Iterable[RecordClaim]) -> tuple[RecordClaim, ...]:
         """The records of extensions we watch; a record that names none is judged by its session."""
-        if self.watched is None:
+        if self.watched is None or UNREADABLE in self.watched:
             return tuple(claims)
         return tuple(one for one in claims if one.extension_id is None or one.extension_id in self.watched)
 
