@@ -1,16 +1,22 @@
-"""The daemon in fast motion: `python -m tests.proofs.fast SPEED` is `ringledger run` whose platform has SPEED seconds in
-one of ours, so that tokens, renewals and rate limits are waited for in simulated time."""
+"""The daemon in fast motion: `python -m tests.proofs.fast SPEED` is `ringledger run` whose platform has SPEED seconds
+in one of ours, so that tokens, renewals and rate limits are waited for in simulated time."""
 
 import asyncio
 import gc
 import os
+import sqlite3
 import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 from ringledger.cli.service import GC_THRESHOLDS, stop_on_signals
+from ringledger.ledger.database import WRITER_PRAGMAS
 from ringledger.logs import configure_logging
 from ringledger.platform.pace import Pace
 from ringledger.service import Daemon
 from ringledger.settings import load_settings
+from ringledger.simulator import Simulator
 from tests.crash.child import Child
 
 
@@ -39,6 +45,24 @@ class FastChild(Child):
             return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS:"))
 
 
+def rows_of(database: Path, sql: str) -> list[dict[str, Any]]:
+    """What an analyst would read."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(sql)]
+
+
+async def complete(sim: Simulator, child: FastChild) -> None:
+    """Until every call is there and confirmed."""
+    pending = "SELECT 1 FROM active_calls UNION ALL SELECT 1 FROM all_calls WHERE confirmed_at IS NULL LIMIT 1"
+    async with asyncio.timeout(60):
+        while len(rows_of(child.database, "SELECT 1 FROM all_calls")) < len(sim.pbx.truth()) or rows_of(
+            child.database, pending
+        ):
+            assert child.pid
+            await asyncio.sleep(0.1)
+
+
 async def _serve(speed: float) -> None:
     settings = load_settings(None, os.environ, {})
     configure_logging(settings.log.level, settings.log.format, settings.log.numbers)
@@ -48,5 +72,6 @@ async def _serve(speed: float) -> None:
 
 
 if __name__ == "__main__":
+    WRITER_PRAGMAS["cache_size"] = -1_024  # full after minutes, not after days: what grows then is not the cache
     gc.set_threshold(*GC_THRESHOLDS)
     asyncio.run(_serve(float(sys.argv[1])))

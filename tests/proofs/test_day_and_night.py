@@ -3,19 +3,17 @@ at work. No call is lost, the rate limits hold, and memory does not grow."""
 
 import asyncio
 import random
-import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
 from tests.truth import differences
 
-from .fast import FastChild
+from .fast import FastChild, complete, rows_of
 from .stage import Door, door_to
 
 pytestmark = pytest.mark.timeout(420)
@@ -24,7 +22,7 @@ SPEED = 400.0
 HOUR = 3_600.0
 HOURS = 24
 CUTS = 10
-CALLS_PER_HOUR = 60
+CALLS_PER_HOUR = 240
 #: The daemon's memory is measured from here on: by then it has seen everything that happens in a day.
 WARM_HOURS = 4
 GROWTH_MIB = 5.0
@@ -51,6 +49,7 @@ def _daemon(sim: Simulator, door: Door, directory: Path, transport: str) -> Fast
         feed__pubnub_origin=door.url,
         feed__silence_timeout_seconds=1800 / SPEED,
         calls__settle_seconds=10 / SPEED,
+        calls__stale_after_seconds=4 * HOUR / SPEED,
         poll__interval_seconds=180 / SPEED,
         confirm__sync_interval_seconds=60 / SPEED,
     )
@@ -84,23 +83,6 @@ async def _weigh(sim: Simulator, child: FastChild) -> list[float]:
     return weights
 
 
-def _rows(database: Path, sql: str) -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(sql)]
-
-
-async def _complete(sim: Simulator, child: FastChild) -> None:
-    """Until every call is there and confirmed."""
-    pending = "SELECT 1 FROM active_calls UNION ALL SELECT 1 FROM all_calls WHERE confirmed_at IS NULL LIMIT 1"
-    async with asyncio.timeout(60):
-        while len(_rows(child.database, "SELECT 1 FROM all_calls")) < len(sim.pbx.truth()) or _rows(
-            child.database, pending
-        ):
-            assert child.pid
-            await asyncio.sleep(0.1)
-
-
 async def test_a_day_of_everything(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with _platform() as (sim, door):
         child = _daemon(sim, door, tmp_path, transport)
@@ -113,11 +95,11 @@ async def test_a_day_of_everything(transport: str, tmp_path: Path, capsys: pytes
             group.create_task(_cut_now_and_then(sim, door, random.Random(24)))
             group.create_task(_expire_tokens(sim))
             weighing = group.create_task(_weigh(sim, child))
-        await _complete(sim, child)
+        await complete(sim, child)
         weights, limits = weighing.result(), sim.limits
         assert await child.stop() == 0
         events = Counter(line["event"] for line in child.lines())
-        truth, rows = sim.pbx.truth(), _rows(child.database, "SELECT * FROM all_calls")
+        truth, rows = sim.pbx.truth(), rows_of(child.database, "SELECT * FROM all_calls")
         told = ("auth.token_obtained", "auth.token_refreshed", "feed.disconnected", "feed.resumed", "feed.connected")
         told += ("subscription.created", "subscription.renewed", "subscription.lost", "feed.gap", "feed.silent")
         with capsys.disabled():
