@@ -236,7 +236,8 @@ def q18():
 
 
 def q19():
-    known = {row[end] for row in EVERYTHING if row["started_at"] < PERIOD["since"] for end in ("from_number", "to_number")}
+    earlier = [row for row in EVERYTHING if row["started_at"] < PERIOD["since"]]
+    known = {row[end] for row in earlier for end in ("from_number", "to_number")}
     new = groups((row for row in INBOUND if row["from_number"] and row["from_number"] not in known),
                  lambda row: row["from_number"])  # fmt: skip
     lines = [(number, min(row["started_at"] for row in rows), len(rows)) for number, rows in new.items()]

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def main() -> None:
         size = path.stat().st_size / 1e6
         print(f"{count:,} calls written in {time.perf_counter() - started:.0f} s, {size:.0f} MB")
         with closing(connect(path, read_only=True)) as connection:
-            number = connection.execute("SELECT from_number FROM calls WHERE direction = 'Inbound' LIMIT 1").fetchone()[0]
+            number = connection.execute("SELECT from_number FROM calls WHERE direction = 'Inbound'").fetchone()[0]
             values = TIMES | {"number": number}
             measure(connection, "a month of daily_calls", DAILY, values)
             measure(connection, "calls of one number", NUMBER, values)

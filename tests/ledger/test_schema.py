@@ -6,6 +6,7 @@ from sqlalchemy import create_engine
 
 from ringledger.ledger.schema import APPLICATION_ID, SCHEMA_VERSION, metadata
 from ringledger.ledger.upgrade import MIGRATIONS, differences
+from ringledger.ledger.views import INDEXES
 
 
 def normalised(rows):
@@ -28,6 +29,7 @@ def test_the_migrations_lead_to_the_models(url, path):
     with closing(sqlite3.connect(path)) as connection:
         found = normalised(connection.execute(SCHEMA))
     found.pop("alembic_version")
+    assert {name: found.pop(name) for name in INDEXES} == normalised(INDEXES.items())
     assert found == wanted
 
 

@@ -210,3 +210,11 @@ def test_a_busy_database_is_told_as_busy(url, other, monkeypatch):
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(LedgerBusy):
         upgrade(url)
+
+
+def test_an_index_of_a_view_that_is_missing_is_told_and_made_at_the_next_start(url, path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP INDEX ix_call_daily")
+    assert check(url).problems == ("schema: no index ix_call_daily",)
+    upgrade(url)
+    assert check(url).problems == ()

@@ -56,3 +56,11 @@ def test_a_period_and_a_number_are_found_by_an_index(reader, view):
     for condition in ("started_at > '2026'", "from_number = '+1'", "to_number = '+1'"):
         plan = reader.execute(f"EXPLAIN QUERY PLAN SELECT * FROM {view} WHERE {condition}").fetchall()
         assert "USING INDEX" in plan[0][3], (condition, plan)
+
+
+def test_a_month_of_daily_calls_is_answered_by_its_index_alone(url, path):
+    with closing(sqlite3.connect(path)) as connection:
+        question = "SELECT * FROM daily_calls WHERE day >= '2026-03-01' AND day < '2026-04-01'"
+        plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {question}"))
+    assert "SEARCH call USING COVERING INDEX ix_call_daily (<expr>>? AND <expr><?)" in plan
+    assert "TEMP B-TREE" not in plan

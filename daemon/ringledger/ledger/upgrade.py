@@ -5,6 +5,7 @@ the next start upgrades cleanly; no file that is not ours is ever written to; an
 """
 
 import sqlite3
+import warnings
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +32,7 @@ from ringledger.ledger.errors import (
 )
 from ringledger.ledger.lock import DaemonLock
 from ringledger.ledger.schema import APPLICATION_ID, metadata
-from ringledger.ledger.views import VIEWS, create_view
+from ringledger.ledger.views import INDEXES, VIEWS, create_view
 
 MIGRATIONS: Final = Path(__file__).resolve().parents[1] / "migrations"
 
@@ -121,6 +122,7 @@ def _problems(connection: Connection, *, current: bool) -> list[str]:
     if not current:
         return [*problems, "schema: older than the program; ringledger db upgrade"]
     problems += [f"schema: {difference[0]} {difference[1]}" for difference in differences(connection)]
+    problems += [f"schema: no index {name}" for name in sorted(INDEXES.keys() - _made(connection, "index").keys())]
     missing = VIEWS.keys() - set(inspect(connection).get_view_names())
     return problems + [f"schema: no view {name}" for name in sorted(missing)]
 
@@ -128,7 +130,9 @@ def _problems(connection: Connection, *, current: bool) -> list[str]:
 def differences(connection: Connection) -> list[Any]:
     """What Alembic would have to change to make the database's tables equal to the program's."""
     context = MigrationContext.configure(connection, opts={"compare_type": True})
-    return list(compare_metadata(context, metadata))
+    with warnings.catch_warnings():  # of an index on an expression, which neither library can read back
+        warnings.filterwarnings("ignore", message=".*expression-based index")
+        return list(compare_metadata(context, metadata))
 
 
 def _move(url: str | URL, target: str, scripts: Path) -> UpgradeReport:
@@ -156,7 +160,7 @@ def _backup_before(path: Path, version: int) -> Path:
 
 
 def _run(url: URL, target: str | None, scripts: Path) -> int:
-    """One transaction: drop the views, run the revisions, stamp the file, create the views again."""
+    """One transaction: drop views and their indexes, run the revisions, stamp the file, create all of them again."""
     engine = migration_engine(url)
     try:
         with engine.begin() as connection:
@@ -188,18 +192,28 @@ def _stamp(connection: Connection, version: int) -> None:
 
 
 def _views_stand(connection: Connection) -> bool:
-    rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'view'")
-    return {row[0]: row[1] for row in rows} == {name: create_view(name) for name in VIEWS}
+    """Whether the views are this program's, and so are the indexes made for them."""
+    wanted = {name: create_view(name) for name in VIEWS}
+    return _made(connection, "view") == wanted and _made(connection, "index").items() >= INDEXES.items()
+
+
+def _made(connection: Connection, kind: str) -> dict[str, str | None]:
+    rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = ?", (kind,))
+    return {row[0]: row[1] for row in rows}
 
 
 def _drop_views(connection: Connection) -> None:
-    for name in inspect(connection).get_view_names():
+    for name in _made(connection, "view"):
         connection.exec_driver_sql(f'DROP VIEW "{name}"')
+    for name in INDEXES:
+        connection.exec_driver_sql(f'DROP INDEX IF EXISTS "{name}"')
 
 
 def _create_views(connection: Connection) -> None:
     for name in VIEWS:
         connection.exec_driver_sql(create_view(name))
+    for statement in INDEXES.values():
+        connection.exec_driver_sql(statement)
 
 
 def _config(scripts: Path) -> Config:
