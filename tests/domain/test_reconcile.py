@@ -315,3 +315,15 @@ def test_who_told_of_an_end_is_said(source: Source) -> None:
     desk = talking().wait(60).books(claim("Accepted", duration=40_000, source=source))
     assert desk.changes.transitions[-1].source is source
     assert {told.source for told in desk.changes.announcements if told.happening.value == "call.finished"} == {source}
+
+
+@pytest.mark.parametrize("leg", ["leg-9", None])
+def test_a_call_whose_extension_is_learnt_later_leaves_nothing_behind(leg: str | None) -> None:
+    desk = Desk().books(claim(duration=20_000, extension=None))
+    desk.see(presence(EXTENSION, 9, T0 + 21_000, item("CallConnected", leg)))
+    assert desk.status_of(EXTENSION) is CONNECTED
+    desk.see(presence(EXTENSION, 10, T0 + 31_000, item("NoCall", leg))).settle()
+    desk.tracker.release([KEY])
+    second = claim(started=T0 + 60_000, extension=None, session="second")
+    desk.books(second, second._replace(record_id="2", session_id="third"))
+    assert {key.session_id for key in desk.tracker.calls} == {"second", "third"}

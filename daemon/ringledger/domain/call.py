@@ -225,9 +225,13 @@ class CallSession:
         ]
         if leg_id is None:
             free = [leg for leg in candidates if not any(leg is other for other in spoken_of)]
-            return free[-1] if free else None
+            found = free[-1] if free else None
+            if found is not None:
+                found.extension_id = extension_id  # the books may not have named it
+            return found
         for leg in candidates:
             if leg.leg_id == leg_id:
+                leg.extension_id = extension_id
                 return leg
         for leg in candidates:
             if leg.leg_id is None:

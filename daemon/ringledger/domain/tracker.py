@@ -83,8 +83,8 @@ class CallTracker:
             if call is None or call.phase is not Phase.FINISHED or key in self.books.changes.sessions:
                 continue
             del self.calls[key]
-            for leg in call.legs:
-                self.calls_of.get((key.account_id, leg.extension_id), set()).discard(key)
+            for extension_id in {"", *(leg.extension_id for leg in call.legs)}:  # "": before a leg's was known
+                self.calls_of.get((key.account_id, extension_id), set()).discard(key)
 
     def take_changes(self) -> Changes:
         """What follows from everything observed since the last time; a new collection begins."""
