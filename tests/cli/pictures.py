@@ -41,10 +41,9 @@ def fill(path: Path, now: int, calls: int = 240) -> str:
                          from_number="+16505551081", to_number="+13125550188", to_name="Lakeside Dental"),
         office.open_call(6, "Ringing", now - 6 * second, None),
     ])  # fmt: skip
-    start = office.ms_of(midnight)
-    hole = start + 8 * 3_600_000
+    hole = now - 23_527_000
     office.cover(url, [
-        CoverageSpan(office.ACCOUNT, start - 86_400_000, hole, CoverageState.LIVE),
+        CoverageSpan(office.ACCOUNT, hole - 86_400_000, hole, CoverageState.LIVE),
         CoverageSpan(office.ACCOUNT, hole, hole + 42_000, CoverageState.HEALED, "network, healed by replay", 1),
         CoverageSpan(office.ACCOUNT, hole + 42_000, now - 4_000, CoverageState.LIVE),
     ], now)  # fmt: skip

@@ -1,3 +1,12 @@
+import json
+import signal
+import sqlite3
+import time
+from contextlib import closing
+
+from tests import office
+
+
 def test_open_calls(cli, database):
     (row,) = cli("active", "--json").data
     assert list(row) == [
@@ -20,3 +29,45 @@ def test_extensions(cli, database):
     assert rows["2001"]["telephony_status"] == "CallConnected"
     assert rows["607457016"]["telephony_status"] == "NoCall"
     assert "2001" in cli("presence").out
+
+
+def books(tmp_path, clean):
+    path = tmp_path / "ringledger.db"
+    clean.setenv("RINGLEDGER_DATABASE__URL", office.prepared(path))
+    now = time.time_ns() // 1_000_000
+    office.insert(path, "call_state", [office.open_call(0, "CallConnected", now, now)])
+    return path
+
+
+def change(path, statement):
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+
+
+def test_watching_tells_each_change_once(tmp_path, clean, process):
+    path = books(tmp_path, clean)
+    child = process("active", "--watch")
+    lines = iter(child.stdout.readline, "")
+    assert "1 open" in next(lines)
+    assert "CallConnected" in "".join((next(lines), next(lines)))
+    change(path, "UPDATE call_state SET last_seen_at = '2030-01-01T00:00:00.000Z'")  # nothing to tell
+    change(path, "UPDATE call_state SET status = 'OnHold'")
+    assert "1 open" in next(line for line in lines if line.strip())
+    assert "OnHold" in "".join((next(lines), next(lines)))
+    change(path, "DELETE FROM call_state")
+    assert "0 open" in next(line for line in lines if line.strip())
+    child.send_signal(signal.SIGINT)
+    assert child.wait(30) == 130
+    assert child.stderr.read() == ""
+
+
+def test_watching_as_json_is_a_line_for_each_change(tmp_path, clean, process):
+    path = books(tmp_path, clean)
+    child = process("active", "--watch", "--json")
+    first = json.loads(child.stdout.readline())
+    change(path, "DELETE FROM call_state")
+    second = json.loads(child.stdout.readline())
+    assert [row["status"] for row in first["active_calls"]] == ["CallConnected"]
+    assert "+14155550100" not in json.dumps(first)
+    assert second["active_calls"] == []
+    assert first["at"] < second["at"]
