@@ -145,6 +145,8 @@ class CallSession:
     verdict: Verdict | None = None
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     part_of: str | None = None
+    #: A record of the platform's books names an extension at both ends.
+    internal: bool = False
     _key: CallKey | None = field(default=None, init=False, repr=False, compare=False)
 
     @property

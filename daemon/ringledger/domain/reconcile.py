@@ -171,6 +171,7 @@ class Reconciler:
         changed = False
         for claim in finished:
             changed = take_verdict(call, claim) or changed
+            call.internal = call.internal or claim.internal
             leg = take_leg(call, claim, live=False)
             self._tracker.index(call.key, leg.extension_id)
             self._tracker.books.leg(call, leg)
@@ -270,6 +271,7 @@ class Reconciler:
                 self._tracker.books.leg(call, leg)
         self._tracker.books.call(call)
         if call.has_live_leg:
+            call.suspect = False  # this side has been asked about; what is left goes on elsewhere
             self._aggregate(call, call.status, call.last_seen_at, observation.source)
         else:
             self._end_estimated(call, observation.source)

@@ -113,7 +113,7 @@ def primary_leg(call: CallSession) -> Leg:
     if len(legs) == 1:
         return legs[0]
     if is_internal(call):
-        legs = [leg for leg in legs if leg.direction is Direction.OUTBOUND]
+        legs = [leg for leg in legs if leg.direction is Direction.OUTBOUND] or legs
     return min(legs, key=_precedence)
 
 
@@ -131,8 +131,11 @@ def _primary_first(call: CallSession, primary: Leg) -> list[Leg]:
 
 def is_internal(call: CallSession) -> bool:
     """Whether one of our extensions called another (or itself): an outbound leg, and an inbound one that was there
-    before the outbound one was answered. A later inbound leg is a transfer (semantics 1).
+    before the outbound one was answered. A later inbound leg is a transfer (semantics 1). The platform's books may
+    say so too, of a call one side of which nobody saw.
     """
+    if call.internal:
+        return True
     if len(call.legs) == 1:
         return False
     outbound = [leg for leg in call.legs if leg.direction is Direction.OUTBOUND]

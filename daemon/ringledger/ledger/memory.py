@@ -117,6 +117,7 @@ def rebuilt(row: RowMapping, legs: Iterable[RowMapping], claims: Iterable[RowMap
         verdict=_counting(row, verdicts),
         verdicts={verdict.record_id: verdict for verdict in verdicts},
         part_of=row["part_of"],
+        internal=bool(row["internal"]),
     )
 
 

@@ -117,7 +117,7 @@ class Confirmer:
         for key, record in changes.records.items():
             if record.confirmed_at is not None:
                 self.waiting.pop(key, None)
-            elif key not in self.waiting:
+            elif key not in self.waiting and record.part_of is None:  # a part is confirmed with its whole
                 self.waiting[key] = Waiting(now, record.started_at, record.telephony_session_id)
         self._give_up_oldest(now)
         if self.waiting:
