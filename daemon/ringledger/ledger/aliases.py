@@ -45,7 +45,9 @@ def _of_telephony(claims: Collection[RecordClaim]) -> Select[Any]:
 
 def _crossed(claims: Collection[RecordClaim]) -> Select[Any]:
     """Calls of the other direction between the same numbers, begun within the window of a RingOut's halves."""
-    return select(call.c.account_id, call.c.session_id).where(or_(*[_half_of(claim) for claim in claims]))
+    query = select(call.c.account_id, call.c.session_id).where(or_(*[_half_of(claim) for claim in claims]))
+    # Every number of records is a statement of its own: kept compiled, they would take many MiB.
+    return query.execution_options(compiled_cache=None)
 
 
 def _half_of(claim: RecordClaim) -> ColumnElement[bool]:
