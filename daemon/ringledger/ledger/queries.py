@@ -150,7 +150,7 @@ async def glance(engine: AsyncEngine, *, since: int) -> Glance:
         "holes": _all_of("coverage").where(
             column("state").in_(["doubtful", "blind"]), column("until_at") > to_text(since)
         ),
-        "unconfirmed": select(func.count().label("calls")).select_from(table("unconfirmed_calls")),
+        "unconfirmed": select(func.count(_NEVER_NULL).label("calls")).select_from(table("unconfirmed_calls")),
     }
     try:
         async with engine.connect() as connection:
@@ -200,6 +200,8 @@ async def observations(
 
 #: As many finished calls as a tall terminal shows.
 _RECENT = 40
+#: Counting it, not rows, makes SQLite take the small index of what is unconfirmed instead of a large one.
+_NEVER_NULL: ColumnElement[str] = column("updated_at")
 _WHO: list[ColumnElement[str]] = [column(name) for name in ("account_id", "extension_number", "extension_id")]
 _STORY = {
     "all_calls": ("account_id",),
