@@ -792,3 +792,11 @@ def test_the_row_counts_what_came_after_the_end(sequence: int, uuid: str, accept
     desk.settle().see(presence(101, sequence, T0 + 9_000, item("NoCall"), uuid=uuid))
     record = desk.record()
     assert (record.events_accepted, record.events_ignored, record.revision) == (accepted, ignored, 1)
+
+
+def test_what_presence_showed_is_one_claim_among_others() -> None:
+    desk = play(answered_call())
+    (claim,) = desk.changes.claims.values()
+    assert (claim.source, claim.record_id, claim.result) == (Source.PRESENCE, "", None)
+    assert (claim.started_at, claim.ended_at) == (desk.record().started_at, desk.record().ended_at)
+    assert claim.duration_ms == desk.record().talk_ms

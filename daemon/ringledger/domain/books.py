@@ -3,7 +3,7 @@
 Nothing here decides; it only knows the shapes of journal entries, transitions, announcements and rows.
 """
 
-from ringledger.domain.call import CallSession, Leg
+from ringledger.domain.call import CallSession, Leg, newest_mark
 from ringledger.domain.changes import (
     Announcement,
     Changes,
@@ -14,7 +14,7 @@ from ringledger.domain.changes import (
     Transition,
 )
 from ringledger.domain.observation import CallItem, PresenceObservation, RecordClaim, Source, Unreadable
-from ringledger.domain.record import derive_record
+from ringledger.domain.record import PRESENCE_SOURCES, derive_record, primary_leg
 from ringledger.domain.status import TelephonyStatus
 
 
@@ -117,6 +117,18 @@ class Books:
         self.changes.suspects[call.key] = None
         self.call(call)
 
+    def _seen(self, call: CallSession) -> None:
+        """What presence itself showed of a call, as one claim among others: from its first sign to its last."""
+        begun = [leg.started_at for leg in call.legs if leg.source in PRESENCE_SOURCES]
+        if not begun or not call.marks:
+            return
+        ended_at, answered_at = newest_mark(call), call.first_answered_at
+        talked = 0 if answered_at is None else max(0, ended_at - answered_at)
+        self.changes.claims[call.key, Source.PRESENCE, ""] = SourceClaim(
+            call.account_id, call.session_id, Source.PRESENCE, "", primary_leg(call).direction, min(begun),
+            ended_at, talked, None, call.last_seen_at,
+        )  # fmt: skip
+
     def record(
         self, call: CallSession, at: int, source: Source, *, amended: bool, as_: Happening | None = None
     ) -> None:
@@ -127,6 +139,7 @@ class Books:
         self.call(call)
         self.changes.records[call.key] = record
         if amended:
+            self._seen(call)
             happening = Happening.FINISHED if first else (as_ or Happening.AMENDED)
             self.changes.announcements.append(
                 Announcement(
