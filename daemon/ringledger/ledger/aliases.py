@@ -17,6 +17,8 @@ from ringledger.ledger.schema import call, call_source
 
 #: Records asked about in one SELECT.
 CHUNK: Final = 200
+#: Every number of records makes a statement of its own: kept compiled, they would take many MiB.
+UNKEPT: Final = {"compiled_cache": None}
 
 
 async def known_as(connection: AsyncConnection, claims: Iterable[RecordClaim]) -> set[CallKey]:
@@ -28,7 +30,7 @@ async def known_as(connection: AsyncConnection, claims: Iterable[RecordClaim]) -
     for start in range(0, len(asked), CHUNK):
         chunk = asked[start : start + CHUNK]
         for query in (_told_by(chunk), _of_telephony(chunk), _crossed(chunk)):
-            rows = await connection.execute(query)
+            rows = await connection.execute(query, execution_options=UNKEPT)
             found.update(CallKey(account_id, session_id) for account_id, session_id in rows)
     return found
 
@@ -45,9 +47,7 @@ def _of_telephony(claims: Collection[RecordClaim]) -> Select[Any]:
 
 def _crossed(claims: Collection[RecordClaim]) -> Select[Any]:
     """Calls of the other direction between the same numbers, begun within the window of a RingOut's halves."""
-    query = select(call.c.account_id, call.c.session_id).where(or_(*[_half_of(claim) for claim in claims]))
-    # Every number of records is a statement of its own: kept compiled, they would take many MiB.
-    return query.execution_options(compiled_cache=None)
+    return select(call.c.account_id, call.c.session_id).where(or_(*[_half_of(claim) for claim in claims]))
 
 
 def _half_of(claim: RecordClaim) -> ColumnElement[bool]:
