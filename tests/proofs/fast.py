@@ -36,7 +36,7 @@ class FastChild(Child):
     @property
     def pid(self) -> int:
         assert self._process is not None
-        assert self._process.returncode is None, f"it has ended: {self.log.read_text()[-2000:]}"
+        assert self._process.returncode is None, f"ended, {self._process.returncode}: {self.log.read_text()[-2000:]}"
         return self._process.pid
 
     @property

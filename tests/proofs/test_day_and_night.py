@@ -95,8 +95,10 @@ async def test_a_day_of_everything(transport: str, tmp_path: Path, capsys: pytes
             group.create_task(_cut_now_and_then(sim, door, random.Random(24)))
             group.create_task(_expire_tokens(sim))
             weighing = group.create_task(_weigh(sim, child))
-        await complete(sim, child)
         weights, limits = weighing.result(), sim.limits
+        with capsys.disabled():
+            print(f"\n{transport}, MiB by the hour:", " ".join(f"{one:.1f}" for one in weights))
+        await complete(sim, child)
         assert await child.stop() == 0
         events = Counter(line["event"] for line in child.lines())
         truth, rows = sim.pbx.truth(), rows_of(child.database, "SELECT * FROM all_calls")
@@ -105,7 +107,6 @@ async def test_a_day_of_everything(transport: str, tmp_path: Path, capsys: pytes
         with capsys.disabled():
             print(f"\nday: {transport}, {len(truth)} calls,", {name: events[name] for name in told})
             print("requests in a minute at most:", limits.usage(), "refused:", limits.refused)
-            print("MiB by the hour:", " ".join(f"{one:.1f}" for one in weights))
             if transport == "websocket":
                 print("connections:", sim.websocket.connects)
         assert differences(rows, truth) == []
