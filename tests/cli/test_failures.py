@@ -42,6 +42,19 @@ def test_every_error_has_its_exit_code_and_one_line(capsys, error, code):
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "ringledger: no command was given; see ringledger --help\n"),
+        (["db"], "ringledger: no command was given; see ringledger db --help\n"),
+        (["stats", "--by", "x"], "ringledger: Invalid value for '--by': 'x' is not one of"),
+        (["auth", "status"], "ringledger: nothing to log in with: credentials.client_id is not set;"),
+    ],
+)
+def test_a_line_says_what_is_wrong_in_words_for_people(cli, words, said):
+    assert cli(*words).err.startswith(said)
+
+
 def test_an_error_of_the_system_names_the_file():
     assert explained(PermissionError(13, "Permission denied", "/x/y"))[1] == ["/x/y: Permission denied"]
 

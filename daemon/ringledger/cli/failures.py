@@ -78,7 +78,8 @@ def explained(error: BaseException) -> tuple[Exit, list[str]]:
 def _usage(error: Any) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "ringledger"
-    return f"{error.format_message().rstrip('.')}; see {path} --help"
+    said = error.format_message().replace("Value error, ", "").rstrip(".")
+    return f"{said or 'no command was given'}; see {path} --help"
 
 
 def _io(error: OSError) -> str:

@@ -20,6 +20,14 @@ class CredentialsRejected(PlatformError):
         super().__init__(f"the platform rejects the credentials: {code} {message}")
 
 
+class CredentialsMissing(CredentialsRejected):
+    """The owner must act: ``what`` is not configured, so there is nothing to ask the platform with (exit 77)."""
+
+    def __init__(self, what: str) -> None:
+        self.code = "none"
+        PlatformError.__init__(self, f"nothing to log in with: {what}")
+
+
 class PlatformUnavailable(PlatformError):
     """Nobody must act: network or platform is down, a repetition later may succeed."""
 

@@ -12,7 +12,7 @@ from ringledger.logs import LOG, Event
 from ringledger.metrics import Metrics
 from ringledger.platform.auth import ATTEMPTS, Authenticator, AuthEvent, AuthEventKind, Credentials
 from ringledger.platform.connection import PlatformNoticeKind
-from ringledger.platform.errors import CredentialsRejected
+from ringledger.platform.errors import CredentialsMissing
 from ringledger.platform.feed import Feed
 from ringledger.platform.limits import RateLimits
 from ringledger.platform.pace import Pace
@@ -25,12 +25,12 @@ PRESENCE = "/restapi/v1.0/account/{account}/extension/{extension}/presence?detai
 
 
 def credentials_missing(settings: Settings) -> None:
-    """Raise ``CredentialsRejected`` when there is nothing to log in with: the platform need not be asked."""
+    """Raise ``CredentialsMissing`` when there is nothing to log in with: the platform need not be asked."""
     given = settings.credentials
     if not given.client_id:
-        raise CredentialsRejected("none", "credentials.client_id is not set")
+        raise CredentialsMissing("credentials.client_id is not set")
     if not (given.jwt.get_secret_value() or given.password.get_secret_value()):
-        raise CredentialsRejected("none", "neither credentials.jwt nor credentials.password is set")
+        raise CredentialsMissing("neither credentials.jwt nor credentials.password is set")
 
 
 def authenticator(
