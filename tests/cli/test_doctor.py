@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import json
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -150,6 +151,17 @@ def test_an_installed_unit_that_differs(tmp_path, monkeypatch):
     assert machine_facts(settings, (str(theirs),)).unit_drift == (str(theirs / "ringledger.service"),)
     (theirs / "ringledger.service").write_text("new")
     assert machine_facts(settings, (str(theirs),)).unit_drift == ()
+
+
+def test_a_configuration_with_secrets_is_looked_at_wherever_it_is_named_from(clean, tmp_path):
+    clean.chdir(tmp_path)
+    named = Path("own.toml")
+    named.write_text('[credentials]\nclient_secret = "a"\njwt = "b"\n')
+    for mode, found in ((0o644, (str(named),)), (0o600, ())):
+        named.chmod(mode)
+        for path in (named, named.absolute()):
+            seen = machine_facts(load_settings(path)).open_secrets
+            assert [Path(one).name for one in seen] == [Path(one).name for one in found]
 
 
 def test_codes_are_unique_and_nothing_is_judged_without_facts():

@@ -50,7 +50,7 @@ def machine_facts(settings: Settings, directories: tuple[str, ...] = UNIT_DIRECT
     retention = settings.retention
     return Facts(
         disk_free=shutil.disk_usage(path.parent).free if path.parent.is_dir() else None,
-        open_secrets=tuple(str(one) for one in _secret_files(settings) if _is_open(one)),
+        open_secrets=tuple(str(one) for one in dict.fromkeys(_secret_files(settings)) if _is_open(one)),
         open_database=(str(path) if _is_open(path) else "") if path.exists() else None,
         sqlite=sqlite_verdict(),
         readers_locked_out=not path.with_name(f"{path.name}-wal").exists() if path.exists() else None,
@@ -137,7 +137,7 @@ def _secret_files(settings: Settings) -> Iterator[Path]:
         file = Path(one.source.rpartition(":")[0])
         if one.key.startswith("credentials.") and one.key.endswith("_file") and one.value:
             yield file.parent / str(one.value)
-        elif one.key in secrets and one.value and not one.source.endswith(")") and file.is_absolute():
+        elif one.key in secrets and one.value and not one.source.endswith(")") and file.is_file():
             yield file
     yield from (DEFAULT_PATH.parent / name for name in CREDENTIALS)
 
