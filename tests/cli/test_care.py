@@ -57,6 +57,14 @@ def test_a_backup_to_a_place_of_choice(cli, own, tmp_path):
     assert cli("db", "backup", tmp_path / "copy.db", "--keep", "3").code == 64
 
 
+def test_the_file_of_another_program_is_not_copied(cli, clean, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "other.db")) as other:
+        other.execute("CREATE TABLE a (b)")
+    clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{tmp_path}/other.db")
+    assert cli("db", "backup", tmp_path / "copy.db").code == 65
+    assert not (tmp_path / "copy.db").exists()
+
+
 def test_without_a_database_there_is_nothing_to_care_for(cli, clean, tmp_path):
     clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{tmp_path}/none.db")
     for words in (["db", "backup"], ["db", "downgrade"], ["purge", "--older-than", "90d"]):

@@ -1,6 +1,7 @@
 """`db backup`, `db downgrade` and `purge`: care of the data, by hand or by a timer."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ NAMED = re.compile(r"ringledger-\d{8}T\d{6}Z\.db")
 def backup_database(
     ctx: typer.Context,
     target: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Else backups/ringledger-TIME.db beside the database.")
+        Path | None, typer.Argument(metavar="FILE", help="Else backups/ringledger-TIME.db beside the database.")
     ] = None,
     keep: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Afterwards remove all but the N newest in backups/.")
@@ -39,12 +40,16 @@ def backup_database(
     the files `-wal` and `-shm`), start it; the platform's call log fills in what has happened since.
     """
     from ringledger.ledger.backup import backup
+    from ringledger.ledger.errors import DatabaseNewer
+    from ringledger.ledger.upgrade import version_of
 
     frame = frame_of(ctx)
     settings = frame.settings()
     _must_exist(settings)
     if target is not None and keep is not None:
         raise usage("--keep is for copies that get their names by themselves; leave out one of the two")
+    with contextlib.suppress(DatabaseNewer):  # a copy does no harm to it
+        version_of(settings.database.url)  # another program's file is not ours to copy
     made = backup(settings.database.path, target or _next_to(settings.database.path))
     removed = _remove_old(made.parent, keep) if keep is not None else []
     if frame.json:

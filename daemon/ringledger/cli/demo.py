@@ -6,7 +6,9 @@ itself: the tutorial's flows with their exact figures, and every call the office
 
 import asyncio
 import importlib.util
+import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -310,8 +312,14 @@ class Show:
         out.print("\nThe tutorial's flows are there with their exact figures, and every call of the office.")
         out.print("[bold]look yourself[/]")
         out.print(f'  sqlite3 {database} "{QUESTION}"', soft_wrap=True)
-        out.print(f"  RINGLEDGER_DATABASE__URL=sqlite+aiosqlite:///{database} ringledger calls", soft_wrap=True)
+        out.print(f"  RINGLEDGER_DATABASE__URL=sqlite+aiosqlite:///{database} {_typed()} calls", soft_wrap=True)
 
     def keeping(self, database: Path) -> None:
         """The demonstration goes on."""
         self._out.print(f"\n[bold]going on until Ctrl-C[/]; the database is {database}", soft_wrap=True)
+
+
+def _typed() -> str:
+    """What to type for this program here: its name where the shell finds it, else the path it was started by."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "ringledger" and shutil.which("ringledger") is None else "ringledger"

@@ -117,7 +117,7 @@ def _listed(title: str, entries: dict[str, str]) -> Iterator[str]:
 def _commands(group: Any, path: str) -> Iterator[str]:
     for name, command in group.commands.items():
         own = [one for one in command.params if one.name != "help"]
-        words = [one.metavar or one.name.upper() for one in own if one.param_type_name == "argument"]
+        words = [_argument(one) for one in own if one.param_type_name == "argument"]
         yield f".SS {_text(' '.join([path, name, *words]))}"
         yield _text(inspect.cleandoc(command.help or ""))
         for option in own:
@@ -125,6 +125,11 @@ def _commands(group: Any, path: str) -> Iterator[str]:
                 yield from (".TP", f".B {_text(_option(option))}", _text(option.help or ""))
         if hasattr(command, "commands"):
             yield from _commands(command, f"{path} {name}")
+
+
+def _argument(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    return name if argument.required else f"[{name}]"
 
 
 def _option(option: Any) -> str:

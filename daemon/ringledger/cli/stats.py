@@ -34,7 +34,10 @@ def stats(
     by: Annotated[By, typer.Option(help="What to count by; number is the other party's.")] = By.DAY,
     full_numbers: FullNumbers = False,
 ) -> None:
-    """Counts, answer rate, ring and talk times of finished calls."""
+    """Counts, answer rate, ring and talk times of finished calls.
+
+    The rate is of calls that came in; answered counts calls of both directions.
+    """
     from ringledger.ledger import queries
 
     frame = frame_of(ctx)

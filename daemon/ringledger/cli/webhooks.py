@@ -65,7 +65,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
 @webhooks_app.command("retry")
 def retry_letters(
     ctx: typer.Context,
-    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID…]", help="As `webhooks list --dead` shows.")] = None,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="As `webhooks list --dead` shows.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that was given up.")] = False,
 ) -> None:
     """Try again what was given up, as if it were new; a running daemon begins at once."""
