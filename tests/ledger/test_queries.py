@@ -73,7 +73,10 @@ async def test_one_call_is_explained(filled):
     assert [leg["leg_id"] for leg in story.legs] == ["leg-1"]
     assert [event["status"] for event in story.events] == ["Ringing", "NoCall"]
     assert [change["to_status"] for change in story.transitions] == ["Ringing", "NoCall"]
-    assert {source["source"]: source["duration_seconds"] for source in story.sources} == {"call-log": 4.9, "presence": 0.0}
+    assert {source["source"]: source["duration_seconds"] for source in story.sources} == {
+        "call-log": 4.9,
+        "presence": 0.0,
+    }
 
 
 async def test_an_open_call_has_a_story_too_and_an_unknown_one_has_none(filled):
