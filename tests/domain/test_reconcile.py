@@ -327,3 +327,14 @@ def test_a_call_whose_extension_is_learnt_later_leaves_nothing_behind(leg: str |
     second = claim(started=T0 + 60_000, extension=None, session="second")
     desk.books(second, second._replace(record_id="2", session_id="third"))
     assert {key.session_id for key in desk.tracker.calls} == {"second", "third"}
+
+
+def test_late_news_from_before_a_certain_end_leaves_the_verdict() -> None:
+    desk = Desk().see(presence(EXTENSION, 1, T0, item("Ringing"))).wait(40)
+    desk.books(claim("Accepted", started=T0, duration=30_000))
+    assert desk.record().confirmed_at is not None
+    desk.see(presence(EXTENSION, 2, T0 + 5_000, item("CallConnected")))
+    desk.see(presence(EXTENSION, 3, T0 + 30_000, item("NoCall"))).settle()
+    assert desk.call().phase is Phase.FINISHED
+    assert desk.record().confirmed_at is not None
+    assert desk.record().answered_at == T0 + 5_000

@@ -166,6 +166,17 @@ class CallSession:
             return hint if seen is None else seen
         return seen if seen <= self.discovered_at else hint
 
+    def live_again(self, at: int) -> None:
+        """A finished call is open again since ``at``.
+
+        Life from before a certain end is late news on its way to that end: what the books said of it still holds.
+        """
+        self.phase = Phase.OPEN
+        if self.end_estimated or self.ended_at is None or at > self.ended_at:
+            self.forget_verdicts()
+        self.end_estimated, self.end_source = False, EndSource.PRESENCE
+        self.take_back_hold(at)
+
     def forget_verdicts(self) -> None:
         """The call lives: what the books said of its end no longer holds."""
         self.verdict = None

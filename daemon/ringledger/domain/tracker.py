@@ -335,10 +335,7 @@ class CallTracker:
 
     def reopen(self, call: CallSession, at: int, source: Source) -> None:
         """A finished call gives a sign of life: it is live again, its row will be amended (semantics 5.4)."""
-        call.phase = Phase.OPEN
-        call.forget_verdicts()
-        call.end_estimated, call.end_source = False, EndSource.PRESENCE
-        call.take_back_hold(at)
+        call.live_again(at)
         self.books.happened(Happening.REOPENED, call, at, source, "sign_of_life")
 
     def _move_end(self, call: CallSession, observation: PresenceObservation) -> None:
