@@ -70,6 +70,7 @@ def calls(
     if ctx.invoked_subcommand is not None:
         return
     from ringledger.ledger import queries
+    from ringledger.platform.numbers import normalise
 
     frame = frame_of(ctx)
     if csv and frame.json:
@@ -80,7 +81,7 @@ def calls(
         until=until,
         direction=None if direction is None else {"in": "Inbound", "out": "Outbound"}[direction],
         disposition=disposition,
-        number=number,
+        number=number and (normalise(number, settings.platform.default_region) or number),
         extension=extension,
         unconfirmed=unconfirmed,
     )

@@ -70,7 +70,9 @@ def replay(
         print_json(shown) if frame.json else console().print(calls_table(shown))
         return int(Exit.OK)
     ignored = ABOUT_WRITING if journal else ABOUT_WRITING | BOOKED
-    found = differences(asyncio.run(_recorded(settings)), rows, ignored=ignored, since=since)
+    recorded, unfinished = asyncio.run(_recorded(settings))
+    rows = [row for row in rows if (row["account_id"], row["session_id"]) not in unfinished]
+    found = differences(recorded, rows, ignored=ignored, since=since)
     if frame.json:
         print_json([{name: getattr(one, name) for name in Difference.__slots__} for one in found])
     else:
@@ -116,13 +118,18 @@ def _print(found: list[Difference], calls: int) -> None:
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
-async def _recorded(settings: "Settings") -> list[Row]:
+async def _recorded(settings: "Settings") -> tuple[list[Row], set[tuple[str, str]]]:
+    """The rows of finished calls, and the calls (account, session) that are still open or settling there."""
     from ringledger.ledger import queries
     from ringledger.ledger.ledger import Ledger
 
     ledger = await Ledger.open(settings.database.url, read_only=True)
     try:
-        return await queries.calls(ledger.reader, queries.CallFilter(with_parts=True))
+        rows = await queries.calls(ledger.reader, queries.CallFilter(with_parts=True))
+        unfinished: set[tuple[str, str]] = set()
+        for account_id in {row["account_id"] for row in rows}:
+            unfinished.update((one.account_id, one.session_id) for one in (await ledger.load_open(account_id)).sessions)
+        return rows, unfinished
     finally:
         await ledger.close()
 

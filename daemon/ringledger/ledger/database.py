@@ -5,8 +5,10 @@ is ``BEGIN IMMEDIATE``; a clean close leaves the WAL files in place (Python 3.12
 write permission cannot open the database without them.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -61,6 +63,10 @@ def path_of(url: str | URL) -> Path:
 def connect(path: Path, *, read_only: bool = False, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
     """A connection in autocommit mode with this program's pragmas. A reader never creates the file."""
     mode = "ro" if read_only else "rwc"
+    if not read_only and not path.exists():
+        # ours to write, the group's to read, whatever the umask; the files beside it take over its mode
+        with suppress(OSError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode={mode}", uri=True, isolation_level=None, timeout=busy_timeout_ms / 1000
     )

@@ -43,7 +43,7 @@ VIEWS: Final[dict[str, str]] = {
   FROM coverage_span""",
     "extension_presence": """SELECT
     account_id, extension_id, extension_number, name, telephony_status, presence_status, user_status, dnd_status,
-    since, updated_at
+    NULLIF(since, '1970-01-01T00:00:00.000Z') AS since, NULLIF(updated_at, '1970-01-01T00:00:00.000Z') AS updated_at
   FROM extension""",
     "daily_calls": """SELECT
     account_id, substr(started_at, 1, 10) AS day, direction, count(*) AS calls,
