@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-dev demo test check format generate lock wheel vm-test install-test clean
+.PHONY: help build build-dev demo test properties check format generate lock wheel vm-test install-test clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ demo: build  ## a simulated RingCentral, the daemon against it, and the calls it
 
 test: build-dev  ## the whole suite, with the coverage of the domain
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term
+
+EXAMPLES ?= 1000
+properties: build-dev  ## the rules of the state machine on EXAMPLES random stories each
+	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n auto tests/domain/test_properties.py
 
 check: build-dev  ## style, types, imports
 	$(BIN)/ruff check .

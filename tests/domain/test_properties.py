@@ -17,7 +17,7 @@ from tests.domain.stories import LIVE, absurd, calls, shuffled
 
 pytestmark = pytest.mark.timeout(600)
 
-EXAMPLES = 1000 if os.environ.get("CI") else 150
+EXAMPLES = int(os.environ.get("EXAMPLES", "150"))  # `make properties` asks for more
 thorough = settings(
     max_examples=EXAMPLES,
     derandomize=False,
