@@ -259,7 +259,8 @@ async def test_a_restart_goes_on_where_it_was(ledger, hook):
     second = Post(ledger, [hook])
     async with second.running():
         await second.empty()
-    assert all(hook.names(str(n))[-2:] == ["call.opened", "call.finished"] for n in range(10))
+    told = {n: list(dict.fromkeys(hook.names(str(n)))) for n in range(10)}  # what was on its way may come twice
+    assert told == {key: ["call.opened", "call.finished"] for key in range(10)}
 
 
 async def test_what_was_accepted_is_written_down_at_the_stop(ledger, hook, monkeypatch):

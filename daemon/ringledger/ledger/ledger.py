@@ -36,6 +36,8 @@ from ringledger.ledger.memory import OpenState, UnconfirmedCall, by_key, extensi
 from ringledger.ledger.rows import Batch, batch_of
 from ringledger.ledger.statements import Statements, compiled
 
+#: How long the last checkpoint waits for readers: they may be at it for ever, and the next start does it as well.
+CLOSING_PATIENCE_MS = 500
 #: Keys asked for in one SELECT.
 CHUNK = 500
 _KNOWN: Final = " UNION ".join(
@@ -81,15 +83,15 @@ class Ledger:
     async def close(self) -> None:
         """Empty the write-ahead log into the database and let go of everything. Closing twice is harmless."""
         connection, self._connection = self._connection, None
+        asking, self._asking = self._asking, None
         try:
+            if asking is not None:  # before the checkpoint, which waits for readers
+                await asking.close()
             if connection is not None:
-                await _checkpoint(connection, "TRUNCATE")
+                await _checkpoint(connection, "TRUNCATE", patience_ms=CLOSING_PATIENCE_MS)
                 await connection.close()
             if self._engine is not None:
                 await self._engine.dispose()
-            asking, self._asking = self._asking, None
-            if asking is not None:
-                await asking.close()
             # Last, and read-only: a connection that cannot write leaves the -wal and -shm files where they are, and
             # with them those who may only read can go on reading (Python 3.11 has no switch for that).
             await self.reader.dispose()
@@ -266,13 +268,15 @@ async def _execute(connection: AsyncConnection, batch: Batch) -> None:
         await connection.exec_driver_sql(sql, rows)
 
 
-async def _checkpoint(connection: AsyncConnection, mode: str) -> None:
+async def _checkpoint(connection: AsyncConnection, mode: str, *, patience_ms: int | None = None) -> None:
     """Outside of a transaction, hence by the driver. A reader that is in the way is no error."""
     if connection.dialect.name != "sqlite":
         return
     raw = await connection.get_raw_connection()
     if raw.driver_connection is not None:
         async with _translated():
+            if patience_ms is not None:
+                await raw.driver_connection.execute_fetchall(f"PRAGMA busy_timeout = {patience_ms}")
             await raw.driver_connection.execute_fetchall(f"PRAGMA wal_checkpoint({mode})")
 
 

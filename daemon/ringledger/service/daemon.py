@@ -139,8 +139,9 @@ class Daemon:
                 await self._run(ledger, session)
         finally:
             await _cancel([becoming], STOP_STAGES["tasks"])
-            async with asyncio.timeout(STOP_STAGES["database"]):
-                await ledger.close()
+            with suppress(TimeoutError):  # everything is committed; only the log was not emptied into the file
+                async with asyncio.timeout(STOP_STAGES["database"]):
+                    await ledger.close()
 
     async def _run(self, ledger: Ledger, session: aiohttp.ClientSession) -> None:
         limits = rate_limits(self.metrics, self._pace)
