@@ -45,7 +45,7 @@ demo: build  ## a simulated RingCentral, the daemon against it, and the calls it
 	@$(BIN)/ringledger demo
 
 test: build-dev  ## the whole suite, with the coverage of the domain
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term
+	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term
 
 EXAMPLES ?= 1000
 properties: build-dev  ## the rules of the state machine on EXAMPLES random stories each
