@@ -197,7 +197,9 @@ async def test_coverage_spans_grow_and_heal(ledger, other):
     await ledger.commit(Changes(), now_ms=T0, coverage=[CoverageSpan(ACCOUNT, T0, T0 + 1, CoverageState.BLIND, "down")])
     healed = CoverageSpan(ACCOUNT, T0, T0 + 9000, CoverageState.HEALED, "down", 3)
     await ledger.commit(Changes(), now_ms=T0, coverage=[healed])
-    assert await ledger.load_coverage(ACCOUNT) == [healed]
+    loaded = await ledger.load_coverage(ACCOUNT)
+    assert loaded == [healed]
+    assert loaded[0].state is CoverageState.HEALED  # a bare text would be equal, and no hole
     assert rows(other, "SELECT state, recovered_calls FROM coverage") == [{"state": "healed", "recovered_calls": 3}]
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ringledger.domain.call import CallSession
 from ringledger.domain.changes import Changes
-from ringledger.domain.coverage import CoverageSpan
+from ringledger.domain.coverage import CoverageSpan, CoverageState
 from ringledger.domain.observation import CallKey, FeedPosition, RecordClaim
 from ringledger.ledger import aliases, schema
 from ringledger.ledger.database import (
@@ -216,7 +216,8 @@ class Ledger:
         span = schema.coverage_span
         wanted = select(span).where(span.c.account_id == account_id).order_by(span.c.from_at)
         async with self._reading() as connection:
-            return [CoverageSpan(**row) for row in await _rows(connection, wanted)]
+            rows = await _rows(connection, wanted)
+        return [CoverageSpan(**{**row, "state": CoverageState(row["state"])}) for row in rows]
 
     def _writer(self) -> AsyncConnection:
         if self._connection is None:
