@@ -48,13 +48,17 @@ def test_the_real_database_is_not_written_to(cli, database):
     assert database.read_bytes() == before
 
 
-def test_a_line_that_is_no_notification_is_named(cli, recording):
-    with recording.open("a") as file:
-        file.write('{"body": 5}\n')
-    ended = cli("replay", recording)
-    assert ended.code == 74
-    assert f"{recording}:" in ended.err
+@pytest.mark.parametrize("line", [b'{"body": 5}', b'{"body": {"cut', b"\xff\xfe"])
+@pytest.mark.parametrize("diff", [(), ("--diff",)])
+def test_a_line_that_is_no_notification_is_named_and_what_came_before_it_is_shown(cli, recording, database, line, diff):
+    number = len(recording.read_bytes().splitlines()) + 1
+    with recording.open("ab") as file:
+        file.write(line + b"\n")
+    ended = cli("replay", recording, *diff)
+    assert ended.code == 64
+    assert f"{recording}:{number}: not a presence notification" in ended.err
     assert ended.err.count("\n") == 1
+    assert ("2 calls replayed" if diff else "67029198021") in ended.out
 
 
 def test_a_missing_file_is_74(cli, tmp_path):

@@ -6,6 +6,7 @@ the real database is only read.
 
 import asyncio
 import re
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ ABOUT_WRITING = frozenset({"updated_at", "revision"})
 BOOKED = frozenset({"result", "result_source", "confirmed_at"})
 #: Observations between two commits to the scratch database.
 BATCH = 500
-_ACCOUNT = re.compile(r"/account/(\d+)/")
+_ACCOUNT = re.compile(rb"/account/([0-9]+)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +60,19 @@ def replay(
 
     They go into a scratch database, on the events' own time; the calls that come out are printed.
     With --diff: the rows that come out different from those of the database, among the calls that were replayed whole.
+    A line of FILE that is no notification ends the replay: what came before it is shown all the same, the line is
+    named, and the exit code is 64.
     """
     if (file is None) == (not journal):
         raise usage("replay: give either FILE or --journal; see ringledger replay --help")
     frame = frame_of(ctx)
     settings = frame.settings()
-    rows = asyncio.run(_replayed(settings, file, since or 0))
+    broken: list[Failure] = []
+    rows = asyncio.run(_replayed(settings, file, since or 0, broken))
     if not diff:
         shown = masked_rows(rows, masked=frame.masked(settings, full_numbers))
         print_json(shown) if frame.json else console().print(calls_table(shown))
-        return int(Exit.OK)
+        return _ended(Exit.OK, broken)
     ignored = ABOUT_WRITING if journal else ABOUT_WRITING | BOOKED
     recorded, unfinished = asyncio.run(_recorded(settings))
     rows = [row for row in rows if (row["account_id"], row["session_id"]) not in unfinished]
@@ -77,7 +81,15 @@ def replay(
         print_json([{name: getattr(one, name) for name in Difference.__slots__} for one in found])
     else:
         _print(found, len(rows))
-    return int(Exit.DIFFERENCES if found else Exit.OK)
+    return _ended(Exit.DIFFERENCES if found else Exit.OK, broken)
+
+
+def _ended(code: Exit, broken: list[Failure]) -> int:
+    """The exit code; what ended the replay early is raised, now that the rest has been shown."""
+    if broken:
+        sys.stdout.flush()
+        raise broken[0]
+    return int(code)
 
 
 def differences(
@@ -146,10 +158,15 @@ async def _journal(settings: "Settings", since: int) -> "AsyncIterator[PresenceO
         await ledger.close()
 
 
-async def _file(settings: "Settings", path: Path, since: int) -> "AsyncIterator[PresenceObservation | RecordClaim]":
-    for seen in _notifications(settings, path):
-        if seen.at >= since:
-            yield seen
+async def _file(
+    settings: "Settings", path: Path, since: int, broken: list[Failure]
+) -> "AsyncIterator[PresenceObservation | RecordClaim]":
+    try:
+        for seen in _notifications(settings, path):
+            if seen.at >= since:
+                yield seen
+    except Failure as error:
+        broken.append(error)
 
 
 def _notifications(settings: "Settings", path: Path) -> "Iterator[PresenceObservation]":
@@ -157,29 +174,30 @@ def _notifications(settings: "Settings", path: Path) -> "Iterator[PresenceObserv
     from ringledger.platform.unreadable import WireError
     from ringledger.platform.wire import decode_notification
 
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
-            account = found[1] if (found := _ACCOUNT.search(line)) else settings.platform.account
+            account = found[1].decode() if (found := _ACCOUNT.search(line)) else settings.platform.account
             region = settings.platform.default_region
             try:
                 seen = decode_notification(line, account_id=account, default_region=region, received_at=0)
             except WireError as error:
                 told = f"{path}:{number}: not a presence notification: {error.reason} {error.detail}"
-                raise Failure(Exit.IO, told) from None
+                raise Failure(Exit.USAGE, f"{told}; only the lines before it were replayed") from None
             yield seen._replace(received_at=seen.at)
 
 
 # -- replaying -------------------------------------------------------------------------------------------------------
 
 
-async def _replayed(settings: "Settings", file: Path | None, since: int) -> list[Row]:
+async def _replayed(settings: "Settings", file: Path | None, since: int, broken: list[Failure]) -> list[Row]:
+    """The rows that come out. ``broken`` gets what ended the reading of a file before its end."""
     from ringledger.ledger import queries
     from ringledger.ledger.ledger import Ledger
     from ringledger.ledger.upgrade import upgrade
 
-    source = _journal(settings, since) if file is None else _file(settings, file, since)
+    source = _journal(settings, since) if file is None else _file(settings, file, since, broken)
     with tempfile.TemporaryDirectory(prefix="ringledger-replay-") as directory:
         url = f"sqlite+aiosqlite:///{directory}/scratch.db"
         await asyncio.to_thread(upgrade, url)
