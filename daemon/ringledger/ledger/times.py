@@ -15,7 +15,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _SUFFIX: Final = tuple(f".{ms:03d}Z" for ms in range(1000))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _second(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
 

@@ -247,7 +247,7 @@ def text_id(value: WireId) -> str | None:
     return value if type(value) is str else str(value)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def party(raw: str | None, name: str | None, region: str) -> Party:
     """One end of a call from its text and name; blank is unknown, withheld keeps its raw text."""
     if not raw and not name:
@@ -268,4 +268,4 @@ def parse_time(text: str) -> int | None:
 
 
 #: Every event of a call repeats when it started.
-_start_time: Final = lru_cache(maxsize=8192)(parse_time)
+_start_time: Final = lru_cache(maxsize=2048)(parse_time)
