@@ -1,14 +1,21 @@
 """Somebody else's web server: takes deliveries, answers as it is told to, remembers everything."""
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from aiohttp import web
 
+
 PATIENCE = 20.0
+#: Events whose data is the row.
+ROW = frozenset({"call.finished", "call.amended", "call.confirmed"})
 
 
 class Delivery(NamedTuple):
@@ -106,3 +113,27 @@ async def until(condition: Callable[[], Any], what: str, seconds: float = PATIEN
             raise AssertionError(f"did not come about: {what}")
         await asyncio.sleep(0.01)
     return found
+
+
+def in_order(hook: Receiver) -> None:
+    """Of each call: the beginning first, revisions rising; what comes twice comes twice in a row."""
+    by_call = groupby(sorted(hook.accepted, key=lambda one: one.event["subject"]), lambda one: one.event["subject"])
+    for session, deliveries in by_call:
+        told = list(deliveries)
+        ids = [one.event["id"] for one in told]
+        first = list(dict.fromkeys(ids))
+        assert [one for one, _ in groupby(ids)] == first, session
+        revisions = [one.event["data"]["revision"] for one in told if one.name in ROW]
+        assert revisions == sorted(revisions), session
+        names = [one.split("/")[2] for one in first]
+        if "call.opened" in names:
+            assert names[0] == "call.opened", session
+
+
+def signed(hook: Receiver, secret: str) -> None:
+    """Every delivery bears a signature over what came, and the id of its event."""
+    for one in hook.accepted:
+        event_id, timestamp = one.headers["Webhook-Id"], one.headers["Webhook-Timestamp"]
+        digest = hmac.new(secret.encode(), f"{event_id}.{timestamp}.".encode() + one.body, hashlib.sha256).digest()
+        assert one.headers["Webhook-Signature"] == f"v1,{base64.b64encode(digest).decode()}"
+        assert event_id == one.event["id"]

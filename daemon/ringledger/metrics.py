@@ -31,6 +31,7 @@ class Metrics:
         self._push()
         self._platform()
         self._store()
+        self._webhooks()
 
     def _build_info(self) -> None:
         self.build_info = self._gauge("build_info", "The version that runs; always 1.", ["version"])
@@ -85,6 +86,18 @@ class Metrics:
         self.store_disk_full = self._gauge("store_disk_full", "1 while the disk is full.")
         self.db_size_bytes = self._gauge("db_size_bytes", "Size of the database file.")
         self.wal_size_bytes = self._gauge("wal_size_bytes", "Size of its write-ahead log.")
+
+    def _webhooks(self) -> None:
+        """``webhook``: a receiver's place in the configuration, from 1; ``host``: its host name."""
+        receiver = ["webhook", "host"]
+        self.webhook_deliveries = self._counter(
+            "webhook_deliveries_total", "Attempts by how they ended.", [*receiver, "outcome"]
+        )
+        self.webhook_pending_letters = self._gauge("webhook_pending_letters", "Events not accepted yet.", receiver)
+        self.webhook_dead_letters = self._gauge("webhook_dead_letters", "Events that were given up.", receiver)
+        self.webhook_oldest_pending_seconds = self._gauge(
+            "webhook_oldest_pending_seconds", "How long the oldest of them has waited; 0 when none does.", receiver
+        )
 
     def value(self, name: str, **labels: str) -> float:
         """One sample as a scraper sees it, 0.0 if there is none yet: `value("events_received_total", source=…)`."""

@@ -103,7 +103,12 @@ def test_70_a_bug(given, tmp_path):
 
 def test_74_input_output(given, tmp_path):
     given["database.url"] = f"sqlite+aiosqlite:///{tmp_path}/no/such/r.db"
-    told(run(given, "run"), Exit.IO)
+    assert f"{tmp_path}/no/such: no such directory; create it" in told(run(given, "run"), Exit.IO)
+
+
+def test_74_a_directory_that_cannot_be_written_to(given):
+    given["database.url"] = "sqlite+aiosqlite:////proc/r.db"  # nobody can, whoever runs this
+    assert "/proc: cannot be written to" in told(run(given, "run"), Exit.IO)
 
 
 def test_74_an_address_in_use(given, platform, tmp_path):
@@ -123,9 +128,34 @@ def test_77_credentials_rejected(platform, tmp_path):
     assert "planted-jwt" not in done.stderr
 
 
-def test_77_no_credentials_at_all(given):
-    del given["credentials.jwt"]
-    assert "credentials.jwt" in told(run(given, "run"), Exit.CREDENTIALS)
+ASKS = [
+    ("run",),
+    ("check-config", "--online"),
+    ("auth", "status"),
+    ("platform", "active-calls"),
+    ("audit", "--since", "1h"),
+    ("backfill", "--since", "1h"),
+    ("ringout", "101", "102"),
+    ("ringout", "status", "s1"),
+    ("sms", "+16505551001", "+16505551002", "hello"),
+    ("pager", "101", "hello"),
+]
+
+
+@pytest.mark.parametrize("words", ASKS, ids=" ".join)
+@pytest.mark.parametrize("key", ["credentials.jwt", "credentials.client_id"])
+def test_78_no_credentials_at_all(given, words, key):
+    del given[key]
+    done = run(given, *words)
+    assert key in told(done, Exit.CONFIG)
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1), "nothing is logged before it"
+
+
+def test_78_a_database_that_is_a_directory(given, tmp_path):
+    given["database.url"] = f"sqlite+aiosqlite:///{tmp_path}"
+    for words in (["run"], ["calls"], ["db", "upgrade"], ["db", "check"], ["db", "backup"], ["purge", "--number", "1"]):
+        line = told(run(given, *words), Exit.CONFIG)
+        assert f"{tmp_path}: is a directory; database.url" in line
 
 
 def test_78_configuration_wrong(given):

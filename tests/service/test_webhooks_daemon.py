@@ -2,21 +2,18 @@
 
 import asyncio
 import json
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ringledger.cli import main
-from ringledger.service.outbox import signature
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions, load_story
 from tests.crash.child import Child
-from tests.receiver import Receiver, receiving, until
+from tests.receiver import ROW, Receiver, in_order, receiving, signed, until
 from tests.rig import STORIES, Rig, office, running, settings_for
 
 SECRET = "planted-secret-4711"
-ROW = {"call.finished", "call.amended", "call.confirmed"}
 SPEED = 20.0
 
 
@@ -116,8 +113,8 @@ async def test_killed_twice_with_the_receiver_down_for_a_while_every_call_arrive
         assert await child.stop() == 0
         newer = {session for session in rows if heard[session]["revision"] < rows[session]["revision"]}
         assert newer == set()
-        _in_order(hook)
-        _signed(hook)
+        in_order(hook)
+        signed(hook, SECRET)
         assert SECRET not in child.log.read_text()
 
 
@@ -134,25 +131,3 @@ def query(child: Child, sql: str) -> list[dict[str, Any]]:
 
 def waiting(child: Child) -> int:
     return len(query(child, "SELECT 1 FROM outbox"))
-
-
-def _in_order(hook: Receiver) -> None:
-    """Of each call: the beginning first, revisions rising; what comes twice comes twice in a row."""
-    by_call = groupby(sorted(hook.accepted, key=lambda one: one.event["subject"]), lambda one: one.event["subject"])
-    for session, deliveries in by_call:
-        ids = [one.event["id"] for one in deliveries]
-        first = list(dict.fromkeys(ids))
-        assert [one for one, _ in groupby(ids)] == first, session
-        told = [one for one in hook.accepted if one.event["subject"] == session and one.name in ROW]
-        revisions = [one.event["data"]["revision"] for one in told]
-        assert revisions == sorted(revisions), session
-        names = [one.split("/")[2] for one in first]
-        if "call.opened" in names:
-            assert names[0] == "call.opened", session
-
-
-def _signed(hook: Receiver) -> None:
-    for one in hook.accepted:
-        event_id, timestamp = one.headers["Webhook-Id"], int(one.headers["Webhook-Timestamp"])
-        assert one.headers["Webhook-Signature"] == signature(SECRET.encode(), event_id, timestamp, one.body)
-        assert event_id == one.event["id"]

@@ -19,7 +19,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from ringledger.ledger.errors import DatabaseMissing, LedgerBroken
+from ringledger.ledger.errors import DatabaseMisplaced, DatabaseMissing, LedgerBroken
 
 BUSY_TIMEOUT_MS: Final = 5_000
 #: Settings of every connection (``journal_mode`` and ``journal_size_limit`` are the writer's).
@@ -60,8 +60,20 @@ def path_of(url: str | URL) -> Path:
     return Path(parsed.database)
 
 
+def placed(path: Path) -> Path:
+    """The path, if a database can stand there. Raises ``DatabaseMisplaced``: SQLite would speak of the disk."""
+    if path.exists() and not path.is_file():
+        what = "a directory" if path.is_dir() else "no ordinary file"
+        raise DatabaseMisplaced(f"{path}: is {what}; database.url has to name the database's file")
+    return path
+
+
 def connect(path: Path, *, read_only: bool = False, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
-    """A connection in autocommit mode with this program's pragmas. A reader never creates the file."""
+    """A connection in autocommit mode with this program's pragmas. A reader never creates the file.
+
+    Raises ``sqlite3.Error`` and ``DatabaseMisplaced``.
+    """
+    placed(path)
     mode = "ro" if read_only else "rwc"
     if not read_only and not path.exists():
         # ours to write, the group's to read, whatever the umask; the files beside it take over its mode
@@ -101,12 +113,12 @@ def writer_engine(url: str | URL, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> 
 def reader_engine(url: str | URL) -> AsyncEngine:
     """An engine that cannot write; each transaction sees one state of the database.
 
-    Raises ``DatabaseMissing`` when there is no such file.
+    Raises ``DatabaseMissing`` when there is no such file, ``DatabaseMisplaced`` when it is none.
     """
     parsed = parse(url)
     if not is_sqlite(parsed):
         return create_async_engine(parsed, pool_size=2)
-    path = path_of(parsed)
+    path = placed(path_of(parsed))
     if not path.exists():
         raise DatabaseMissing(f"{path}: no such database; the daemon creates it (ringledger run)")
     open_it = partial(connect, path, read_only=True)

@@ -53,6 +53,12 @@ class DatabaseMissing(LedgerError):
     exit_code = Exit.IO
 
 
+class DatabaseMisplaced(LedgerError):
+    """The path is none that could ever hold a database: a directory, a device."""
+
+    exit_code = Exit.CONFIG
+
+
 class DatabaseCorrupt(LedgerError):
     """The file is damaged."""
 

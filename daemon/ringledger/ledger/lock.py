@@ -20,7 +20,8 @@ class DaemonLock:
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
-            raise LedgerFailing(f"{self.path}: {error.strerror}") from error
+            remedy = "let the user that runs ringledger write there, or set database.url"
+            raise LedgerFailing(f"{database.parent}: cannot be written to ({error.strerror}); {remedy}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

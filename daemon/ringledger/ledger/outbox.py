@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, delete, exists, select, update
+from sqlalchemy import and_, delete, exists, func, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -46,6 +46,29 @@ class Outcome:
     event_id: str
     error: str | None = None
     final: bool = False
+
+
+class Standing(NamedTuple):
+    """What the outbox holds for a receiver: letters that wait, letters given up, the commit of the oldest that waits
+    (ms)."""
+
+    receiver: str
+    waiting: int
+    dead: int
+    oldest: int | None
+
+
+async def standing(ledger: Ledger) -> list[Standing]:
+    """One for each receiver that has letters. Raises as reads do."""
+    waits = outbox.c.gave_up_at.is_(None)
+    wanted = select(
+        outbox.c.receiver,
+        func.count().filter(waits),
+        func.count().filter(~waits),
+        func.min(outbox.c.since).filter(waits),
+    ).group_by(outbox.c.receiver)
+    async with _reading(ledger.reader) as connection:
+        return [Standing(*row) for row in await connection.execute(wanted)]
 
 
 async def heads(ledger: Ledger, receiver: str, limit: int) -> list[Head]:

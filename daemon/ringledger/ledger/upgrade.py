@@ -21,7 +21,7 @@ from sqlalchemy import URL, Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from ringledger.ledger.backup import backup
-from ringledger.ledger.database import connect, is_sqlite, migration_engine, parse, path_of
+from ringledger.ledger.database import connect, is_sqlite, migration_engine, parse, path_of, placed
 from ringledger.ledger.errors import (
     DatabaseCorrupt,
     DatabaseForeign,
@@ -59,7 +59,8 @@ def upgrade(url: str | URL, *, scripts: Path = MIGRATIONS) -> UpgradeReport:
     """Bring the database to the newest revision; create it when there is none.
 
     Raises ``DatabaseNewer``, ``DatabaseForeign``, ``DatabaseCorrupt``, ``DatabaseMissing`` (no such directory),
-    ``LedgerLocked`` (a daemon is running), ``LedgerUnavailable`` (busy, full, not writable).
+    ``DatabaseMisplaced`` (no file), ``LedgerLocked`` (a daemon is running), ``LedgerUnavailable`` (busy, full, not
+    writable).
     """
     return _move(url, "head", scripts)
 
@@ -75,7 +76,7 @@ def downgrade(url: str | URL, *, scripts: Path = MIGRATIONS) -> UpgradeReport:
 def version_of(url: str | URL, *, scripts: Path = MIGRATIONS) -> int:
     """The database's version, 0 when it is empty or not there. Raises ``DatabaseForeign``, ``DatabaseCorrupt``,
     ``DatabaseNewer``. Writes nothing."""
-    path = path_of(url)
+    path = placed(path_of(url))
     if not path.exists() or path.stat().st_size == 0:
         return 0
     try:
@@ -139,9 +140,10 @@ def _move(url: str | URL, target: str, scripts: Path) -> UpgradeReport:
     parsed = parse(url)
     if not is_sqlite(parsed):
         raise LedgerBroken("database.url: only sqlite+aiosqlite is supported by this version")
-    path = path_of(parsed)
+    path = placed(path_of(parsed))
     if not path.parent.is_dir():
-        raise DatabaseMissing(f"{path.parent}: no such directory; create it or set database.url")
+        what = "is no directory" if path.parent.exists() else "no such directory"
+        raise DatabaseMissing(f"{path.parent}: {what}; create it or set database.url")
     with DaemonLock(path):
         before = version_of(parsed, scripts=scripts)
         newest = _newest(_script_directory(scripts))

@@ -20,12 +20,11 @@ class CredentialsRejected(PlatformError):
         super().__init__(f"the platform rejects the credentials: {code} {message}")
 
 
-class CredentialsMissing(CredentialsRejected):
-    """The owner must act: ``what`` is not configured, so there is nothing to ask the platform with (exit 77)."""
+class CredentialsMissing(PlatformError):
+    """The owner must act: ``what`` is not configured, so there is nothing to ask the platform with (exit 78)."""
 
     def __init__(self, what: str) -> None:
-        self.code = "none"
-        PlatformError.__init__(self, f"nothing to log in with: {what}")
+        super().__init__(f"nothing to log in with: {what}")
 
 
 class PlatformUnavailable(PlatformError):

@@ -46,9 +46,16 @@ class Parts:
 
 
 async def assemble(
-    settings: Settings, ledger: Ledger, client: PlatformClient, *, account_id: str, roster: Roster, metrics: Metrics
+    settings: Settings,
+    ledger: Ledger,
+    client: PlatformClient,
+    *,
+    account_id: str,
+    roster: Roster,
+    metrics: Metrics,
+    speed: float = 1.0,
 ) -> Parts:
-    """The parts, wired to each other and resumed from the ledger."""
+    """The parts, wired to each other and resumed from the ledger. ``speed``: the platform's."""
     books = PlatformBooks(client, account_id, None if roster.everybody else roster.watched)
     intake = Intake(
         CallTracker(
@@ -74,7 +81,7 @@ async def assemble(
         silence=settings.feed.silence_timeout_seconds,
         on_gap=poller.soon,
     )
-    deliveries = deliveries_of(settings.webhooks, ledger)
+    deliveries = deliveries_of(settings.webhooks, ledger, metrics, speed=speed)
     writer = intake.writer = _writer(settings, ledger, intake, metrics, [deliveries, confirmer, sight])
     feed = await _resume(settings, ledger, intake, confirmer, sight=sight, watched=roster.watched)
     return Parts(intake, writer, poller, confirmer, sight, feed, client, roster, deliveries)

@@ -57,7 +57,8 @@ STOP_STAGES = {"feed": 2.0, "commit": 7.0, "tasks": 2.0, "database": 4.0}
 class Daemon:
     """The whole of ringledger in one process. ``run`` returns when ``stop`` was called; all else raises.
 
-    Raises ``CredentialsRejected``, ``LedgerError`` or what a dead task raised.
+    Raises ``CredentialsMissing`` (before anything is logged), ``CredentialsRejected``, ``LedgerError`` or what a dead
+    task raised.
     """
 
     def __init__(
@@ -113,8 +114,8 @@ class Daemon:
 
     async def run(self) -> None:
         """From nothing to ready, and on until stopped."""
-        LOG.info(Event.SERVICE_STARTED, version=__version__)
         credentials_missing(self.settings)
+        LOG.info(Event.SERVICE_STARTED, version=__version__)
         self.metrics.config_last_reload_success_timestamp_seconds.set(time.time())
         async with AsyncExitStack() as stack:
             pulse = asyncio.create_task(self.pulse.run(), name="pulse")
@@ -157,7 +158,13 @@ class Daemon:
             return
         self.vitals.extensions = len(watched)
         self.parts = parts = await assemble(
-            self.settings, ledger, client, account_id=me.account_id, roster=roster, metrics=self.metrics
+            self.settings,
+            ledger,
+            client,
+            account_id=me.account_id,
+            roster=roster,
+            metrics=self.metrics,
+            speed=self._pace.speed,
         )
         self.intake = parts.intake
         self._assembled.set()

@@ -97,7 +97,7 @@ class OneShot:
 async def one_shot(
     settings: Settings, tell: Callable[[str], None], *, max_wait: float = MAX_WAIT, pace: Pace | None = None
 ) -> AsyncIterator[OneShot]:
-    """A client for one command. ``tell(line)``: hears of waits. Raises ``CredentialsRejected`` when there are none.
+    """A client for one command. ``tell(line)``: hears of waits. Raises ``CredentialsMissing`` when there are none.
 
     A platform that is down is told at once, not after the patience a daemon has.
     """

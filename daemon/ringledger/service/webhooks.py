@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import aiohttp
@@ -22,9 +22,11 @@ from ringledger.ledger.errors import LedgerUnavailable
 from ringledger.ledger.ledger import Ledger
 from ringledger.ledger.outbox import Head, Outcome
 from ringledger.logs import LOG, Event
+from ringledger.metrics import Metrics
 from ringledger.platform.connection import now_ms as wall_ms
 from ringledger.service.outbox import LetterWriter, Receiver, receivers_of
 from ringledger.service.post import Answer, post, posting
+from ringledger.service.tally import ACCEPTED, FAILED, GIVEN_UP, Tally
 from ringledger.settings import WebhookSettings
 
 #: Letters of different calls that are under way to one receiver at a time.
@@ -40,6 +42,8 @@ ROUND_SECONDS: Final = 20.0
 TELL_AFTER: Final = 3
 DOWN_AFTER: Final = 8
 KEEPER_SECONDS: Final = 3_600.0
+#: How often the outbox is looked at for the figures; without receivers it hardly changes.
+LOOK_SECONDS: Final = 15.0
 
 _Key = tuple[str, str]
 
@@ -61,6 +65,15 @@ class Patience:
         longest = min(self.longest_seconds, self.first_seconds * 2.0 ** min(failures - 1, 30))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads attempts, keeps no secret
 
+    def at_speed(self, speed: float) -> "Patience":
+        """The same schedule where ``speed`` seconds pass in one of ours. An answer takes the time it takes."""
+        return replace(
+            self,
+            first_seconds=self.first_seconds / speed,
+            longest_seconds=self.longest_seconds / speed,
+            give_up_seconds=self.give_up_seconds / speed,
+        )
+
 
 class Deliveries:
     """One task. ``clock``: monotonic seconds; ``now_ms``: our wall clock, as the commits' ``updated_at``."""
@@ -71,6 +84,7 @@ class Deliveries:
         receivers: Sequence[Receiver],
         *,
         patience: Patience | None = None,
+        metrics: Metrics | None = None,
         clock: Callable[[], float] = time.monotonic,
         now_ms: Callable[[], int] = wall_ms,
     ) -> None:
@@ -78,14 +92,16 @@ class Deliveries:
         self._patience = patience or Patience()
         self._now_ms = now_ms
         self._desk = _Desk(ledger, now_ms)
+        self._tally = tally = Tally(metrics or Metrics(), receivers)
         self._carriers = [
-            _Carrier(one, ledger, self._desk, self._patience, clock=clock, now_ms=now_ms) for one in receivers
+            _Carrier(one, ledger, self._desk, self._patience, tally, clock=clock, now_ms=now_ms) for one in receivers
         ]
 
     async def run(self, beat: Callable[[str], None] = lambda _: None) -> None:
         """Until cancelled. ``beat``: called by each receiver's loop, with its name, as it goes round."""
         async with posting(self._patience.timeout_seconds) as session, asyncio.TaskGroup() as group:
             group.create_task(self._keep())
+            group.create_task(self._look())
             if self._carriers:
                 group.create_task(self._desk.run())
             for number, carrier in enumerate(self._carriers, start=1):
@@ -129,12 +145,24 @@ class Deliveries:
                 await outbox.forget_dead(self._ledger, now - self._patience.dead_days * 86_400_000)
             await asyncio.sleep(KEEPER_SECONDS)
 
+    async def _look(self) -> None:
+        """What stands in the outbox, for the figures."""
+        while True:
+            with suppress(LedgerUnavailable):
+                self._tally.stand(await outbox.standing(self._ledger), self._now_ms())
+            await asyncio.sleep(LOOK_SECONDS if self._carriers else KEEPER_SECONDS)
 
-def deliveries_of(hooks: Iterable[WebhookSettings], ledger: Ledger) -> Deliveries:
-    """The deliveries for ``[[webhooks]]``; from here on the ledger writes letters, if there is anybody to read them."""
+
+def deliveries_of(
+    hooks: Iterable[WebhookSettings], ledger: Ledger, metrics: Metrics, *, speed: float = 1.0
+) -> Deliveries:
+    """The deliveries for ``[[webhooks]]``; from here on the ledger writes letters, if there is anybody to read them.
+
+    ``speed``: the platform's; what is waited for is scaled by it.
+    """
     receivers = receivers_of(hooks)
     ledger.letters_of = LetterWriter(receivers) if receivers else None
-    return Deliveries(ledger, receivers)
+    return Deliveries(ledger, receivers, patience=Patience().at_speed(speed), metrics=metrics)
 
 
 class _Desk:
@@ -183,6 +211,7 @@ class _Carrier:
         ledger: Ledger,
         desk: _Desk,
         patience: Patience,
+        tally: Tally,
         *,
         clock: Callable[[], float],
         now_ms: Callable[[], int],
@@ -191,6 +220,7 @@ class _Carrier:
         self._ledger = ledger
         self._desk = desk
         self._patience = patience
+        self._tally = tally
         self._clock = clock
         self._now_ms = now_ms
         self._ready: deque[Head] = deque()
@@ -283,6 +313,7 @@ class _Carrier:
             outcome = Outcome(head.id, head.event_id)
         else:
             outcome = self._refused(head, answer, answer.error)
+        self._tally.attempt(self.receiver.key, ACCEPTED if not outcome.error else GIVEN_UP if outcome.final else FAILED)
         self._desk.put(self, _key(head), outcome)
         self._news.set()
 
