@@ -1,9 +1,13 @@
 """Presence, read over REST: how it stands to what the feed tells (semantics 6)."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ringledger.domain.call import EndSource, Phase
+from ringledger.domain.moments import ESTIMATE_SLACK_MS, better
 from ringledger.domain.observation import Source
+from ringledger.domain.record import CallRecord
 from ringledger.domain.status import TelephonyStatus
 from tests.builders import T0, Desk, item, presence, presence_read
 
@@ -111,3 +115,88 @@ def test_an_extensions_status_is_as_old_as_the_read_that_showed_it() -> None:
     desk.wait(100).read(presence_read(101, T0 + 100_000, item("CallConnected")), asked=desk.now)
     extension = desk.tracker.extensions["400100", "101"]
     assert (extension.since, extension.updated_at) == (T0 + 100_000, T0)
+
+
+# -- estimates -----------------------------------------------------------------------------------------------------
+
+
+def answered_as_read(at: int) -> Desk:
+    """Rings at T0; a read that was asked for at ``at`` shows it answered."""
+    desk = Desk().see(presence(1, 5, T0, item("Ringing"))).wait(20)
+    return desk.read(presence_read(1, at, item("CallConnected")), asked=desk.now).wait(1)
+
+
+def ended(desk: Desk) -> CallRecord:
+    return desk.see(presence(1, 9, T0 + 60_000, item("NoCall"))).settle().record()
+
+
+@pytest.mark.parametrize("really", [T0 + 11_000, T0 + 19_999, T0 + 20_800, T0 + 25_000])
+def test_an_event_says_when_a_call_was_answered_that_a_read_showed_answered(really: int) -> None:
+    desk = answered_as_read(T0 + 20_000).see(presence(1, 6, really, item("CallConnected")))
+    record = ended(desk)
+    assert (record.answered_at, record.ring_ms, record.talk_ms) == (really, really - T0, T0 + 60_000 - really)
+    assert desk.call().legs[0].answered_at == really
+
+
+@pytest.mark.parametrize("really", [T0 + 11_000, T0 + 20_800])
+def test_an_event_says_so_even_after_the_call_is_over(really: int) -> None:
+    desk = answered_as_read(T0 + 20_000)
+    assert ended(desk).answered_at == T0 + 20_000
+    desk.see(presence(1, 6, really, item("CallConnected")))
+    assert (desk.record().answered_at, desk.record().revision) == (really, 2)
+
+
+def test_an_event_long_after_a_read_only_repeats_what_the_read_had_shown() -> None:
+    desk = answered_as_read(T0 + 20_000).see(presence(1, 6, T0 + 40_000, item("OnHold")))
+    record = ended(desk)
+    assert (record.answered_at, desk.call().legs[0].answered_at) == (T0 + 20_000, T0 + 20_000)
+    assert (record.talk_ms, record.hold_ms) == (20_000, 20_000)
+
+
+def test_a_read_does_not_move_an_answer_an_event_has_told() -> None:
+    desk = Desk().see(presence(1, 5, T0, item("Ringing")), presence(1, 6, T0 + 20_000, item("CallConnected"))).wait(9)
+    desk.read(presence_read(1, T0 + 19_000, item("CallConnected")), asked=desk.now)
+    assert ended(desk).answered_at == T0 + 20_000
+
+
+@pytest.mark.parametrize("really", [T0 - 4_000, T0 + 1_200])
+def test_an_event_says_when_a_call_first_rang_that_a_read_showed_ringing(really: int) -> None:
+    desk = Desk().read(presence_read(1, T0, item("Ringing")), asked=1_000.0)
+    desk.see(presence(1, 5, really, item("Ringing")), presence(1, 6, T0 + 9_000, item("CallConnected")))
+    record = ended(desk)
+    assert (record.started_at, record.ring_ms) == (really, T0 + 9_000 - really)
+    assert desk.call().legs[0].started_at == really
+
+
+def test_a_start_the_platform_names_is_no_estimate() -> None:
+    desk = Desk().read(presence_read(1, T0, item("Ringing", started=T0 - 3_000)), asked=1_000.0)
+    desk.see(presence(1, 5, T0 + 500, item("Ringing")))
+    assert ended(desk).started_at == T0 - 3_000
+
+
+def test_what_presence_claims_to_have_seen_counts_from_the_answer_a_read_has_shown() -> None:
+    desk = answered_as_read(T0 + 20_000)
+    ended(desk)
+    (seen,) = [one for (_, source, _), one in desk.changes.claims.items() if source is Source.PRESENCE]
+    assert seen.duration_ms == 40_000
+
+
+@given(st.data())
+def test_the_order_in_which_times_are_told_does_not_matter(data: st.DataObject) -> None:
+    times = st.tuples(st.integers(0, 20_000), st.booleans())
+    told = data.draw(st.lists(times, min_size=1, max_size=8))
+    again = data.draw(st.permutations(told))
+    assert settled(told) == settled(again)
+    exact = [at for at, estimated in told if not estimated]
+    estimates = [at for at, estimated in told if estimated]
+    if exact and (not estimates or min(exact) <= min(estimates) + ESTIMATE_SLACK_MS):
+        assert settled(told) == (min(exact), False)
+    else:
+        assert settled(told) == (min(estimates), True)
+
+
+def settled(told: list[tuple[int, bool]]) -> tuple[int | None, bool]:
+    known, estimated = None, False
+    for at, guessed in told:
+        known, estimated = better(known, estimated, at, guessed)
+    return known, estimated

@@ -13,8 +13,15 @@ from ringledger.domain.changes import (
     SourceClaim,
     Transition,
 )
-from ringledger.domain.observation import CallItem, PresenceObservation, RecordClaim, Source, Unreadable
-from ringledger.domain.record import PRESENCE_SOURCES, derive_record, primary_leg
+from ringledger.domain.observation import (
+    PRESENCE_SOURCES,
+    CallItem,
+    PresenceObservation,
+    RecordClaim,
+    Source,
+    Unreadable,
+)
+from ringledger.domain.record import derive_record, primary_leg
 from ringledger.domain.status import TelephonyStatus
 
 
@@ -122,8 +129,9 @@ class Books:
         begun = [leg.started_at for leg in call.legs if leg.source in PRESENCE_SOURCES]
         if not begun or not call.marks:
             return
-        ended_at, answered_at = newest_mark(call), call.first_answered_at
-        talked = 0 if answered_at is None else max(0, ended_at - answered_at)
+        ended_at = newest_mark(call)
+        answered_at = min([leg.answered_at for leg in call.legs if leg.answered_at is not None], default=ended_at)
+        talked = max(0, ended_at - answered_at)
         self.changes.claims[call.key, Source.PRESENCE, ""] = SourceClaim(
             call.account_id, call.session_id, Source.PRESENCE, "", primary_leg(call).direction, min(begun),
             ended_at, talked, None, call.last_seen_at,

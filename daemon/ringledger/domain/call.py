@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from ringledger.domain.observation import UNKNOWN_PARTY, CallKey, Direction, Party, Source
+from ringledger.domain.moments import ESTIMATE_SLACK_MS
+from ringledger.domain.observation import PRESENCE_SOURCES, UNKNOWN_PARTY, CallKey, Direction, Party, Source
 from ringledger.domain.status import HOLD_STATUSES, TelephonyStatus, TerminationType, aggregate
 
 #: Later than any call: the start of a call of which nothing has been noted yet, ms.
@@ -64,7 +65,11 @@ class Verdict(NamedTuple):
 
 @dataclass(slots=True)
 class Leg:
-    """One party's side of a call. ``leg_id`` is ``None`` while the leg is anonymous (semantics 1)."""
+    """One party's side of a call. ``leg_id`` is ``None`` while the leg is anonymous (semantics 1).
+
+    ``start_estimated``, ``answer_estimated``: a read of presence showed it at that time; an event may say better.
+    ``records``: ids of the records of the platform's books that tell of this leg.
+    """
 
     number: int
     leg_id: str | None
@@ -81,6 +86,9 @@ class Leg:
     to_party: Party = UNKNOWN_PARTY
     queue_call: bool = False
     on_behalf_of: str | None = None
+    start_estimated: bool = False
+    answer_estimated: bool = False
+    records: list[str] = field(default_factory=list)
 
     def fill(self, from_party: Party, to_party: Party, *, queue_call: bool, on_behalf_of: str | None) -> bool:
         """Fill what is blank; a blank never overwrites a known value (semantics 3). True when anything changed."""
@@ -111,10 +119,12 @@ def filled(known: Party, told: Party) -> Party:
 class CallSession:
     """Everything that shares one session (semantics, "call").
 
-    ``first_rung_at`` and ``first_answered_at`` are the earliest *seen* server times; ``answered_hint`` is the start
-    of a call that only active-calls showed us, used while nobody saw it answered. ``ended_at`` is the time of the
-    last accepted ``NoCall``. ``revision`` is 0 until the row has been written. ``verdicts`` holds what each record of
-    the platform's books says, by record; ``verdict`` is the one that counts.
+    ``first_rung_at`` and ``first_answered_at`` are the earliest *seen* server times. ``start_estimated`` and
+    ``rung_estimated``: it was a read that showed it (:mod:`~ringledger.domain.moments`). ``answered_hint`` is the start
+    of a call that only active-calls showed us, or when a read of presence showed it answered; ``answered_by``: when the
+    platform was first asked and said so. ``ended_at`` is the time of the last accepted ``NoCall``. ``revision`` is 0
+    until the row has been written. ``verdicts`` holds what each record of the platform's books says, by record;
+    ``verdict`` is the one that counts.
     """
 
     account_id: str
@@ -147,6 +157,9 @@ class CallSession:
     part_of: str | None = None
     #: A record of the platform's books names an extension at both ends.
     internal: bool = False
+    start_estimated: bool = False
+    rung_estimated: bool = False
+    answered_by: int | None = None
     _key: CallKey | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
@@ -158,13 +171,25 @@ class CallSession:
 
     @property
     def answered_at(self) -> int | None:
-        """When the call was first answered, as far as anybody saw; else as active-calls suggests. Who saw it talk only
-        after active-calls had listed it (it was answered then) has not seen the answer.
+        """When the call was first answered, as an event of the feed says; else as the platform's answers suggest. An
+        event that shows it talk only after such an answer (it was answered by then) does not tell of the answer.
         """
         seen, hint = self.first_answered_at, self.answered_hint
         if seen is None or hint is None:
             return hint if seen is None else seen
-        return seen if seen <= self.discovered_at else hint
+        by = self.discovered_at if self.answered_by is None else self.answered_by
+        return seen if seen <= by + ESTIMATE_SLACK_MS else hint
+
+    def note_answer(self, at: int, *, estimated: bool) -> None:
+        """The call was seen answered: by an event of the feed, or (``estimated``) by a read asked for at ``at``."""
+        if not estimated:
+            known = self.first_answered_at
+            self.first_answered_at = at if known is None or at < known else known
+            return
+        if self.answered_by is None and self.answered_hint is not None:
+            self.answered_by = self.discovered_at
+        self.answered_hint = at if self.answered_hint is None else min(self.answered_hint, at)
+        self.answered_by = at if self.answered_by is None else min(self.answered_by, at)
 
     def live_again(self, at: int) -> None:
         """A finished call is open again since ``at``.
@@ -241,23 +266,26 @@ class CallSession:
             found = free[-1] if free else None
             if found is not None:
                 found.extension_id = extension_id  # the books may not have named it
+                if found.source not in PRESENCE_SOURCES:  # and call it by its record's id
+                    found.leg_id = None
             return found
         for leg in candidates:
             if leg.leg_id == leg_id:
                 leg.extension_id = extension_id
                 return leg
         for leg in candidates:
-            if leg.leg_id is None:
+            if leg.leg_id is None or leg.source not in PRESENCE_SOURCES:  # the books call a leg by its record's id
                 leg.leg_id, leg.extension_id = leg_id, extension_id
                 return leg
         return None
 
-    def leg_at(self, extension_id: str | None, direction: Direction) -> Leg | None:
-        """The leg a record without leg id speaks of: the same side of the same extension, if the record names one."""
-        for leg in self.legs:
-            if leg.direction is direction and (not extension_id or leg.extension_id in {extension_id, ""}):
-                return leg
-        return None
+    def side(self, extension_id: str | None, direction: Direction) -> list[Leg]:
+        """The legs a record may speak of: that side of that extension, if the record names one."""
+        return [
+            leg
+            for leg in self.legs
+            if leg.direction is direction and (not extension_id or leg.extension_id in {extension_id, ""})
+        ]
 
 
 def first_known(parties: Iterable[Party]) -> Party:

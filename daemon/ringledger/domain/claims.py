@@ -1,4 +1,4 @@
-"""What a record of active-calls or the call log does to a call (semantics 6, 7).
+"""What a record of active-calls or the call log says of a call, and which call it speaks of (semantics 6, 7).
 
 The platform's books have the last word on result, start and duration. Several records may speak of one session; each
 is kept, the answered one counts, else the one that ended last. Plain functions on a :class:`CallSession`.
@@ -7,11 +7,11 @@ is kept, the answered one counts, else the one that ended last. Plain functions 
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from ringledger.domain.call import CallSession, EndSource, Leg, Phase, Verdict
+from ringledger.domain.call import CallSession, EndSource, Phase, Verdict
 from ringledger.domain.disposition import Disposition, disposition_of
-from ringledger.domain.observation import CallKey, Direction, Party, RecordClaim, Source
+from ringledger.domain.observation import CallKey, Direction, RecordClaim, Source
 from ringledger.domain.record import COARSE_MS
-from ringledger.domain.status import TelephonyStatus
+from ringledger.domain.sides import digits
 
 #: How far apart the starts may be when a call that never connected is matched by numbers (semantics 7).
 MATCH_WINDOW_MS: Final = 60_000
@@ -46,34 +46,12 @@ def _weight(verdict: Verdict) -> tuple[bool, int, str]:
     return disposition_of(verdict.result) is Disposition.ANSWERED, verdict.ended_at, verdict.record_id
 
 
-def take_leg(call: CallSession, claim: RecordClaim, *, live: bool) -> Leg:
-    """The leg a record speaks of, its blanks filled; a record of a side nobody has seen becomes a leg of its own."""
-    leg = call.leg_at(claim.extension_id, claim.direction)
-    if leg is None:
-        leg = Leg(
-            number=len(call.legs) + 1,
-            leg_id=None if live else claim.record_id,
-            extension_id=claim.extension_id or "",
-            direction=claim.direction,
-            status=TelephonyStatus.CALL_CONNECTED if live else TelephonyStatus.NO_CALL,
-            live=live,
-            source=claim.source,
-            started_at=claim.started_at,
-            ended_at=None if live else claim.ended_at,
-        )
-        call.legs.append(leg)
-    leg.fill(claim.from_party, claim.to_party, queue_call=claim.queue_call, on_behalf_of=None)
-    if claim.telephony_session_id and call.telephony_session_id is None:
-        call.telephony_session_id = claim.telephony_session_id
-    return leg
-
-
 def opened_by_claim(key: CallKey, claim: RecordClaim) -> CallSession:
     """A running call that only the platform's books have shown us."""
     return CallSession(
         key.account_id, key.session_id, claim.telephony_session_id, opened_by=claim.source,
         discovered_at=claim.read_at, last_seen_at=claim.read_at, started_at=claim.started_at,
-        answered_hint=claim.started_at,
+        answered_hint=claim.started_at, answered_by=claim.read_at,
     )  # fmt: skip
 
 
@@ -134,8 +112,3 @@ def _may_be(call: CallSession, claim: RecordClaim) -> bool:
     """Whether a call is near enough to a record, and was not heard of after the record's end."""
     lives_on = call.phase is Phase.OPEN and call.last_seen_at > claim.ended_at + COARSE_MS
     return call.verdict is None and not lives_on and abs(call.started_at - claim.started_at) <= MATCH_WINDOW_MS
-
-
-def digits(party: Party) -> str | None:
-    """A number for comparison: with and without ``+`` is the same (semantics 10)."""
-    return party.number.removeprefix("+") if party.number else None

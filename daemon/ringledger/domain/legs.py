@@ -6,6 +6,7 @@ Plain functions on a :class:`CallSession`; whether an item may change a status h
 from collections.abc import Sequence
 
 from ringledger.domain.call import NOT_STARTED, CallSession, Leg
+from ringledger.domain.moments import better
 from ringledger.domain.observation import CallItem, CallKey, PresenceObservation
 from ringledger.domain.status import (
     ANSWERED_STATUSES,
@@ -50,6 +51,7 @@ def leg_of(
         live=False,
         source=observation.source,
         started_at=observation.at if item.started_at is None else item.started_at,
+        start_estimated=item.started_at is None and observation.estimated,
     )
     call.legs.append(leg)
     return leg, True
@@ -60,7 +62,7 @@ def apply_item(
 ) -> tuple[Leg, bool]:
     """Move one leg as the newest event says. An intermediate NoCall has not ended anything (semantics 5.1)."""
     leg, is_new = leg_of(call, item, observation, spoken_of)
-    note_facts(call, leg, item, observation.at)
+    note_facts(call, leg, item, observation)
     status = item.status
     assert status is not None  # noqa: S101 - unknown statuses were counted before
     if status is TelephonyStatus.NO_CALL and item.termination is TerminationType.INTERMEDIATE:
@@ -78,24 +80,28 @@ def _move(leg: Leg, change: LegChange, status: TelephonyStatus, item: CallItem, 
         leg.live, leg.ended_at, leg.termination = True, None, None
 
 
-def note_facts(call: CallSession, leg: Leg, item: CallItem, at: int) -> bool:
-    """Facts hold whenever they arrive: earlier times, blanks filled (semantics 2.7). True when any was new."""
-    before = (call.started_at, call.first_rung_at, call.first_answered_at)
+def note_facts(call: CallSession, leg: Leg, item: CallItem, observation: PresenceObservation) -> bool:
+    """Facts hold whenever they arrive: earlier times, blanks filled (semantics 2.7). True when any was new.
+
+    What a read of presence dates is an estimate, but for the start the platform itself names.
+    """
+    before = (call.started_at, call.first_rung_at, call.answered_at)
     learned = leg.fill(item.from_party, item.to_party, queue_call=item.queue_call, on_behalf_of=item.on_behalf_of)
-    started_at, status = item.started_at, item.status
-    began = at if started_at is None else started_at
-    leg.started_at = min(leg.started_at, began)
-    call.started_at = min(call.started_at, began)
+    at, estimated, started_at, status = observation.at, observation.estimated, item.started_at, item.status
+    began, guessed = (at, estimated) if started_at is None else (started_at, False)
+    leg.started_at, leg.start_estimated = better(leg.started_at, leg.start_estimated, began, guessed)
+    call.started_at, call.start_estimated = better(call.started_at, call.start_estimated, began, guessed)
     if status is TelephonyStatus.RINGING:
-        call.first_rung_at = earliest(call.first_rung_at, began)
+        call.first_rung_at, call.rung_estimated = better(call.first_rung_at, call.rung_estimated, began, guessed)
     elif status in ANSWERED_STATUSES:
-        leg.answered_at = earliest(leg.answered_at, at)
-        call.first_answered_at = earliest(call.first_answered_at, at)
+        leg.answered_at, leg.answer_estimated = better(leg.answered_at, leg.answer_estimated, at, estimated)
+        call.note_answer(at, estimated=estimated)
         if started_at is not None:  # its ringing may have been missed; the platform says when it began
-            call.first_rung_at = earliest(call.first_rung_at, started_at)
+            rung, guessed = call.first_rung_at, call.rung_estimated
+            call.first_rung_at, call.rung_estimated = better(rung, guessed, started_at, False)
     if item.telephony_session_id and call.telephony_session_id is None:
         call.telephony_session_id, learned = item.telephony_session_id, True
-    return learned or before != (call.started_at, call.first_rung_at, call.first_answered_at)
+    return learned or before != (call.started_at, call.first_rung_at, call.answered_at)
 
 
 def note_outdated(call: CallSession, item: CallItem, observation: PresenceObservation) -> tuple[Leg, bool]:
@@ -104,7 +110,7 @@ def note_outdated(call: CallSession, item: CallItem, observation: PresenceObserv
     Returns the leg and whether anything was learned.
     """
     leg, is_new = leg_of(call, item, observation)
-    learned = note_facts(call, leg, item, observation.at)
+    learned = note_facts(call, leg, item, observation)
     if is_new and item.status is TelephonyStatus.NO_CALL:
         leg.ended_at = observation.at
     return leg, learned or is_new
@@ -126,8 +132,3 @@ def end_live_legs(call: CallSession, at: int) -> list[Leg]:
     for leg in ended:
         leg.live, leg.status, leg.ended_at = False, TelephonyStatus.NO_CALL, at
     return ended
-
-
-def earliest(known: int | None, told: int) -> int:
-    """The earlier of two times, the first of which may be unknown."""
-    return told if known is None else min(known, told)

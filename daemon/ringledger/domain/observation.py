@@ -6,7 +6,7 @@ calls. Records of active-calls and the call log are :class:`RecordClaim`. Nothin
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ringledger.domain.status import TelephonyStatus, TerminationType
 
@@ -20,6 +20,10 @@ class Source(StrEnum):
     """Presence read over REST: a snapshot without a sequence."""
     ACTIVE_CALLS = "active-calls"
     CALL_LOG = "call-log"
+
+
+#: Sources that show a leg from its extension's side; the others are the platform's books.
+PRESENCE_SOURCES: Final = frozenset({Source.PRESENCE, Source.PRESENCE_READ})
 
 
 class Direction(StrEnum):
@@ -82,7 +86,8 @@ class PresenceObservation(NamedTuple):
     """A snapshot of one extension's calls.
 
     ``at`` is the platform's timestamp, ``received_at`` ours (both ms). ``sequence`` and ``uuid`` are ``None`` only
-    for ``presence-read``. ``truncated``: the array was cut at seven, so absence proves nothing.
+    for ``presence-read``. ``truncated``: the array was cut at seven, so absence proves nothing. ``asked_at``: when a
+    read was asked for, by the clock of ``received_at``; ``None`` for what was pushed.
     """
 
     account_id: str
@@ -97,6 +102,12 @@ class PresenceObservation(NamedTuple):
     presence_status: str | None = None
     user_status: str | None = None
     dnd_status: str | None = None
+    asked_at: int | None = None
+
+    @property
+    def estimated(self) -> bool:
+        """Whether ``at`` is when we asked, not when something happened."""
+        return self.source is Source.PRESENCE_READ
 
 
 class RecordClaim(NamedTuple):
@@ -126,6 +137,9 @@ class RecordClaim(NamedTuple):
     queue_call: bool = False
     #: Duration is in whole seconds (no ``durationMs``): ends are known to the second only.
     coarse: bool = False
+    #: When it was asked for and when it was taken, by our own clock, ms (for a replay of the journal).
+    asked_at: int | None = None
+    received_at: int | None = None
 
     @property
     def call_session_id(self) -> str | None:

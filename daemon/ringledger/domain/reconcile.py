@@ -14,13 +14,13 @@ from ringledger.domain.claims import (
     Matcher,
     end_source_of,
     opened_by_claim,
-    take_leg,
     take_verdict,
     written_by_claim,
 )
 from ringledger.domain.legs import begin_call, end_live_legs
 from ringledger.domain.observation import CallItem, CallKey, PresenceObservation, RecordClaim, Source
 from ringledger.domain.record import COARSE_MS, CallRecord, derive_record
+from ringledger.domain.sides import take_finished, take_running
 from ringledger.domain.status import TelephonyStatus
 from ringledger.domain.tracker import CallTracker
 
@@ -103,7 +103,7 @@ class Reconciler:
     def _run(self, call: CallSession, claim: RecordClaim, now: float, before: TelephonyStatus | None) -> None:
         """Make the call connected because its record runs."""
         books = self._tracker.books
-        leg = take_leg(call, claim, live=True)
+        leg = take_running(call, claim)
         if not leg.live:
             leg.live, leg.status, leg.ended_at = True, TelephonyStatus.CALL_CONNECTED, None
         self._tracker.index(call.key, leg.extension_id)
@@ -130,7 +130,7 @@ class Reconciler:
                 self._corrected(call, claim, "reopened")
             return call
         if call.phase is Phase.OPEN:
-            leg = take_leg(call, claim, live=True)  # a side whose events were missed is watched from now on
+            leg = take_running(call, claim)  # a side whose events were missed is watched from now on
             self._tracker.index(call.key, leg.extension_id)
             self._tracker.books.leg(call, leg)
             self._aggregate(call, call.status, claim.read_at, claim.source)
@@ -172,7 +172,7 @@ class Reconciler:
         for claim in finished:
             changed = take_verdict(call, claim) or changed
             call.internal = call.internal or claim.internal
-            leg = take_leg(call, claim, live=False)
+        for leg in take_finished(call, finished):
             self._tracker.index(call.key, leg.extension_id)
             self._tracker.books.leg(call, leg)
         self._tracker.books.call(call)

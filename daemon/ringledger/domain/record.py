@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ringledger.domain.call import CallSession, EndSource, Leg, first_known
 from ringledger.domain.disposition import Disposition, disposition_of
-from ringledger.domain.observation import Direction, Source
+from ringledger.domain.observation import PRESENCE_SOURCES, Direction, Source
 
 #: How much later than the caller's answer the callee's first sign may be, in an internal call whose ringing was missed.
 INTERNAL_SLACK_MS = 2_000
@@ -100,9 +100,6 @@ def derive_record(call: CallSession) -> CallRecord:
         confirmed_at=verdict.confirmed_at if verdict else None,
         revision=call.revision,
     )
-
-
-PRESENCE_SOURCES = frozenset({Source.PRESENCE, Source.PRESENCE_READ})
 
 
 def primary_leg(call: CallSession) -> Leg:

@@ -10,7 +10,6 @@ gives the same start, answer, end and status (semantics 2.7). Status and end fol
 extension, start and answer are minima over all events; neither depends on an order.
 """
 
-from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from ringledger.domain.books import Books
@@ -18,16 +17,17 @@ from ringledger.domain.call import CallSession, EndSource, Leg, Mark, Phase, new
 from ringledger.domain.changes import Changes, Extension, Happening, IgnoredReason
 from ringledger.domain.guard import Order, count_sequence, judge, remember, remember_uuid
 from ringledger.domain.legs import anonymous, apply_item, begin_call, end_live_legs, note_outdated, replace_missing
-from ringledger.domain.observation import CallItem, CallKey, PresenceObservation, Source
+from ringledger.domain.observation import PRESENCE_SOURCES, CallItem, CallKey, PresenceObservation, Source
 from ringledger.domain.pairs import pair_ringout
 from ringledger.domain.status import TelephonyStatus, aggregate
 from ringledger.domain.timers import Timers
+from ringledger.domain.working_set import WorkingSet
 
 DEFAULT_SETTLE_SECONDS: Final = 10.0
 DEFAULT_STALE_AFTER_SECONDS: Final = 14_400.0
 
 
-class CallTracker:
+class CallTracker(WorkingSet):
     """The state machine of all calls of one or more accounts (semantics 1 to 5).
 
     ``settle_seconds``: how long a call without live legs waits for a sign of life (semantics 5.2).
@@ -40,51 +40,11 @@ class CallTracker:
         settle_seconds: float = DEFAULT_SETTLE_SECONDS,
         stale_after_seconds: float = DEFAULT_STALE_AFTER_SECONDS,
     ) -> None:
-        self.calls: dict[CallKey, CallSession] = {}
-        self.extensions: dict[tuple[str, str], Extension] = {}
-        self.timers = Timers(settle_seconds, stale_after_seconds)
-        self.calls_of: dict[tuple[str, str], set[CallKey]] = {}
-        self.books = Books()
+        super().__init__(Timers(settle_seconds, stale_after_seconds), Books())
         #: When the platform was last asked for all its calls; ``None`` when nobody ever asks (a replay).
         self.asked_at: float | None = None
 
-    # -- memory ------------------------------------------------------------------------------------------------
-
-    def unknown_calls(self, observations: Iterable[PresenceObservation]) -> set[CallKey]:
-        """Calls spoken of that are not in memory: ask the ledger for them and ``restore`` before observing."""
-        calls = self.calls
-        return {
-            key
-            for observation in observations
-            for item in observation.items
-            if (session_id := item.call_session_id) is not None
-            and (key := CallKey(observation.account_id, session_id)) not in calls
-        }
-
-    def restore(self, calls: Iterable[CallSession], extensions: Iterable[Extension] = (), *, now: float) -> None:
-        """Take calls and extensions back from the ledger. Settling calls settle anew, in full."""
-        for extension in extensions:
-            self.extensions.setdefault((extension.account_id, extension.extension_id), extension)
-        for call in calls:
-            if call.key in self.calls:
-                continue
-            self.calls[call.key] = call
-            for leg in call.legs:
-                self.index(call.key, leg.extension_id)
-            if call.phase is not Phase.FINISHED:
-                self.timers.saw(call.key, now)
-            if call.phase is Phase.SETTLING:
-                self.timers.start_settling(call.key, now)
-
-    def release(self, keys: Collection[CallKey]) -> None:
-        """Forget finished calls whose commit is done, unless they have changed again since."""
-        for key in keys:
-            call = self.calls.get(key)
-            if call is None or call.phase is not Phase.FINISHED or key in self.books.changes.sessions:
-                continue
-            del self.calls[key]
-            for extension_id in {"", *(leg.extension_id for leg in call.legs)}:  # "": before a leg's was known
-                self.calls_of.get((key.account_id, extension_id), set()).discard(key)
+    # -- what has come of it ---------------------------------------------------------------------------------------
 
     def take_changes(self) -> Changes:
         """What follows from everything observed since the last time; a new collection begins."""
@@ -99,25 +59,6 @@ class CallTracker:
     def has_changes(self) -> bool:
         """Whether there is anything to commit."""
         return bool(self.books.changes)
-
-    def extension(self, account_id: str, extension_id: str) -> Extension:
-        """The extension, known from now on."""
-        key = (account_id, extension_id)
-        extension = self.extensions.get(key)
-        if extension is None:
-            extension = self.extensions[key] = Extension(account_id, extension_id)
-        return extension
-
-    def index(self, key: CallKey, extension_id: str) -> None:
-        """Note that a call has a leg at an extension."""
-        self.calls_of.setdefault((key.account_id, extension_id), set()).add(key)
-
-    def neighbours(self, call: CallSession) -> Iterator[CallSession]:
-        """Other calls in memory that have a leg at one of this call's extensions."""
-        for extension_id in {leg.extension_id for leg in call.legs}:
-            for key in self.calls_of.get((call.account_id, extension_id), ()):
-                if key != call.key:
-                    yield self.calls[key]
 
     # -- time --------------------------------------------------------------------------------------------------
 
@@ -225,8 +166,9 @@ class CallTracker:
         spoken_of: list[Leg] = []
         for item in sorted(items, key=anonymous) if len(items) > 1 else items:
             leg, is_new = apply_item(call, item, observation, spoken_of)
-            if is_new or leg.source is not Source.PRESENCE:  # a leg of the books may have learnt its extension
+            if is_new or leg.source not in PRESENCE_SOURCES:  # a leg of the books may have learnt its extension
                 self.index(call.key, leg.extension_id)
+                leg.source = observation.source
             spoken_of.append(leg)
             books.leg(call, leg)
             books.journal(observation, item, None)
@@ -262,6 +204,8 @@ class CallTracker:
         for item in items:
             leg, new_fact = note_outdated(call, item, observation)
             self.index(call.key, leg.extension_id)
+            if leg.source not in PRESENCE_SOURCES:
+                leg.source = observation.source
             self.books.leg(call, leg)
             learned = learned or new_fact
             if order is Order.STALE:
