@@ -105,6 +105,40 @@ def test_numbers_in_any_text(text):
     assert "743" not in out
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/etc/passwd: file is not a database",
+        "ringledger: /etc/ringledger/jwt: Permission denied by the system",
+        "/run/credentials/client_secret: no such file",
+        "./own.token: is a directory",
+        "~/.secret: no such directory; create it",
+        "/etc/passwd:1: not a presence notification: malformed",
+        "cannot read (/etc/my.password: no such file)",
+    ],
+)
+def test_a_files_name_in_a_message_is_no_secrets_name(text):
+    assert redact.text(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/etc/passwd: hunter2",
+        "/etc/passwd: hunter2 is a secret",
+        "/x/password=hunter: no such file",
+        "https://host/token: hunter is here",
+        "/x?token: hunter is here",
+        "password: hunter no such file",
+        "no/path password: hunter is here",
+        "/x/token:hunter is here",
+        '/x/token": hunter is here',
+    ],
+)
+def test_a_path_before_it_hides_no_secret(text):
+    assert "hunter" not in redact.text(text)
+
+
 SECRET = st.text(string.ascii_letters + string.digits, min_size=12, max_size=40).map(lambda text: f"q{text}Q9")
 SHAPES = st.sampled_from(
     [
@@ -205,3 +239,13 @@ def test_depth_and_odd_values_do_no_harm():
     loop["token"], loop["x"] = "s3cr3t", loop
     out = json.dumps(redact(None, "info", {"event": "x", "loop": loop, "none": None, "set": {1}, "obj": object}))
     assert "s3cr3t" not in out
+
+
+@given(st.sampled_from(["at", "session_id", "reason", "from", "detail", "token"]), st.text(max_size=80))
+@example("at", "Bearer abcdef")
+@example("session_id", "token=hunter2")
+@example("from", "13027430863")
+def test_a_short_value_on_its_way_to_a_line_is_hidden_as_any_text_is(name, text):
+    line = [redact(None, "info", {name: text})[name] for _ in range(2)]  # the second time from memory
+    slow = redact.value([text], name)
+    assert line == [slow if name == "token" else slow[0]] * 2 or not text

@@ -7,7 +7,7 @@ Digits that are not phone numbers (session ids, sequence numbers, times, timetok
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Any, Literal
@@ -55,12 +55,31 @@ _PLAIN_ENDINGS = (
     "hash",
 )
 
+#: What follows the name of a file in a message: a line, and words such as `is no directory`. Keys are no such words.
+_ABOUT_A_FILE = re.compile(r":(?:\d{1,7}:)? [A-Za-z]{1,14} [A-Za-z]")
+_PATH = re.compile(r"(?:^|(?<=[\s\"'(]))(?:~|\.{0,2})/[\w.@/+-]*$")
+
+
+def _hide_named(match: re.Match[str]) -> str:
+    """The name stays, its value goes; `/etc/passwd: no such file` names a file and has no value."""
+    name, colon, _ = match[1].partition(":")
+    at = match.start() + len(name)
+    if (
+        colon
+        and name[-1].isalpha()
+        and _ABOUT_A_FILE.match(match.string, at)
+        and _PATH.search(match.string[: match.start()])
+    ):
+        return match[0]
+    return f"{match[1]}{REDACTED}"
+
+
 _NAMED = (
     r"access_?token|refresh_?token|id_?token|ws_?token|token|assertion|jwt|password|passwd|client_?secret|secret"
     r"|authorization|auth_?key|auth|api_?key|cipher_?key|encryption_?key|private_?key|subscriber?_?key|publish_?key"
     r"|secret_?key|set-cookie|cookie"
 )
-_SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
+_SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"(?i)\b(bearer|basic)(\s+|%20)[\w.~+/=-]{4,}"), rf"\1 {REDACTED}"),
     (re.compile(r"\beyJ[\w-]{6,}(?:\.[\w-]*){0,4}"), REDACTED),
     (re.compile(r"\b(?:sub|pub|sec)-c-[\w=-]{4,}"), REDACTED),
@@ -70,7 +89,7 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
             (?: \\*"[^"\\]*\\*" | '[^']*' | [^\s"'&,;)}}\]]+ )""",
             re.VERBOSE,
         ),
-        rf"\1{REDACTED}",
+        _hide_named,
     ),
     (re.compile(r"(?i)(://[^/\s:@]*:)[^/\s@]+(?=@)"), rf"\1{REDACTED}"),
 )

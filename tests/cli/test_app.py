@@ -40,6 +40,14 @@ def test_a_wrong_command_line_is_64_and_one_line(cli, database, arguments):
     assert ended.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["calls", "coverage", "platform call-log", "audit", "backfill"])
+@pytest.mark.parametrize("until", ["2026-03-02", "2026-03-03"])
+def test_a_period_that_ends_before_it_begins_is_64(cli, database, command, until):
+    ended = cli(*command.split(), "--since", "2026-03-03", "--until", until)
+    assert (ended.code, ended.out) == (64, "")
+    assert "--since must lie before --until" in ended.err
+
+
 def test_an_unknown_fault_is_answered_with_the_known_ones(cli):
     assert "status-503" in cli("simulate", "--fault", "nonsense").err
 

@@ -29,7 +29,7 @@ def test_placing_prints_the_id(cli, sim):
     assert (ended.code, ended.err) == (0, "")
     assert ended.data == {
         "id": "RO-1", "call_status": "InProgress", "caller_status": "InProgress", "callee_status": "InProgress",
-        "over": False, "from_number": OWN, "to_number": OTHER,
+        "over": False, "known": True, "from_number": OWN, "to_number": OTHER,
     }  # fmt: skip
     assert cli("ringout", "place", OWN, OTHER, "--no-prompt", "--caller-id", OWN).code == 0
     assert "RO-2" in sim.sim.ring_outs.records
@@ -87,8 +87,14 @@ def test_status_while_it_lasts_and_after(cli, sim):
     assert (found["id"], found["over"]) == ("RO-1", False)
     eventually(lambda: cli("ringout", "status", "RO-1", "--json").data["call_status"] is None)
     ended = cli("ringout", "status", "RO-1")
-    assert (ended.code, ended.err) == (0, "")
-    assert "RingOut RO-1: over" in ended.out
+    assert (ended.code, ended.err) == (1, "")
+    assert "RingOut RO-1: not known (any more): it has ended, or was never placed" in ended.out
+
+
+def test_one_that_never_was_looks_like_one_that_has_ended(cli, sim):
+    ended = cli("ringout", "status", "RO-404", "--json")
+    assert (ended.code, ended.data["known"], ended.data["over"]) == (1, False, True)
+    assert "not known (any more)" in cli("ringout", "status", "RO-404").out
 
 
 def test_cancelled_in_time(cli, platform):

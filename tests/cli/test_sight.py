@@ -33,3 +33,12 @@ def test_time_without_an_account_is_a_hole(cli, database):
 def test_an_empty_ledger_has_seen_nothing():
     (row,) = with_unknown([], None, 1_000_000)
     assert row["state"] == "unknown"
+
+
+def test_spans_are_cut_to_the_period(cli, database):
+    rows = cli("coverage", "--since", "2026-03-02T09:30Z", "--until", "2026-03-02T10:01:30Z", "--json").data
+    assert [(row["from_at"], row["until_at"], row["state"]) for row in rows] == [
+        ("2026-03-02T09:30:00.000Z", "2026-03-02T10:00:00.000Z", "live"),
+        ("2026-03-02T10:00:00.000Z", "2026-03-02T10:01:00.000Z", "blind"),
+        ("2026-03-02T10:01:00.000Z", "2026-03-02T10:01:30.000Z", "healed"),
+    ]

@@ -3,7 +3,7 @@ import tomllib
 
 import pytest
 
-from ringledger.settings import load_settings
+from ringledger.settings import Settings, load_settings
 
 from .conftest import SCENARIOS
 
@@ -24,6 +24,8 @@ def test_it_prints_a_configuration_that_is_valid(process, tmp_path, flags, way):
     settings = load_settings(tmp_path / "sim.toml", env={})
     assert settings.platform.server_url.startswith("http://127.0.0.1:")
     assert settings.calls.settle_seconds == 1
+    assert settings.feed.transport == Settings().feed.transport
+    assert settings.feed.pubnub_origin == settings.platform.server_url
     assert tomllib.loads(text)["credentials"][way]
 
 

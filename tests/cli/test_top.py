@@ -245,6 +245,13 @@ def test_a_size_that_is_none(cli, office_now):
     assert cli("top", "--once", "--size", "80").code == 64
 
 
+@pytest.mark.parametrize("size", ["3x3", "39x12", "40x11"])
+def test_a_size_no_frame_fits_is_64_and_the_smallest_is_named(cli, office_now, size):
+    ended = cli("top", "--size", size, "--once")
+    assert (ended.code, ended.out) == (64, "")
+    assert "the smallest size is 40x12" in ended.err
+
+
 def test_no_database(cli, clean, tmp_path):
     clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{tmp_path}/none.db")
     assert cli("top", "--once").code == 74

@@ -89,3 +89,49 @@ async def test_waiting_is_told_and_happens_in_platform_seconds() -> None:
 @pytest.mark.parametrize("headers", [{}, {"X-Rate-Limit-Limit": "nan"}, {"X-Rate-Limit-Limit": "0"}])
 def test_nonsense_in_headers_is_passed_over(headers: dict[str, str]) -> None:
     RateLimits().learn(RateGroup.LIGHT, headers)
+
+
+class Steps(Pace):
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 1_000.0
+
+    def now(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+REFUSED = {"Retry-After": "30", "X-Rate-Limit-Limit": "10", "X-Rate-Limit-Remaining": "0", "X-Rate-Limit-Window": "60"}
+
+
+@pytest.mark.parametrize("background", [True, False])
+async def test_after_a_penalty_the_next_request_leaves_at_once_and_none_before(background: bool) -> None:
+    limits = RateLimits(pace=Steps())
+    await limits.acquire(RateGroup.HEAVY, background=background)
+    limits.learn(RateGroup.HEAVY, REFUSED)
+    over = limits.pace.now() + limits.penalise(RateGroup.HEAVY, REFUSED)
+    await limits.acquire(RateGroup.HEAVY, background=background)
+    assert limits.pace.now() == over == 1_030.0
+
+
+async def test_after_a_penalty_background_work_still_leaves_half_of_the_group() -> None:
+    limits = RateLimits(pace=Steps())
+    for _ in range(5):
+        await limits.acquire(RateGroup.HEAVY)
+    limits.learn(RateGroup.HEAVY, REFUSED)
+    limits.penalise(RateGroup.HEAVY, REFUSED)
+    await limits.acquire(RateGroup.HEAVY, background=False)
+    assert limits.pace.now() == 1_030.0
+    await limits.acquire(RateGroup.HEAVY)
+    assert limits.pace.now() == 1_060.0  # what was spent before the refusal counts for its whole minute
+
+
+async def test_another_group_does_not_wait_for_a_penalty() -> None:
+    limits = RateLimits(pace=Steps())
+    limits.penalise(RateGroup.HEAVY, REFUSED)
+    await limits.acquire(RateGroup.LIGHT)
+    assert limits.pace.now() == 1_000.0

@@ -1,4 +1,4 @@
-"""A receiver of webhooks is down for an hour while calls go on, and the daemon is killed in the middle of it: in the end
+"""A receiver of webhooks is down for an hour while calls go on, and the daemon is killed in the middle of it: all the same
 every finished call has been told, in order, signed, and nothing was given up."""
 
 import asyncio

@@ -14,6 +14,13 @@ Since = Annotated[int | None, typer.Option(parser=instant, metavar="TIME", help=
 Until = Annotated[int | None, typer.Option(parser=instant, metavar="TIME", help="Before then.")]
 FullNumbers = Annotated[bool, typer.Option("--full-numbers", help="Do not mask phone numbers.")]
 
+
+def ordered(since: int | None, until: int | None) -> None:
+    """Raise :class:`~ringledger.cli.failures.Failure` for a period that is over before it begins: nothing is in it."""
+    if since is not None and until is not None and since >= until:
+        raise usage("--since must lie before --until")
+
+
 #: How many calls a terminal gets when nobody says how many.
 SCREENFUL = 50
 
@@ -73,6 +80,7 @@ def calls(
     from ringledger.platform.numbers import normalise
 
     frame = frame_of(ctx)
+    ordered(since, until)
     if csv and frame.json:
         raise usage("--csv and --json exclude each other; keep one")
     settings = frame.settings()

@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from ringledger.cli.asking import PATIENCE, MaxWait, ask, telephone
-from ringledger.cli.calls import Direction, FullNumbers, Since, Until
+from ringledger.cli.calls import Direction, FullNumbers, Since, Until, ordered
 from ringledger.cli.failures import usage
 from ringledger.cli.frame import Frame, console, frame_of
 from ringledger.cli.output import masked_rows, print_json, table
@@ -96,6 +96,7 @@ def call_log(
     A finished call is in it after 15 to 60 seconds. Every page is read; the platform allows about 10 requests a minute,
     so a long period takes its time: waits are shown.
     """
+    ordered(since, until)
     _list(ctx, "call-log", (number, type_, direction, view), (since, until), extension, limit, full_numbers, max_wait)
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `ringout` has printed it.")]
-OVER = "over: the platform forgets a RingOut soon after its end (or never knew this one)"
+#: The platform answers 404 soon after a RingOut's end, as it does for one that never was.
+UNKNOWN = "not known (any more): it has ended, or was never placed"
 
 
 class PlaceByDefault(TyperGroup):
@@ -123,8 +124,12 @@ def _print_end(call: Row | None) -> None:
 
 
 @ringout_app.command("status")
-def status(ctx: typer.Context, ring_out: Id, max_wait: MaxWait = PATIENCE) -> None:
-    """How far a RingOut is: both parties' statuses, in the platform's words."""
+def status(ctx: typer.Context, ring_out: Id, max_wait: MaxWait = PATIENCE) -> int:
+    """How far a RingOut is: both parties' statuses, in the platform's words.
+
+    Exits 1 when the platform does not know the id (any more): it forgets a RingOut soon after its end, so one that has
+    ended and one that was never placed look the same. `ringledger calls` shows what has ended.
+    """
 
     async def work(asking: "OneShot") -> Row:
         from ringledger.platform.actions import Actions
@@ -140,14 +145,15 @@ def status(ctx: typer.Context, ring_out: Id, max_wait: MaxWait = PATIENCE) -> No
     if frame.json:
         print_json(found)
     else:
-        console().print(f"RingOut {ring_out}: {OVER if found['call_status'] is None else _words(found)}")
+        console().print(f"RingOut {ring_out}: {_words(found) if found['known'] else UNKNOWN}")
+    return int(Exit.OK if found["known"] else Exit.DIFFERENCES)
 
 
 @ringout_app.command("cancel")
 def cancel(ctx: typer.Context, ring_out: Id, max_wait: MaxWait = PATIENCE) -> int:
     """Cancel a RingOut; possible until the first party has answered.
 
-    Exits 1 when it is too late: that phone has been answered, or the RingOut is over.
+    Exits 1 when it is too late: that phone has been answered, or the platform does not know the RingOut (any more).
     """
 
     async def work(asking: "OneShot") -> Row:
@@ -170,8 +176,8 @@ def cancel(ctx: typer.Context, ring_out: Id, max_wait: MaxWait = PATIENCE) -> in
         print_json(found)
     elif found["cancelled"]:
         console().print(f"RingOut {ring_out}: cancelled")
-    elif found["call_status"] is None:
-        tell(f"RingOut {ring_out}: nothing to cancel, it is {OVER}")
+    elif not found["known"]:
+        tell(f"RingOut {ring_out}: nothing to cancel, it is {UNKNOWN}")
     else:
         tell(f"RingOut {ring_out}: too late ({_words(found)}); hang up the phone instead")
     return int(Exit.OK if found["cancelled"] else Exit.DIFFERENCES)
@@ -181,12 +187,13 @@ def row_of(ring_out: "RingOut") -> Row:
     """What the platform says of it; statuses are its words."""
     from ringledger.service.ringing import is_over
 
-    return {"id": ring_out.id, **_statuses(ring_out), "over": is_over(ring_out)}
+    return {"id": ring_out.id, **_statuses(ring_out), "over": is_over(ring_out), "known": True}
 
 
 def forgotten(ring_out: str) -> Row:
-    """A RingOut the platform no longer knows."""
-    return {"id": ring_out, "call_status": None, "caller_status": None, "callee_status": None, "over": True}
+    """A RingOut the platform no longer knows, or never did."""
+    nothing = {"call_status": None, "caller_status": None, "callee_status": None}
+    return {"id": ring_out, **nothing, "over": True, "known": False}
 
 
 def _statuses(ring_out: "RingOut") -> Row:

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from ringledger.cli.calls import Since, Until
+from ringledger.cli.calls import Since, Until, ordered
 from ringledger.cli.frame import console, frame_of, read
 from ringledger.cli.output import print_json, table, word
 from ringledger.cli.times import short, span
@@ -25,20 +25,29 @@ def coverage(ctx: typer.Context, since: Since = None, until: Until = None) -> in
     """When the feed was live, doubtful or blind, and what healed each hole.
 
     Exits 0 when the ledger has every call of the period, 1 when it may lack some. Without --since from the first
-    start on.
+    start on. Spans are shown as far as they lie within the period; the calls recovered are those of the whole span.
     """
     from ringledger.ledger import queries
 
+    ordered(since, until)
     frame = frame_of(ctx)
     spans = read(frame.settings(), lambda engine: queries.coverage(engine, since=since, until=until))
     now = time.time_ns() // 1_000_000
-    rows = with_unknown(spans, since, min(until, now) if until is not None else now)
+    rows = with_unknown(cut(spans, since, until), since, min(until, now) if until is not None else now)
     holes = [row for row in rows if row["state"] not in SEEN]
     if frame.json:
         print_json(rows)
     else:
         _print(rows, holes)
     return int(Exit.DIFFERENCES if holes else Exit.OK)
+
+
+def cut(spans: list[Row], since: int | None, until: int | None) -> list[Row]:
+    """The spans, those that reach over an end of the period (ms) cut there."""
+    from ringledger.ledger.times import to_text
+
+    first, last = "" if since is None else to_text(since), "9" if until is None else to_text(until)
+    return [row | {"from_at": max(row["from_at"], first), "until_at": min(row["until_at"], last)} for row in spans]
 
 
 def with_unknown(spans: list[Row], since: int | None, until: int) -> list[Row]:

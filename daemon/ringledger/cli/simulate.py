@@ -32,7 +32,7 @@ client_secret = "{client_secret}"
 {login}
 
 [feed]
-transport = "pubnub"
+transport = "websocket"         # "pubnub" works as well: then the next line is what it connects to
 pubnub_origin = "{url}"
 
 [calls]

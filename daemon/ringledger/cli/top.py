@@ -46,7 +46,10 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="One frame to standard output, and done.")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="One frame as a picture.")] = None,
     size: Annotated[
-        Any, typer.Option(parser=_size, metavar="WIDTHxHEIGHT", help="Of a single frame; else the terminal's.")
+        Any,
+        typer.Option(
+            parser=_size, metavar="WIDTHxHEIGHT", help="Of a single frame, from 40x12 on; else the terminal's."
+        ),
     ] = None,
     full_numbers: FullNumbers = False,
 ) -> None:
@@ -60,8 +63,9 @@ def top(
     if frame.json:
         _print_json(read(settings, lambda engine: look(engine, settings)), masked=masked)
     elif once or svg:
+        size = _large_enough(size or _terminal_size())
         view = read(settings, lambda engine: look(engine, settings))
-        _print_once(view, masked=masked, size=size or _terminal_size(), svg=svg)
+        _print_once(view, masked=masked, size=size, svg=svg)
     else:
         out = Console(highlight=False)
         if not out.is_terminal or out.is_dumb_terminal:
@@ -89,6 +93,14 @@ def _print_json(view: View, *, masked: bool) -> None:
 
 def _terminal_size() -> tuple[int, int]:
     return tuple(os.get_terminal_size()) if sys.stdout.isatty() else USUAL  # type: ignore[return-value]
+
+
+def _large_enough(size: tuple[int, int]) -> tuple[int, int]:
+    from ringledger.cli.board import LEAST
+
+    if size[0] < LEAST[0] or size[1] < LEAST[1]:
+        raise usage(f"{size[0]}x{size[1]} is too small for a frame; the smallest size is {LEAST[0]}x{LEAST[1]}")
+    return size
 
 
 def _print_once(view: View, *, masked: bool, size: tuple[int, int], svg: Path | None) -> None:

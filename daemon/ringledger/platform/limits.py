@@ -99,9 +99,12 @@ class RateLimits:
         budget.spend(self.pace.now())
 
     def learn(self, group: RateGroup, headers: Mapping[str, str]) -> None:
-        """Take what an answer's ``X-Rate-Limit-*`` headers say; nonsense in them is passed over."""
+        """Take what an answer's ``X-Rate-Limit-*`` headers say; nonsense in them is passed over.
+
+        Nothing remains in a refusal, but it names the end of that itself: its ``Retry-After``.
+        """
         limit = _number(headers.get("X-Rate-Limit-Limit"))
-        remaining = _number(headers.get("X-Rate-Limit-Remaining"))
+        remaining = None if "Retry-After" in headers else _number(headers.get("X-Rate-Limit-Remaining"))
         window = _number(headers.get("X-Rate-Limit-Window"))
         if limit is None or limit < 1:
             return

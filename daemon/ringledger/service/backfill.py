@@ -45,14 +45,15 @@ class Backfill:
                 extension_id=extension_id, since_ms=since_ms - MARGIN_MS, until_ms=until_ms, per_page=PER_PAGE
             )
 
-        before, records, oldest = self._intake.written, 0, until_ms
+        before, records, oldest, asked = self._intake.written, 0, until_ms, self._clock()
         async for page in self.books.log_pages(query):
             await self._intake.take_claims(
                 self.books.mine(page.claims),
-                asked=self._clock(),
+                asked=asked,
                 unreadable=page.unreadable,
                 candidates=self._candidates(),
             )
+            asked = self._clock()  # the next page is asked for now
             records += len(page.claims)
             oldest = min([oldest, *(claim.started_at for claim in page.claims)])
             progress(records, oldest)

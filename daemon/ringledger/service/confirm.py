@@ -127,16 +127,20 @@ class Confirmer:
 
     async def run(self, beat: Callable[[], None] = lambda: None) -> None:
         """Confirm until cancelled. Raises ``CredentialsRejected``."""
+        resting = True
         while True:
             beat()
-            await self._rest()
-            if not self.waiting and self._clock() < self._next_sync:
-                continue
+            if resting:
+                await self._rest()
+                if not self.waiting and self._clock() < self._next_sync:
+                    continue
+            resting = True
             try:
                 await self.round()
             except CredentialsRejected:
                 raise
             except Throttled as error:
+                resting = False  # it was not carried out: its turn comes as soon as the penalty is over
                 await self.client.pace.sleep(error.retry_after)
             except PlatformError as error:
                 LOG.warning(Event.POLL_FAILED, reason=type(error).__name__, detail=str(error), source=FEED)
@@ -157,8 +161,12 @@ class Confirmer:
         now = self._clock()
         self._give_up(now)
         if self._books.can_sync and now >= self._next_sync:
-            self._can_sync, self._next_sync = True, now + self.interval
-            await self.synchronise()
+            planned, self._can_sync, self._next_sync = self._next_sync, True, now + self.interval
+            try:
+                await self.synchronise()
+            except Throttled:
+                self._next_sync = planned
+                raise
             if not self.waiting:
                 self._next_sync = now + max(self.interval, self.idle_interval)
         due = [key for key, one in self.waiting.items() if one.due(self._clock(), can_sync=self._can_sync)]
@@ -217,8 +225,12 @@ class Confirmer:
                 telephony_session_id=key.session_id if by_telephony else None,
             )
 
-        async for page in self._books.log_pages(query):
-            await self._take(page, asked, None)
+        try:
+            async for page in self._books.log_pages(query):
+                await self._take(page, asked, None)
+        except Throttled:
+            one.lookups -= 1  # nobody has answered
+            raise
 
     async def _take(self, page: RecordPage, asked: float, position: FeedPosition | None) -> None:
         await self._intake.take_claims(

@@ -71,7 +71,12 @@ class Poller:
         while True:
             beat()
             self._wanted.clear()
-            if await self._try_poll():
+            try:
+                polled = await self._try_poll()
+            except Throttled as error:
+                await self._client.pace.sleep(error.retry_after)
+                continue  # as soon as the penalty is over
+            if polled:
                 retry, pause = FIRST_RETRY_SECONDS, self.interval * random.uniform(1 - JITTER, 1)  # noqa: S311
             else:
                 pause, retry = min(retry, self.interval), retry * 2
@@ -110,7 +115,7 @@ class Poller:
         except PlatformError as error:
             LOG.warning(Event.POLL_FAILED, reason=type(error).__name__, detail=str(error))
             if isinstance(error, Throttled):
-                await self._client.pace.sleep(error.retry_after)
+                raise
             return False
         seconds = round(self._clock() - started, 3)
         LOG.info(Event.POLL_FINISHED, listed=listed, presence_read=asked, open=corrected, seconds=seconds)
