@@ -30,6 +30,14 @@ def test_a_line_is_one_json_object_that_begins_with_time_level_and_event(logs):
     assert (line["level"], line["event"], line["sequence"]) == ("info", "call.finished", 12)
 
 
+@pytest.mark.parametrize("name", ["José", "電話", "\udcff", 'a "quoted"\nname', "\u2028"])
+def test_a_line_is_ascii_whatever_is_told(logs, name):
+    LOG.info(Event.CALL_FINISHED, from_name=name)
+    assert logs.stream.getvalue().isascii()
+    assert logs.stream.getvalue().count("\n") == 1
+    assert logs.all()[0]["from_name"] == name
+
+
 def test_the_account_is_on_every_line(logs):
     bind_account("37439510")
     LOG.warning(Event.FEED_GAP)

@@ -14,6 +14,7 @@ from collections.abc import MutableMapping
 from enum import StrEnum
 from typing import Any, Literal, Self, TextIO
 
+import msgspec
 import structlog
 
 from ringledger.redaction import REDACTED, Redactor, mask_number
@@ -151,6 +152,15 @@ def _ordered(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 class _SyslogPrefix:
     """Processor after the renderer: `<N>` before each line, so that the journal knows the priority."""
+def _json_line(_logger: Any, _method: str, event: EventDict) -> str:
+    """One line of ASCII. What the fast encoder cannot write as such (other alphabets, broken ones) the slow one can."""
+    try:
+        line = msgspec.json.encode(event)
+    except UnicodeEncodeError:
+        line = b"\xff"
+    return line.decode() if line.isascii() else json.dumps(event, separators=(",", ":"))
+
+
 
     def __call__(self, _logger: Any, method: str, line: Any) -> str:
         prefix = f"<{_SYSLOG.get(method, 6)}>"
@@ -204,7 +214,7 @@ def _rendering(format_: str, numbers: str, stream: TextIO) -> list[Any]:
     renderer = (
         structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
         if console
-        else structlog.processors.JSONRenderer(serializer=json.dumps)
+        else _json_line
     )
     journal = [_SyslogPrefix()] if _is_journal(stream) else []
     return [

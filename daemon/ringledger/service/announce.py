@@ -5,18 +5,19 @@ Nothing in here may fail the daemon or change a fact; it only tells.
 
 import logging
 from collections import Counter
-from typing import Final
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Final, get_type_hints
 
 from structlog.typing import FilteringBoundLogger
 
 from ringledger.domain.changes import Announcement, Changes, Happening
+from ringledger.domain.observation import Source
 from ringledger.domain.record import CallRecord
-from ringledger.ledger.times import to_text
+from ringledger.ledger.times import to_text, to_text_or_none
 from ringledger.logs import LOG, Event
 from ringledger.metrics import Metrics
 
-#: Columns of ``calls`` that are times; those that end in ``_ms`` become seconds.
-_TIMES: Final = frozenset({"started_at", "answered_at", "ended_at", "confirmed_at"})
 _HIDDEN: Final = frozenset({"from_raw", "to_raw"})
 #: What is not told at level info.
 _LEVELS: Final = {
@@ -27,19 +28,34 @@ _LEVELS: Final = {
 _EVENTS: Final = {happening: Event(happening) for happening in Happening}
 
 
+def _shown(name: str, kind: Any) -> tuple[str | None, Callable[[Any], object] | None]:
+    """What a field of a record is called in ``calls`` (``None``: it is not there), and how its value is shown."""
+    if name in _HIDDEN:
+        return None, None
+    if name.endswith("_at"):
+        return name, to_text_or_none
+    if name.endswith("_ms"):
+        return name.removesuffix("_ms") + "_seconds", lambda ms: ms / 1000
+    if kind is bool:
+        return name, int
+    words = isinstance(kind, type) and issubclass(kind, StrEnum)
+    return name, _word if words or kind == (Source | None) else None
+
+
+def _word(word: StrEnum | None) -> str | None:
+    """A word of ours as plain text: whoever renders it is slow with subclasses of str."""
+    return None if word is None else word._value_
+
+
+#: Of each field of a record, by place: its name, and what shows its value.
+_SHOWN: Final = tuple(zip(*(_shown(name, kind) for name, kind in get_type_hints(CallRecord).items()), strict=True))
+
+
 def row_of(record: CallRecord) -> dict[str, object]:
     """A record with the names and units of the ``calls`` view (contract 5)."""
-    row: dict[str, object] = {}
-    for name, value in record._asdict().items():
-        if name in _HIDDEN:
-            continue
-        if name in _TIMES:
-            row[name] = None if value is None else to_text(value)
-        elif name.endswith("_ms"):
-            row[name.removesuffix("_ms") + "_seconds"] = value / 1000
-        else:
-            row[name] = int(value) if isinstance(value, bool) else value
-    return row
+    return {
+        name: value if show is None else show(value) for name, show, value in zip(*_SHOWN, record, strict=True) if name
+    }
 
 
 class Announcer:
@@ -86,12 +102,12 @@ def _fields(told: Announcement, committed_at: int) -> dict[str, object]:
         "extension_id": told.extension_id,
         "at": to_text(told.at),
         "sequence": told.sequence,
-        "source": told.source,
+        "source": told.source._value_,
         "reason": told.reason,
         "detail": told.detail,
-        "from_status": told.from_status,
-        "to_status": told.to_status,
+        "from_status": _word(told.from_status),
+        "to_status": _word(told.to_status),
     }
     if told.record is not None:
-        fields |= row_of(told.record) | {"updated_at": to_text(committed_at)}
-    return {name: value for name, value in fields.items() if value is not None or told.record is not None}
+        return fields | row_of(told.record) | {"updated_at": to_text(committed_at)}
+    return {name: value for name, value in fields.items() if value is not None}
