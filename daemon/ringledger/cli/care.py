@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,11 +100,10 @@ def purge(
 ) -> None:
     """Delete calls for good: with everything known of them, and without a trace in the file.
 
-    The daemon must not be running (it deletes by age by itself: `retention.calls_days`). Copies of the database are
-    left alone; they are named at the end.
+    A running daemon does it when asked, and goes on recording; without one this command does it itself. What is not
+    over yet stays. Copies of the database are left alone; they are named at the end. The platform keeps its own log:
+    `backfill` over that time would bring the calls back.
     """
-    from ringledger.ledger.care import purge_calls, purge_number
-
     if (older_than is None) == (number is None):
         raise usage("purge needs either --older-than AGE or --number N")
     if number is not None and not any(letter.isdecimal() for letter in number):
@@ -113,30 +111,53 @@ def purge(
     frame = frame_of(ctx)
     settings = frame.settings()
     _must_exist(settings)
-
-    async def work(ledger: Any) -> int:
-        if number is not None:
-            return await purge_number(ledger, number)
-        return await purge_calls(ledger, older_than or 0)
-
-    purged = asyncio.run(_writing(settings, work))
+    found = asyncio.run(_purged(settings, number, older_than))
     copies = _copies(settings.database.path)
     if frame.json:
-        print_json({"purged": purged, "copies": [str(path) for path in copies]})
+        print_json({**found, "copies": [str(path) for path in copies]})
         return
-    print(f"{settings.database.path}: {purged} calls deleted")
+    _tell(settings.database.path, found)
     for path in copies:
         print(f"a copy may still hold them: {path}")
 
 
-async def _writing(settings: "Settings", work: Callable[[Any], Awaitable[int]]) -> int:
+def _tell(database: Path, found: dict[str, Any]) -> None:
+    who = " by the daemon" if found["by"] == "daemon" else ""
+    print(f"{database}: {found['purged']} calls deleted{who}")
+    if found["unconfirmed"]:
+        count = found["unconfirmed"]
+        print(f"the platform's log, which has yet to confirm {count} of them, may bring them back: purge again later")
+    if not found["traceless"]:
+        print("a reader keeps traces in the write-ahead log: purge again when it has gone")
+
+
+async def _purged(settings: "Settings", number: str | None, before_ms: int | None) -> dict[str, Any]:
+    """Let the daemon delete, or do it here while none runs."""
+    from ringledger.service.control import Refused, request, socket_path
+
+    asked = {"do": "purge", "number": number, "before": before_ms}
+    path = socket_path(settings.database.path)
+    try:
+        done = await request(path, asked, lambda _: None)
+    except Refused as refused:
+        code = {"ValueError": Exit.USAGE, "PermissionError": Exit.IO}.get(refused.kind, Exit.TRY_AGAIN)
+        raise Failure(code, str(refused)) from None
+    except PermissionError:
+        text = f"{path}: permission denied; run this as the daemon's user or a member of its group"
+        raise Failure(Exit.IO, text) from None
+    return {"by": "command", **await _alone(settings, number, before_ms)} if done is None else {"by": "daemon", **done}
+
+
+async def _alone(settings: "Settings", number: str | None, before_ms: int | None) -> dict[str, Any]:
     from ringledger.ledger.ledger import Ledger
+    from ringledger.service.erasure import purge
 
     ledger = await Ledger.open(settings.database.url)
     try:
-        return await work(ledger)
+        done = await purge(ledger, settings.database.path, number=number, before_ms=before_ms or 0)
     finally:
         await ledger.close()
+    return {"purged": done.calls, "traceless": done.traceless, "unconfirmed": 0}
 
 
 def _copies(database: Path) -> list[Path]:

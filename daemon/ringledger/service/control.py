@@ -2,19 +2,21 @@
 
 A request is one line of JSON, ``{"do": "backfill", …}``; the answer is any number of ``{"progress": …}`` lines and then
 one ``{"result": …}`` or ``{"error": {"kind": …, "message": …}}``. What must stay true: only owner and group may ask
-(0660); no secret passes through; whatever is asked, the daemon lives on; a caller who goes away ends what
-they asked for.
+(0660), and what deletes only owner and root; no secret passes through; whatever is asked, the daemon lives on; a caller
+who goes away ends what they asked for.
 """
 
 import asyncio
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+import struct
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from ringledger.ledger.errors import LedgerUnavailable
 from ringledger.logs import LOG, Event
 from ringledger.platform.errors import PlatformError
 
@@ -24,9 +26,12 @@ LONGEST: Final = 4096
 REQUEST_WITHIN: Final = 30.0
 #: An answer's line is at most so long, bytes.
 LONGEST_ANSWER: Final = 1 << 20
+#: The kernel's word on who is at the other end: process, user, group.
+PEER: Final = struct.Struct("3i")
 
 Json = dict[str, Any]
-#: Carries out one request; its second argument sends a progress line. Raises ``PlatformError`` or ``ValueError``.
+#: Carries out one request; its second argument sends a progress line. Raises ``PlatformError``, ``LedgerUnavailable``
+#: or ``ValueError``.
 Handler = Callable[[Json, Callable[[Json], None]], Awaitable[Json]]
 
 
@@ -44,11 +49,13 @@ class Refused(Exception):
 
 
 class Control:
-    """Listens at ``path`` and lets ``handlers`` answer, by the request's ``do``."""
+    """Listens at ``path`` and lets ``handlers`` answer, by the request's ``do``; those that are ``reserved`` answer the
+    daemon's own user and root alone."""
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, path: Path, handlers: Mapping[str, Handler], *, reserved: Collection[str] = ()) -> None:
         self.path = path
         self._handlers = handlers
+        self._reserved = reserved
         self._busy: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -86,9 +93,11 @@ class Control:
         except (ValueError, KeyError, TypeError):
             known = ", ".join(sorted(self._handlers))
             return _error("ValueError", f'no such request; {{"do": …}} takes one of: {known}')
+        if request["do"] in self._reserved and _caller(writer) not in {0, os.geteuid()}:
+            return _error("PermissionError", f"{request['do']}: run this as root or as the daemon's user")
         try:
             return {"result": await handler(request, lambda progress: _send(writer, {"progress": progress}))}
-        except (PlatformError, ValueError) as error:
+        except (PlatformError, LedgerUnavailable, ValueError) as error:
             return _error(type(error).__name__, str(error))
         except ConnectionError:
             raise
@@ -104,6 +113,12 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
             return await reader.readline()
         except ValueError:
             return b""
+
+
+def _caller(writer: asyncio.StreamWriter) -> int:
+    """The user at the other end, as the kernel knows it."""
+    told: bytes = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER.size)
+    return int(PEER.unpack(told)[1])
 
 
 def _send(writer: asyncio.StreamWriter, answer: Json) -> None:

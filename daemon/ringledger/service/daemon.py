@@ -28,6 +28,7 @@ from ringledger.service.build import (
     rate_limits,
 )
 from ringledger.service.confirm import GIVE_UP_AFTER
+from ringledger.service.control import Control
 from ringledger.service.intake import Intake
 from ringledger.service.pulse import Pulse, RestingPace, watched_session
 from ringledger.service.refill import ear
@@ -50,8 +51,10 @@ ROUND_WITHIN = 60.0
 ASKING_WITHIN = 300.0
 #: How long a start waits for its first reconciliation and for the feed before it is ready all the same.
 READY_WITHIN_SECONDS = 60.0
-#: What the steps of a stop may take, seconds: the feed, the last commit, the network, the database.
-STOP_STAGES = {"feed": 2.0, "commit": 7.0, "tasks": 2.0, "database": 4.0}
+#: What the steps of a stop may take, seconds, each used in one place, so that their sum is the whole.
+STOP_STAGES = {
+    "feed": 2.0, "commit": 7.0, "tasks": 2.0, "asking": 1.0, "start": 1.0, "database": 4.0, "web": 1.0, "pulse": 1.0
+}  # fmt: skip
 
 
 class Daemon:
@@ -119,9 +122,9 @@ class Daemon:
         self.metrics.config_last_reload_success_timestamp_seconds.set(time.time())
         async with AsyncExitStack() as stack:
             pulse = asyncio.create_task(self.pulse.run(), name="pulse")
-            stack.push_async_callback(_cancel, [pulse], STOP_STAGES["tasks"])
+            stack.push_async_callback(_cancel, [pulse], STOP_STAGES["pulse"])
             self.address = await stack.enter_async_context(
-                serving(self.settings.http.listen, self.vitals, self.metrics)
+                serving(self.settings.http.listen, self.vitals, self.metrics, STOP_STAGES["web"])
             )
             await self._open()
         LOG.info(Event.SERVICE_STOPPED, reason=self._reason)
@@ -139,7 +142,7 @@ class Daemon:
             async with watched_session(self.metrics, self.loops, aiohttp.ClientTimeout(total=60)) as session:
                 await self._run(ledger, session)
         finally:
-            await _cancel([becoming], STOP_STAGES["tasks"])
+            await _cancel([becoming], STOP_STAGES["start"])
             with suppress(TimeoutError):  # everything is committed; only the log was not emptied into the file
                 async with asyncio.timeout(STOP_STAGES["database"]):
                     await ledger.close()
@@ -207,12 +210,22 @@ class Daemon:
             ("housekeeping", upkeep.run(self._beat("housekeeping", lambda: ROUND_AT_MOST))),
             ("verify", keep_verified(self.settings)),
             ("webhooks", parts.deliveries.run(lambda name: self.loops.beat(name, ROUND_WITHIN))),
-            ("control", ear(self.settings, ledger, parts.intake, parts.sight, parts.deliveries).run()),
+            ("control", self._ear(parts, ledger).run()),
             ("roster", parts.roster.run(parts.intake, parts.feed, self._beat("roster", lambda: ASKING_WITHIN))),
         ]
         if confirming:
             tasks.append(("confirm", parts.confirmer.run(self._beat("confirm", lambda: ASKING_WITHIN))))
         return tasks
+
+    def _ear(self, parts: Parts, ledger: Ledger) -> Control:
+        return ear(
+            self.settings,
+            ledger,
+            parts.intake,
+            sight=parts.sight,
+            deliveries=parts.deliveries,
+            confirmer=parts.confirmer,
+        )
 
     async def _feed(self, parts: Parts) -> None:
         await parts.feed.run(Sink(parts.intake, parts.sight, self._feed_up))
@@ -257,7 +270,7 @@ class Daemon:
             await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return task.result() if task.done() else None
         finally:
-            await _cancel([stopping, task], STOP_STAGES["tasks"])
+            await _cancel([stopping, task], STOP_STAGES["asking"])
 
 
 async def _cancel(tasks: list[asyncio.Task[Any]], seconds: float) -> None:

@@ -21,7 +21,9 @@ from ringledger.ledger.writer import LedgerWriter
 from ringledger.platform.connection import now_ms
 from ringledger.platform.errors import Throttled
 from ringledger.service.backfill import Backfill
+from ringledger.service.confirm import Confirmer
 from ringledger.service.control import Control, Json, socket_path
+from ringledger.service.erasure import Erasure
 from ringledger.service.intake import Intake
 from ringledger.service.oneshot import MAX_WAIT, OneShot
 from ringledger.service.sight import LOG_DELAY_MS, Sight
@@ -94,11 +96,15 @@ class Refill:
         raise AssertionError("unreachable")
 
 
-def ear(settings: Settings, ledger: Ledger, intake: Intake, sight: Sight, deliveries: Deliveries) -> Control:
+def ear(
+    settings: Settings, ledger: Ledger, intake: Intake, *, sight: Sight, deliveries: Deliveries, confirmer: Confirmer
+) -> Control:
     """Where a running daemon hears commands, and what it can be asked."""
+    database = settings.database.path
     refill = Refill(ledger, intake, sight.backfill, sight.book)
-    handlers = {"backfill": refill.answer, "webhooks-retry": deliveries.answer}
-    return Control(socket_path(settings.database.path), handlers)
+    erasure = Erasure(ledger, intake, confirmer, database)
+    handlers = {"backfill": refill.answer, "webhooks-retry": deliveries.answer, "purge": erasure.answer}
+    return Control(socket_path(database), handlers, reserved={"purge"})
 
 
 @asynccontextmanager

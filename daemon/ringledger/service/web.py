@@ -17,13 +17,16 @@ SIGNS: Final = {Severity.OK: "+", Severity.WARNING: "!", Severity.FAILURE: "-"}
 
 
 @asynccontextmanager
-async def serving(listen: str, vitals: Vitals, metrics: Metrics) -> AsyncIterator[str]:
-    """Answer at HOST:PORT (``listen``; empty: do nothing); yields the address in use. Raises ``OSError``."""
+async def serving(listen: str, vitals: Vitals, metrics: Metrics, goodbye: float) -> AsyncIterator[str]:
+    """Answer at HOST:PORT (``listen``; empty: do nothing); yields the address in use. Raises ``OSError``.
+
+    ``goodbye``: seconds the end may take; answers under way are broken off after half of it.
+    """
     if not listen:
         yield ""
         return
     host, _, port = listen.rpartition(":")
-    runner = web.AppRunner(application(vitals, metrics), access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(application(vitals, metrics), access_log=None, shutdown_timeout=goodbye / 2)
     await runner.setup()
     try:
         await web.TCPSite(runner, host.strip("[]"), int(port)).start()

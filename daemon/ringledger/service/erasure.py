@@ -1,0 +1,57 @@
+"""`purge` inside a running daemon: calls are deleted by the one process that writes, while it goes on recording.
+
+What must stay true: nothing that was deleted comes back out of memory; whether the file still holds traces is said.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ringledger.domain.observation import CallKey
+from ringledger.ledger.care import purge_calls, purge_number
+from ringledger.ledger.examine import size_of
+from ringledger.ledger.ledger import Ledger
+from ringledger.service.confirm import Confirmer
+from ringledger.service.control import Json
+from ringledger.service.intake import Intake
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How many calls were deleted; ``traceless``: nothing of them is left in the file or its write-ahead log."""
+
+    calls: int
+    traceless: bool
+
+
+async def purge(ledger: Ledger, database: Path, *, number: str | None, before_ms: int) -> Purged:
+    """Delete the calls of a number, or those that began before. Raises ``ValueError`` (no number), ``LedgerError``."""
+    calls = await (purge_calls(ledger, before_ms) if number is None else purge_number(ledger, number))
+    # Nothing was awaited since the log was emptied, so what it holds now are pages a reader has kept it from giving up.
+    return Purged(calls, size_of(database.with_name(f"{database.name}-wal")) == 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """The daemon's answer to ``{"do": "purge", "number": text}`` or ``{"do": "purge", "before": ms}``."""
+
+    ledger: Ledger
+    intake: Intake
+    confirmer: Confirmer
+    database: Path
+
+    async def answer(self, request: Json, _send: Callable[[Json], None]) -> Json:
+        """Delete, and forget what was waiting for the platform's verdict (a handler of ``Control``)."""
+        number, before = request.get("number"), request.get("before")
+        if not ((isinstance(number, str) and before is None) or (isinstance(before, int) and number is None)):
+            raise ValueError("purge needs a number, or before: ms")
+        await self.intake.change(lambda: None)  # what has been collected is committed first
+        waiting = set(self.confirmer.waiting)
+        done = await purge(self.ledger, self.database, number=number, before_ms=before or 0)
+        return {"purged": done.calls, "traceless": done.traceless, "unconfirmed": await self._forget(waiting)}
+
+    async def _forget(self, waiting: set[CallKey]) -> int:
+        """Ask no longer about calls that are gone; how many."""
+        there = await self.ledger.load_unconfirmed(self.intake.account_id, 0)
+        gone = waiting - {CallKey(one.account_id, one.session_id) for one in there}
+        return sum(self.confirmer.waiting.pop(key, None) is not None for key in gone)

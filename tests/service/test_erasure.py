@@ -1,0 +1,104 @@
+"""`purge` asked of a running daemon: the calls go, without a trace, and it goes on recording."""
+
+import asyncio
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ringledger.service.control import Refused, request, socket_path
+from ringledger.simulator import Office, SimClock, Simulator, default_extensions
+from tests.rig import running, settings_for
+
+
+@pytest.fixture
+def database():
+    """In a directory that other users may enter."""
+    with tempfile.TemporaryDirectory(prefix="ringledger-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "r.db"
+
+
+def asked(database, sql):
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def traces(database, digits):
+    return sum(file.read_bytes().count(digits.encode()) for file in database.parent.glob("r.db*") if file.is_file())
+
+
+async def purge(database, **what):
+    return await request(socket_path(database), {"do": "purge", **what}, print)
+
+
+async def test_a_number_goes_while_calls_come(database):
+    async with Simulator(clock=SimClock(speed=60.0)) as sim:
+        settings = settings_for(sim, database, calls__settle_seconds=0.05)
+        async with running(sim, settings) as rig:
+            office = Office(default_extensions(), calls_per_hour=400, seed=3)
+            until = sim.clock.now_ms() + 600_000
+            await sim.run_office(office, until=until)
+            await rig.until(lambda: len(asked(database, "SELECT 1 FROM calls")) > 5, "some calls are there")
+            ((number, _),) = asked(
+                database, "SELECT from_number, count(*) AS n FROM call WHERE from_number LIKE '+1%'"
+                " GROUP BY 1 ORDER BY n DESC, 1 LIMIT 1"
+            )  # fmt: skip
+            digits = re.sub(r"\D", "", number)
+            await rig.until(lambda: not rig.daemon.intake.tracker.calls, "all are over")
+            assert traces(database, digits) > 0
+            before = len(asked(database, "SELECT 1 FROM call"))
+            answer = await purge(database, number=digits)
+            assert answer["purged"] > 0
+            assert answer["traceless"]
+            assert traces(database, digits) == 0
+            assert len(asked(database, "SELECT 1 FROM call")) == before - answer["purged"]
+            left = {row[0] for row in asked(database, "SELECT session_id FROM call")}
+            assert {key.session_id for key in rig.daemon.parts.confirmer.waiting} <= left
+            assert (await purge(database, number=digits))["purged"] == 0
+
+
+async def test_by_age_and_what_is_refused(database):
+    async with Simulator() as sim, running(sim, settings_for(sim, database)):
+        assert (await purge(database, before=0)) == {"purged": 0, "traceless": True, "unconfirmed": 0}
+        for what in ({}, {"number": "1", "before": 1}, {"number": 1}, {"before": "1"}, {"number": "nobody"}):
+            with pytest.raises(Refused) as refused:
+                await purge(database, **what)
+            assert refused.value.kind == "ValueError"
+
+
+async def test_a_reader_in_the_way_is_told_of(database):
+    async with Simulator() as sim, running(sim, settings_for(sim, database)) as rig:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM call").fetchone()
+            async with rig.daemon.intake._ledger.transaction() as connection:
+                await connection.exec_driver_sql("UPDATE feed_position SET at = at")
+            assert not (await purge(database, before=0))["traceless"]
+            reader.execute("COMMIT")
+        assert (await purge(database, before=0))["traceless"]
+
+
+AS_AN_ANALYST = """
+import json, os, socket, sys
+here = socket.socket(socket.AF_UNIX)
+os.setgroups([]); os.setgid(0); os.setuid(54322)
+here.connect(sys.argv[1])
+here.sendall(json.dumps({"do": "purge", "before": 1}).encode() + b"\\n")
+print(here.makefile().readline())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changing the user needs root")
+async def test_a_member_of_the_group_may_not(database):
+    async with Simulator() as sim, running(sim, settings_for(sim, database)) as rig:
+        await rig.until(socket_path(database).exists, "it listens")
+        command = [sys.executable, "-c", AS_AN_ANALYST, str(socket_path(database))]
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True, timeout=30)
+        assert "PermissionError" in done.stdout
