@@ -19,8 +19,8 @@ PATIENCE = 40.0
 class Platform:
     """A simulator on a thread of its own; ``office`` makes calls on it."""
 
-    def __init__(self) -> None:
-        self.sim = Simulator(clock=SimClock(speed=30.0), options=Options(real_lifetimes=True))
+    def __init__(self, clock: SimClock | None = None) -> None:
+        self.sim = Simulator(clock=clock or SimClock(speed=30.0), options=Options(real_lifetimes=True))
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
@@ -68,10 +68,9 @@ class Platform:
 class Running:
     """A started ``ringledger``: its log as it comes, on a thread."""
 
-    def __init__(self, words, environment, **options) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "ringledger", *words], env=environment, stderr=subprocess.PIPE, text=True, **options
-        )
+    def __init__(self, words, environment, through=(), **options) -> None:
+        command = [*through, sys.executable, "-m", "ringledger", *words]
+        self.process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, **options)
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -111,8 +110,8 @@ def environment(settings):
 
 
 @contextmanager
-def ringledger(settings, *words, **options):
-    running = Running(words or ("run",), environment(settings), **options)
+def ringledger(settings, *words, more=None, **options):
+    running = Running(words or ("run",), environment(settings) | (more or {}), **options)
     try:
         yield running
     finally:

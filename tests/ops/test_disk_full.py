@@ -4,25 +4,33 @@ import os
 import sqlite3
 import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
 from .conftest import PATIENCE, ringledger
 
 
-@pytest.fixture
-def small(tmp_path):
-    """A file system of 16 MiB."""
-    path = tmp_path / "small"
+@contextmanager
+def file_system(path, mebibytes):
+    """A file system of that size at ``path``."""
     path.mkdir()
+    options = f"size={mebibytes}m"
     mounted = os.geteuid() == 0 and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(path)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)], capture_output=True, check=False
     )
     if not mounted or mounted.returncode:
         pytest.skip("mounting a small file system is not permitted")
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+@pytest.fixture
+def small(tmp_path):
+    with file_system(tmp_path / "small", 16) as path:
+        yield path
 
 
 def fill(path):

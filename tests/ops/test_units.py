@@ -1,5 +1,6 @@
 """The unit files: accepted by systemd, as closed as promised, and in step with the program."""
 
+import re
 import shutil
 import subprocess
 from configparser import RawConfigParser
@@ -9,6 +10,7 @@ import pytest
 
 from ringledger.exits import NO_RESTART
 from ringledger.layers import CREDENTIALS
+from ringledger.service import daemon
 from ringledger.service.daemon import STOP_STAGES
 from ringledger.settings import DEFAULT_PATH, Settings
 
@@ -76,6 +78,13 @@ def test_codes_that_no_restart_can_cure():
 
 def test_systemd_waits_ten_seconds_longer_than_all_stages_of_a_stop():
     assert sum(STOP_STAGES.values()) + 10 <= int(one("ringledger.service", "TimeoutStopSec"))
+
+
+def test_each_stage_of_a_stop_is_used_once_so_that_their_sum_is_the_whole():
+    source = Path(daemon.__file__).read_text()
+    used = re.findall(r'STOP_STAGES\["(\w+)"\]', source)
+    assert sorted(used) == sorted(STOP_STAGES)
+    assert source.count("STOP_STAGES") == len(used) + 1  # and its definition
 
 
 def test_every_credential_the_program_reads_is_offered_and_none_is_required():

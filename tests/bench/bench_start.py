@@ -1,0 +1,94 @@
+"""How long a start and a stop take: `python tests/bench/bench_start.py [calls] [rounds]`.
+
+A real process against a simulated platform, over both feeds, at an empty database and at one with a million calls:
+from its start to READY=1 on systemd's socket, and from SIGTERM, with calls open, to its end.
+"""
+
+import signal
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from ringledger.simulator import SimClock  # noqa: E402
+from tests import office  # noqa: E402
+from tests.bench.bench_queries import rows  # noqa: E402
+from tests.ops.conftest import PATIENCE, Platform, Running, ringledger  # noqa: E402
+
+LIMITS = {"empty": 2.0, "full": 5.0, "stop": 5.0}
+#: Calls that begin each hour, so that some are open whenever the daemon is told to stop.
+CALLS_PER_HOUR = 3_000
+
+
+@contextmanager
+def busy_platform():
+    """A platform in real time with calls going on."""
+    platform = Platform(SimClock())
+    try:
+        platform.office(CALLS_PER_HOUR)
+        yield platform
+    finally:
+        platform.stop()
+
+
+def until_ready(manager: socket.socket, daemon: Running) -> None:
+    while True:
+        try:
+            if manager.recv(65536) == b"READY=1":
+                return
+        except TimeoutError:
+            raise SystemExit("".join(daemon.lines[-10:])) from None
+
+
+def life(platform: Platform, database: Path, transport: str) -> tuple[float, float]:
+    """Seconds from start to READY=1, and from SIGTERM to the end."""
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager, tempfile.TemporaryDirectory() as folder:
+        manager.bind(f"{folder}/notify")
+        manager.settimeout(PATIENCE)
+        settings = platform.settings(database, feed__transport=transport)
+        started = time.perf_counter()
+        with ringledger(settings, more={"NOTIFY_SOCKET": manager.getsockname()}) as daemon:
+            until_ready(manager, daemon)
+            ready = time.perf_counter() - started
+            daemon.until(lambda: len(daemon.named("call.opened")) > len(daemon.named("call.finished")))
+            stopping = time.perf_counter()
+            daemon.process.send_signal(signal.SIGTERM)
+            if daemon.wait() != 0:
+                raise SystemExit("".join(daemon.lines[-10:]))
+            return ready, time.perf_counter() - stopping
+
+
+def told(name: str, took: list[float], limit: float) -> None:
+    verdict = "" if max(took) <= limit else "  OVER THE LIMIT"
+    print(f"{name:<46} {min(took):6.2f} s best {statistics.median(took):6.2f} s median {max(took):6.2f} s worst,"
+          f" limit {limit:.0f} s{verdict}")  # fmt: skip
+
+
+def measure(folder: Path, full: Path, count: int, rounds: int) -> None:
+    for transport in ("pubnub", "websocket"):
+        with busy_platform() as platform:
+            empty = [life(platform, folder / f"{transport}{n}.db", transport) for n in range(rounds)]
+            laden = [life(platform, full, transport) for _ in range(rounds)]
+        told(f"{transport}: READY, empty database", [one[0] for one in empty], LIMITS["empty"])
+        told(f"{transport}: READY, {count:,} calls", [one[0] for one in laden], LIMITS["full"])
+        told(f"{transport}: stop with calls open", [one[1] for one in empty + laden], LIMITS["stop"])
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    with tempfile.TemporaryDirectory() as name:
+        full = Path(name) / "full.db"
+        office.prepared(full)
+        office.insert(full, "call", rows(count))
+        print(f"{count:,} calls: {full.stat().st_size / 1e6:.0f} MB")
+        measure(Path(name), full, count, int(sys.argv[2]) if len(sys.argv) > 2 else 5)
+
+
+if __name__ == "__main__":
+    main()
