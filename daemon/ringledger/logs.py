@@ -70,6 +70,8 @@ class Event(StrEnum):
     DATABASE_PURGED = "database.purged", "What is older than the settings allow was deleted or masked; how much."
     AUTH_TOKEN_OBTAINED = "auth.token_obtained", "The platform granted an access token."
     AUTH_TOKEN_REFRESHED = "auth.token_refreshed", "The access token was renewed before its end."
+    AUTH_SESSION_RESUMED = "auth.session_resumed", "The session of the last run goes on, without a login."
+    AUTH_SESSION_NOT_RESUMED = "auth.session_not_resumed", "What the last run left is of no use; with the reason."
     AUTH_REJECTED = "auth.rejected", "The platform refused the credentials for certain."
     SUBSCRIPTION_CREATED = "subscription.created", "The platform sends events from now on; until when."
     SUBSCRIPTION_RENEWED = "subscription.renewed", "The subscription lives longer; until when."
@@ -150,8 +152,6 @@ def _ordered(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return {**first, **event}
 
 
-class _SyslogPrefix:
-    """Processor after the renderer: `<N>` before each line, so that the journal knows the priority."""
 def _json_line(_logger: Any, _method: str, event: EventDict) -> str:
     """One line of ASCII. What the fast encoder cannot write as such (other alphabets, broken ones) the slow one can."""
     try:
@@ -161,6 +161,8 @@ def _json_line(_logger: Any, _method: str, event: EventDict) -> str:
     return line.decode() if line.isascii() else json.dumps(event, separators=(",", ":"))
 
 
+class _SyslogPrefix:
+    """Processor after the renderer: `<N>` before each line, so that the journal knows the priority."""
 
     def __call__(self, _logger: Any, method: str, line: Any) -> str:
         prefix = f"<{_SYSLOG.get(method, 6)}>"

@@ -1,14 +1,17 @@
-"""`ringledger run` as a process of its own that can be killed, and the log it leaves behind."""
+"""`ringledger run` as a process of its own that can be killed, its service manager, and the log it leaves behind."""
 
 import asyncio
 import json
 import os
 import signal
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from ringledger.simulator import Simulator
+from tests.manager import Manager
 from tests.rig import settings_for
 
 #: Nothing here should take as long.
@@ -16,21 +19,38 @@ PATIENCE = 60.0
 
 
 class Child:
-    """One daemon after another on the same database. ``log`` holds what all of them have written, in order."""
+    """One daemon after another on the same database. ``log`` holds what all of them have written, in order;
+    ``manager`` keeps for the next one what the last one gave it.
+    """
 
-    def __init__(self, sim: Simulator, directory: Path, transport: str, **overrides: Any) -> None:
+    def __init__(
+        self, sim: Simulator, directory: Path, transport: str, *, manager: Manager | None = None, **overrides: Any
+    ) -> None:
+        self.manager = manager
         self.database = directory / "ringledger.db"
         self.log = directory / "ringledger.log"
         self._environment = environment(sim, self.database, transport, **overrides)
+        self._environment |= manager.environment if manager else {}
         self._process: asyncio.subprocess.Process | None = None
         self._begun = 0
+
+    @property
+    def pid(self) -> int:
+        """Of the process started last."""
+        assert self._process is not None
+        return self._process.pid
 
     async def start(self) -> None:
         """Start a daemon; returns as soon as the process exists."""
         self._begun = self.log.stat().st_size if self.log.exists() else 0
+        command = [sys.executable, "-m", "ringledger", "run"]
+        passed: tuple[int, ...] = ()
+        if self.manager is not None:
+            self.manager.listen()
+            command, passed = self.manager.command(command)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "ringledger", "run", env=self._environment, stdout=log, stderr=log
+                *command, env=self._environment, stdout=log, stderr=log, pass_fds=passed
             )
 
     async def until(self, event: str) -> None:
@@ -77,6 +97,12 @@ class Child:
         assert self._process is not None
         self.signal(signal.SIGTERM)
         return await asyncio.wait_for(self._process.wait(), PATIENCE)
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """What an analyst would read."""
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(sql)]
 
     def lines(self) -> list[dict[str, Any]]:
         """What all runs have logged. A line that a kill has cut is left out, any other one must be readable."""

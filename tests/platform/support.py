@@ -9,6 +9,7 @@ import aiohttp
 from ringledger.domain.observation import Delivery, FeedPosition, PresenceObservation, Unreadable
 from ringledger.platform.auth import Authenticator, AuthEvent, Credentials
 from ringledger.platform.feed import Feed, FeedNotice, FeedNoticeKind
+from ringledger.platform.grant import GrantKeeper
 from ringledger.platform.limits import RateLimits
 from ringledger.platform.pace import Pace
 from ringledger.platform.rest import PlatformClient
@@ -77,12 +78,18 @@ async def client_for(
     events: list[AuthEvent] | None = None,
     notices: list[tuple[str, str]] | None = None,
     waits: list[tuple[str, str, float]] | None = None,
+    keeper: GrantKeeper | None = None,
 ) -> AsyncIterator[PlatformClient]:
     """A client of the platform at ``url``; what it tells is appended to the lists."""
     limits = RateLimits(pace=Pace(speed), on_wait=lambda *told: None if waits is None else waits.append(told))
     async with aiohttp.ClientSession() as session:
         auth = Authenticator(
-            url, session, credentials, limits, on_event=lambda one: None if events is None else events.append(one)
+            url,
+            session,
+            credentials,
+            limits,
+            on_event=lambda one: None if events is None else events.append(one),
+            keeper=keeper,
         )
         yield PlatformClient(
             url,

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from ringledger.platform.auth import TOKEN_PATH, AuthEvent, AuthEventKind
+from ringledger.platform.auth import TOKEN_PATH, AuthEvent, AuthEventKind, Credentials
 from ringledger.platform.errors import CredentialsRejected, Malformed, PlatformUnavailable, Throttled
 from ringledger.simulator import Options, Simulator
 from tests.platform.fake import Fake, Reply, cut, reply, reset, serving
 from tests.platform.support import GOOD, client_for
 
+ME_PATH = "/restapi/v1.0/account/~/extension/~"
 REFUSED = {
     "error": "invalid_grant",
     "error_description": "Token not found",
@@ -157,6 +158,114 @@ async def test_logout_revokes_and_forgets_whatever_the_platform_says() -> None:
         await client.auth.logout()
         assert fake.asked("/restapi/oauth/revoke") == [{"token": "RT-1"}]
         assert not client.auth.status.logged_in
+
+
+class Drawer:
+    """Keeps a record as long as the test lasts."""
+
+    def __init__(self) -> None:
+        self.record: bytes | None = None
+        self.odd = ""
+
+    def load(self) -> bytes | None:
+        if self.odd:
+            raise ValueError(self.odd)
+        return self.record
+
+    def save(self, record: bytes) -> None:
+        self.record = record or None
+
+
+async def test_the_next_process_goes_on_with_the_kept_token() -> None:
+    drawer, events = Drawer(), list[AuthEvent]()
+    async with serving() as fake:
+        fake.script(TOKEN_PATH, reply(token(1)))
+        async with client_for(fake.url, keeper=drawer) as client:
+            await client.auth.token()
+            former = client.auth.status
+        async with client_for(fake.url, keeper=drawer, events=events) as client:
+            assert await client.auth.token() == "AT-1"
+            status = client.auth.status
+            assert (status.logged_in, status.refreshable, status.owner_id) == (True, True, former.owner_id)
+            assert 0 <= former.expires_in - status.expires_in < 60
+        assert grants(fake) == ["jwt-bearer"]
+    assert [event.kind for event in events] == [AuthEventKind.RESUMED]
+
+
+async def test_a_kept_token_whose_time_is_over_is_renewed_in_the_same_session() -> None:
+    drawer, events = Drawer(), list[AuthEvent]()
+    async with serving() as fake:
+        fake.script(TOKEN_PATH, reply(token(1)), reply(token(2)))
+        async with client_for(fake.url, keeper=drawer, speed=100_000) as client:
+            await client.auth.token()
+            await client.pace.sleep(3601)
+        async with client_for(fake.url, keeper=drawer, speed=100_000, events=events) as client:
+            assert not client.auth.status.logged_in
+            assert await client.auth.token() == "AT-2"
+        assert fake.asked(TOKEN_PATH)[1] == {"grant_type": "refresh_token", "refresh_token": "RT-1"}
+        async with client_for(fake.url, keeper=drawer, speed=100_000) as client:
+            assert await client.auth.token() == "AT-2"
+    assert [event.kind for event in events] == [AuthEventKind.RESUMED, AuthEventKind.REFRESHED]
+    assert events[0].detail == {"expires_in": 0}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "wanted"),
+    [
+        ([], ["jwt-bearer", "refresh_token"]),
+        ([reply(REFUSED, 400)], ["jwt-bearer", "refresh_token", "jwt-bearer"]),
+    ],
+)
+async def test_a_kept_token_that_is_answered_401_is_renewed_or_replaced(
+    refusal: list[Reply], wanted: list[str]
+) -> None:
+    drawer = Drawer()
+    async with serving() as fake:
+        fake.script(TOKEN_PATH, reply(token(1)), *refusal, reply(token(2)))
+        async with client_for(fake.url, keeper=drawer) as client:
+            await client.auth.token()
+        fake.script(ME_PATH, reply({}, 401), reply({"id": 2, "account": {"id": "1"}}))
+        async with client_for(fake.url, keeper=drawer) as client:
+            await client.whoami()
+        assert grants(fake) == wanted
+
+
+@pytest.mark.parametrize(
+    ("credentials", "slash"),
+    [(replace(GOOD, **{name: "another"}), "") for name in ("client_id", "client_secret", "jwt", "username", "password")]
+    + [(GOOD, "/elsewhere")],
+)
+async def test_changed_credentials_never_use_what_was_kept_for_others(credentials: Credentials, slash: str) -> None:
+    drawer, events = Drawer(), list[AuthEvent]()
+    async with serving() as fake:
+        fake.script(TOKEN_PATH, reply(token(1)), reply(token(2)))
+        async with client_for(fake.url, keeper=drawer) as client:
+            await client.auth.token()
+        fake.script(slash + TOKEN_PATH, reply(token(2)))
+        async with client_for(fake.url + slash, keeper=drawer, credentials=credentials, events=events) as client:
+            assert await client.auth.token() == "AT-2"
+    assert events[0] == AuthEvent(AuthEventKind.NOT_RESUMED, {"reason": "other credentials"})
+
+
+async def test_what_is_odd_is_told_once_and_replaced_by_a_login() -> None:
+    drawer, events = Drawer(), list[AuthEvent]()
+    drawer.odd = "damaged"
+    async with serving() as fake, client_for(fake.url, keeper=drawer, events=events) as client:
+        fake.script(TOKEN_PATH, reply(token(1)))
+        assert await client.auth.token() == await client.auth.token() == "AT-1"
+    assert events[0] == AuthEvent(AuthEventKind.NOT_RESUMED, {"reason": "damaged"})
+    assert [event.kind for event in events[1:]] == [AuthEventKind.OBTAINED]
+    assert drawer.record
+
+
+async def test_a_session_that_was_ended_is_not_kept() -> None:
+    drawer = Drawer()
+    async with serving() as fake, client_for(fake.url, keeper=drawer) as client:
+        fake.script(TOKEN_PATH, reply(token(1)))
+        fake.script("/restapi/oauth/revoke", reply({}))
+        await client.auth.token()
+        await client.auth.logout()
+    assert drawer.record is None
 
 
 async def test_secrets_never_show() -> None:

@@ -3,6 +3,10 @@
 What must stay true: a token request refused by the platform is never repeated; however many callers need a token
 at once, one request is sent; a refresh token is used once, and re-sent once only when its answer was lost. All
 seconds are platform seconds.
+
+A grant may outlive the process in the memory of a ``GrantKeeper``, so that the next one goes on with the same session
+of the platform: only then a WebSocket feed is recovered (platform page 3.4). A kept token is trusted as far as our own:
+it is used until its time or a 401, then renewed, then replaced by a login.
 """
 
 import asyncio
@@ -17,6 +21,7 @@ import aiohttp
 import msgspec
 
 from ringledger.platform.errors import CredentialsRejected, Malformed, PlatformError, PlatformUnavailable, Throttled
+from ringledger.platform.grant import Grant, GrantKeeper, NotKept, fingerprint, pack, unpack
 from ringledger.platform.http import Answer, error_body, exchange, failure
 from ringledger.platform.limits import RateGroup, RateLimits
 
@@ -49,6 +54,12 @@ class Credentials:
         form = {"grant_type": "password", "username": self.username, "password": self.password}
         return {**form, "extension": self.extension} if self.extension else form
 
+    def mark(self, server_url: str) -> str:
+        """Changes with the server and with every one of the credentials; tells none of them."""
+        return fingerprint(
+            server_url, self.client_id, self.client_secret, self.jwt, self.username, self.extension, self.password
+        )
+
 
 class AuthEventKind(StrEnum):
     """Log events of the authorisation (contract 6)."""
@@ -56,6 +67,8 @@ class AuthEventKind(StrEnum):
     OBTAINED = "auth.token_obtained"
     REFRESHED = "auth.token_refreshed"
     REJECTED = "auth.rejected"
+    RESUMED = "auth.session_resumed"
+    NOT_RESUMED = "auth.session_not_resumed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +101,9 @@ class TokenAnswer(msgspec.Struct):
     owner_id: str | int = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A token and its instants, monotonic platform seconds."""
-
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False)
-    refresh_at: float
-    expires_at: float
-    refresh_until: float
-    scope: str
-    owner_id: str
-
-
 class Authenticator:
     """Gives out access tokens. ``on_event`` is told of what belongs in the log; ``attempts``: how often a login is
-    tried while the platform is down.
+    tried while the platform is down; ``keeper``: keeps each grant for the next process, and has that of the last.
     """
 
     def __init__(
@@ -115,15 +115,18 @@ class Authenticator:
         *,
         on_event: Callable[[AuthEvent], None] | None = None,
         attempts: int = ATTEMPTS,
+        keeper: GrantKeeper | None = None,
     ) -> None:
         self._server_url = server_url.rstrip("/")
         self._session = session
         self._credentials = credentials
+        self._mark = credentials.mark(self._server_url)
         self._limits = limits
         self._pace = limits.pace
         self._on_event = on_event
         self._attempts = attempts
-        self._grant: Grant | None = None
+        self._keeper = keeper
+        self._grant: Grant | None = self._kept()
         self._not_before = 0.0
         self._rejected: CredentialsRejected | None = None
         self._flight: asyncio.Task[Grant] | None = None
@@ -170,6 +173,8 @@ class Authenticator:
         grant, self._grant = self._grant, None
         if grant is None:
             return
+        if self._keeper is not None:
+            self._keeper.save(b"")
         with contextlib.suppress(PlatformError):
             await self._post(REVOKE_PATH, {"token": grant.refresh_token or grant.access_token})
 
@@ -191,6 +196,21 @@ class Authenticator:
             self._not_before = self._pace.now() + REFRESH_RETRY_SECONDS
             return before
         self._grant = grant
+        if self._keeper is not None:
+            self._keeper.save(pack(grant, self._mark, self._pace))
+        return grant
+
+    def _kept(self) -> Grant | None:
+        """What the last process was granted, if it is still of use."""
+        try:
+            record = self._keeper.load() if self._keeper is not None else None
+            grant = unpack(record, self._mark, self._pace) if record else None
+        except (NotKept, ValueError) as odd:
+            self._tell(AuthEventKind.NOT_RESUMED, {"reason": str(odd)})
+            return None
+        if grant is not None:
+            left = max(0, int(grant.expires_at - self._pace.now()))
+            self._tell(AuthEventKind.RESUMED, {"expires_in": left})
         return grant
 
     async def _refresh(self, before: Grant | None) -> Grant | None:

@@ -87,7 +87,7 @@ class Intake:
         self._sink = sink
         self._account_id = account_id
         self._region = default_region
-        self._written = 0.0
+        self._written = time.monotonic()
         self._seen = seen
         self._replay: _Replay | None = None
 
@@ -100,7 +100,7 @@ class Intake:
         observations, unreadable, fresh = self._read(frames)
         standing = self.standing.after(frames)
         idle = time.monotonic() - self._written > IDLE_POSITION_SECONDS
-        if observations or unreadable or force or (idle and self._written):
+        if observations or unreadable or force or idle:
             position = standing.position() if standing.token else None
             await commit(self._sink, Delivery(tuple(observations), tuple(unreadable), position))
             self._written = time.monotonic()

@@ -14,6 +14,7 @@ from ringledger.platform.auth import ATTEMPTS, Authenticator, AuthEvent, AuthEve
 from ringledger.platform.connection import PlatformNoticeKind
 from ringledger.platform.errors import CredentialsMissing
 from ringledger.platform.feed import Feed
+from ringledger.platform.grant import GrantKeeper
 from ringledger.platform.limits import RateLimits
 from ringledger.platform.pace import Pace
 from ringledger.platform.rest import PlatformClient
@@ -34,9 +35,14 @@ def credentials_missing(settings: Settings) -> None:
 
 
 def authenticator(
-    settings: Settings, session: aiohttp.ClientSession, limits: RateLimits, *, attempts: int = ATTEMPTS
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    limits: RateLimits,
+    *,
+    attempts: int = ATTEMPTS,
+    keeper: GrantKeeper | None = None,
 ) -> Authenticator:
-    """The owner of the token; what it does is logged, never what it holds."""
+    """The owner of the token; what it does is logged, never what it holds. ``keeper``: see ``Authenticator``."""
     given = settings.credentials
     credentials = Credentials(
         client_id=given.client_id,
@@ -47,7 +53,7 @@ def authenticator(
         password=given.password.get_secret_value(),
     )
     address = settings.platform.server_url
-    return Authenticator(address, session, credentials, limits, on_event=_log_auth, attempts=attempts)
+    return Authenticator(address, session, credentials, limits, on_event=_log_auth, attempts=attempts, keeper=keeper)
 
 
 def rate_limits(metrics: Metrics, pace: Pace | None = None) -> RateLimits:

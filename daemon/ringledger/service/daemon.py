@@ -42,6 +42,9 @@ from ringledger.systemd import Notifier
 
 T = TypeVar("T")
 
+#: What the service manager keeps for the next run (`FileDescriptorStoreMax=` in the unit): the platform's session.
+SESSION = "session"
+
 GIVE_UP_MS = int(GIVE_UP_AFTER * 1000)
 
 #: First and longest pause between attempts to reach the platform at start, platform seconds.
@@ -149,7 +152,7 @@ class Daemon:
 
     async def _run(self, ledger: Ledger, session: aiohttp.ClientSession) -> None:
         limits = rate_limits(self.metrics, self._pace)
-        auth = authenticator(self.settings, session, limits)
+        auth = authenticator(self.settings, session, limits, keeper=self.notifier.kept(SESSION))
         client = platform_client(self.settings, session, auth, limits)
         me = await self._until_stopped(self._persist(client.whoami))
         if me is None:
