@@ -1,7 +1,8 @@
 """`replay`: recorded events through this version's tracker, into a scratch database.
 
-What must stay true: time is that of the events, so a replay of a day takes seconds and comes out the same each time;
-the real database is only read.
+What must stay true: time is that at which the events came (a file does not tell: that at which they were sent), so a
+replay of a day takes seconds and comes out the same each time; an answer that was outranked by what had been heard
+since its question is outranked again; the real database is only read.
 """
 
 import asyncio
@@ -210,7 +211,7 @@ async def _replayed(settings: "Settings", file: Path | None, since: int, broken:
 
 
 class _Player:
-    """The tracker on the events' own time."""
+    """The tracker on the time at which everything came."""
 
     def __init__(self, settings: "Settings", scratch: "Ledger") -> None:
         from ringledger.domain.observation import RecordClaim
@@ -245,15 +246,24 @@ class _Player:
         await self._commit()
 
     def _observe(self, seen: "PresenceObservation") -> None:
-        self._advance(seen.at / 1000)
+        self._advance(seen.received_at / 1000)
         if seen.sequence is None:
-            self._reconciler.take_presence(seen, asked=self._now, now=self._now)
+            # a journal of an older version does not tell when: then by our idea of the platform's clock
+            asked = self._asked(seen.at if seen.asked_at is None else seen.asked_at, seen.received_at)
+            self._reconciler.take_presence(seen, asked=asked, now=self._now)
         else:
             self._tracker.observe(seen, self._now)
 
     def _claims(self, group: "list[RecordClaim]") -> None:
-        self._advance(group[0].read_at / 1000)
-        self._reconciler.take_claims(group, asked=self._now, now=self._now)
+        first = group[0]
+        received_at = first.read_at if first.received_at is None else first.received_at
+        self._advance(received_at / 1000)
+        asked = self._asked(first.read_at if first.asked_at is None else first.asked_at, received_at)
+        self._reconciler.take_claims(group, asked=asked, now=self._now)
+
+    def _asked(self, asked_at: int, received_at: int) -> float:
+        """When an answer was asked for, as long before now as it then was: clocks may have been set."""
+        return self._now - max(0, received_at - asked_at) / 1000
 
     def _advance(self, until: float) -> None:
         """Let every timer fire at its own time; late events do not turn time back."""
@@ -268,4 +278,7 @@ class _Player:
 
 def _same_answer(claim: "RecordClaim", seen: Any) -> bool:
     """Whether a claim belongs to the same answer of the platform: all of one session have to be taken at once."""
-    return hasattr(seen, "record_id") and (seen.read_at, seen.source) == (claim.read_at, claim.source)
+    if not hasattr(seen, "record_id"):
+        return False
+    told = (claim.received_at, claim.read_at, claim.source)
+    return (seen.received_at, seen.read_at, seen.source) == told

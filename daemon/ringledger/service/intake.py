@@ -24,6 +24,7 @@ from ringledger.domain.tracker import CallTracker
 from ringledger.ledger.ledger import Ledger
 from ringledger.ledger.memory import OpenState
 from ringledger.ledger.writer import LedgerWriter
+from ringledger.platform.connection import now_ms
 
 
 class Intake:
@@ -107,7 +108,11 @@ class Intake:
         """
         async with self._applying((), claims, candidates):
             self._note_position(position)
-            listed = self.reconciler.take_claims(claims, asked=asked, now=self._clock())
+            now = self._clock()
+            told = [
+                one._replace(asked_at=self._on_our_clock(asked), received_at=self._on_our_clock(now)) for one in claims
+            ]
+            listed = self.reconciler.take_claims(told, asked=asked, now=now)
             self._unreadable(unreadable)
         await self._commit()
         return listed
@@ -115,7 +120,8 @@ class Intake:
     async def take_presence(self, observation: PresenceObservation, *, asked: float) -> None:
         """Take one extension's presence as read; returns after the commit."""
         async with self._applying((observation,)):
-            self.reconciler.take_presence(observation, asked=asked, now=self._clock())
+            told = observation._replace(asked_at=self._on_our_clock(asked))
+            self.reconciler.take_presence(told, asked=asked, now=self._clock())
         await self._commit()
 
     async def change(self, apply: Callable[[], None]) -> None:
@@ -161,6 +167,10 @@ class Intake:
         self._timer_moved.set()
         self._writing.notify(events)
         await self._writing.flush()
+
+    def _on_our_clock(self, moment: float) -> int:
+        """A monotonic moment as the journal tells it, ms."""
+        return now_ms() - round((self._clock() - moment) * 1000)
 
     def _note_position(self, position: FeedPosition | None) -> None:
         if position is not None:
