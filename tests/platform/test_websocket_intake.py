@@ -54,6 +54,18 @@ async def test_a_quiet_feed_keeps_its_position_fresh() -> None:
     assert len(sink.positions) == 2
 
 
+async def test_a_quiet_feed_that_was_recovered_keeps_its_position_fresh() -> None:
+    """It has written none by itself; a restart after a quiet night would find one that is too old."""
+    sink = Recorder()
+    gate = intake(sink)
+    gate.expect_replay(100, None, PLATFORM_NOW)
+    await gate.take([])
+    assert sink.positions == []
+    gate._written -= IDLE_POSITION_SECONDS + 1
+    await gate.take([])
+    assert read_standing(sink.positions[-1]) == Standing("sub", "mark", "T0")
+
+
 async def test_the_same_event_is_delivered_once() -> None:
     sink = Recorder()
     gate = intake(sink)
