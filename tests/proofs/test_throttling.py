@@ -1,6 +1,7 @@
 """At the platform's own limits: half of the Heavy group suffices for a large account; a penalty is sat out."""
 
 import asyncio
+import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,12 +11,15 @@ from ringledger.ledger.times import to_ms
 from ringledger.platform.pace import Pace
 from ringledger.service import Daemon
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
-from ringledger.simulator.limits import DEFAULTS
-from tests.rig import PATIENCE, Rig, settings_for
+from ringledger.simulator.limits import DEFAULTS, Counter
+from tests.crash.child import environment
+from tests.rig import PATIENCE, Rig, running, settings_for
 from tests.truth import differences
 
 SPEED = 30.0
 MINUTE_MS = 60_000
+#: ``Retry-After`` of the refusals that are obeyed to the second, at life's own pace.
+PENALTY = 20.0
 #: A call is confirmed within this time of the log having it.
 CONFIRMED_WITHIN_MS = 2 * MINUTE_MS
 pytestmark = pytest.mark.timeout(120)
@@ -72,20 +76,59 @@ async def test_a_large_account_at_the_default_limits(tmp_path: Path, capsys: pyt
         assert max(late) <= CONFIRMED_WITHIN_MS
 
 
-async def test_a_penalty_is_obeyed_to_the_second(tmp_path: Path) -> None:
-    """Requests that wait for the end of a penalty leave when it is over, and not one before."""
-    sim = Simulator(clock=SimClock(speed=SPEED), options=Options(rate_limits="default"))
-    async with sim, paced(sim, tmp_path) as rig:
-        assert rig.daemon.parts is not None
-        sim.faults.add("429=1x", path="active-calls")
-        rig.daemon.parts.poller.soon()
+def _heavy(sim: Simulator) -> Counter:
+    (counter,) = [counter for (_, group), counter in sim.limits._counters.items() if group == "heavy"]
+    return counter
+
+
+def _first_after(sim: Simulator) -> float | None:
+    """How long after the end of the penalty the first request came, platform seconds; ``None``: none yet."""
+    heavy = _heavy(sim)
+    return min([at - heavy.closed_until for at in heavy.spent if at >= heavy.closed_until], default=None)
+
+
+@pytest.mark.parametrize("asked", ["active-calls", "call-log-sync"])
+async def test_a_penalty_is_obeyed_to_the_second_by_loops_that_ask_every_second(
+    asked: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Poll and confirmation ask each second or two, at life's own pace; one of them is refused."""
+    sim = Simulator(clock=SimClock(speed=1), options=Options(rate_limits={"heavy": 200}))
+    sim.limits.penalty = PENALTY
+    async with sim, running(sim, settings_for(sim, tmp_path / "r.db", poll__interval_seconds=1)) as rig:
+        await rig.until(lambda: len(_heavy(sim).spent) >= 4, "both loops ask")
+        sim.faults.add("429=1x", path=asked)
         await rig.until(lambda: sim.limits.refused == {"heavy": 1}, "the group is closed")
-        (counter,) = [counter for (_, group), counter in sim.limits._counters.items() if group == "heavy"]
-        over, before = counter.closed_until, len(counter.spent)
-        rig.daemon.parts.poller.soon()
-        await rig.until(
-            lambda: len([at for at in counter.spent if at >= over]) > 0 and before, "it is over", seconds=30
-        )
-        first = min(at for at in counter.spent if at >= over)
+        after = await rig.until(lambda: _first_after(sim), "it goes on", seconds=PENALTY + PATIENCE)
+        with capsys.disabled():
+            print(f"\npenalty of {PENALTY:.0f} s at {asked}: the first request {after * 1000:.0f} ms after its end")
         assert sim.limits.violations == 0
-        assert first - over < 20  # a poll that was refused is made again: jitter of the clocks at this speed
+        assert after <= 1.0
+
+
+async def test_a_penalty_is_obeyed_to_the_second_by_a_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says what it waits for before it waits, and goes on when the penalty is over."""
+    async with Simulator(clock=SimClock(speed=1), options=Options(rate_limits="default")) as sim:
+        sim.limits.penalty = PENALTY
+        sim.faults.add("429=1x", path="active-calls")
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ringledger", "platform", "active-calls", "--json",
+            env=environment(sim, tmp_path / "r.db", "pubnub"),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert child.stderr is not None
+        async with asyncio.timeout(PENALTY + PATIENCE):
+            told = (await child.stderr.readline()).decode()
+            left = _heavy(sim).closed_until - sim.clock.now_ms() / 1000
+            out, _ = await child.communicate()
+        after = _first_after(sim)
+        assert after is not None
+        with capsys.disabled():
+            print(f"\npenalty of {PENALTY:.0f} s: {told.strip()!r} told {left:.1f} s before its end, ", end="")
+            print(f"the request {after * 1000:.0f} ms after it")
+        assert told == f"ringledger: waiting {PENALTY:.0f} s: Heavy group's penalty\n"
+        assert left > PENALTY / 2
+        assert (child.returncode, out.strip()) == (0, b"[]")
+        assert sim.limits.violations == 0
+        assert after <= 1.0
