@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import json
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -131,6 +132,90 @@ def test_a_damaged_database_is_65(cli, configured, tmp_path):
     assert "backup" in json.dumps(ended.data) if ended.out else "backup" in ended.err
 
 
+@pytest.fixture
+def alone(clean, tmp_path):
+    """Nothing is configured but where the database is."""
+
+    def at(path):
+        clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{path}")
+        return path
+
+    return at
+
+
+def told(ended, code):
+    """What was found, and what to type, of one check; the others have been made all the same."""
+    found = codes(ended)
+    assert {"sqlite", "retention", "login"} <= found.keys()
+    assert found[code]["cure"]
+    return found[code]
+
+
+def test_nothing_to_log_in_with_is_78_and_hides_no_other_problem(cli, alone, tmp_path):
+    alone(tmp_path / "none.db")
+    ended = cli("doctor", "--json")
+    assert ended.code == 78
+    assert "credentials.client_id" in told(ended, "login")["found"]
+    missing = told(ended, "database")
+    assert missing["severity"] == "warning"
+    assert f"{tmp_path}/none.db: no such database (database.url, RINGLEDGER_DATABASE__URL)" in missing["found"]
+    assert "platform" not in codes(ended), "there is nothing to ask it with"
+
+
+def test_a_missing_database_alone_is_a_warning(cli, configured):
+    with simulated() as sim:
+        configured(sim)
+        ended = cli("doctor", "--json")
+    assert ended.code == 1
+    assert codes(ended)["database"]["severity"] == "warning"
+    assert codes(ended)["platform"]["severity"] == "ok"
+
+
+def test_another_programs_database_is_65_and_the_rest_is_looked_at(cli, alone, tmp_path):
+    with contextlib.closing(sqlite3.connect(alone(tmp_path / "other.db"))) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    ended = cli("doctor", "--offline", "--json")
+    assert ended.code == 65
+    assert "belongs to another program" in told(ended, "database-owner")["found"]
+    assert not {"readers", "database-file"} & codes(ended).keys(), "it is not ours to mend"
+    alone(tmp_path / "text.db").write_text("no database at all " * 100)
+    ended = cli("doctor", "--offline", "--json")
+    assert (ended.code, told(ended, "database-owner")["severity"]) == (65, "failure")
+
+
+def test_no_place_for_a_database_is_78(cli, alone, tmp_path):
+    for path, words in ((tmp_path, "is a directory"), (tmp_path / "no" / "r.db", "no such directory")):
+        alone(path)
+        ended = cli("doctor", "--offline", "--json")
+        assert ended.code == 78
+        assert words in told(ended, "database")["found"]
+
+
+def test_a_database_of_a_newer_program_is_78(cli, alone, tmp_path):
+    path = alone(tmp_path / "r.db")
+    cli("db", "upgrade")
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    ended = cli("doctor", "--offline", "--json")
+    assert ended.code == 78
+    assert "newer" in told(ended, "schema")["found"]
+
+
+def test_dead_letters_and_old_ones_are_told(cli, alone, tmp_path):
+    path = alone(tmp_path / "r.db")
+    cli("db", "upgrade")
+    assert codes(cli("doctor", "--offline", "--json"))["webhooks"]["found"] == "nothing waits"
+    letter = "INSERT INTO outbox VALUES (NULL, 'k', '1', '2', ?, 'call.finished', '{}', ?, 1, 'no', ?)"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(letter, ("a", "2026-03-02T09:00:00.000Z", None))
+    assert "waited for" in told(cli("doctor", "--offline", "--json"), "webhooks")["found"]
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(letter, ("b", "2026-03-02T09:00:00.000Z", "2026-03-03T09:00:00.000Z"))
+    found = told(cli("doctor", "--offline", "--json"), "webhooks")
+    assert (found["found"], found["severity"]) == ("1 event was given up", "warning")
+    assert "webhooks retry" in found["cure"]
+
+
 def test_permissions_by_name():
     assert judged("ReadPresence ReadCallLog SubscriptionWebSocket", "websocket") == ((), ())
     assert judged("ReadPresence", "pubnub") == (("ReadCallLog",), ())
@@ -174,7 +259,7 @@ BAD = Facts(
     open_secrets=("/x",), open_database="/x", readers_locked_out=True, unit_drift=("/x",), retention_set=False,
     schema=(1, 2), damage="page 3", journal_mode="delete", oldest_open=1e6, stale_after=14400, unconfirmed=3,
     last_event=1e6, platform_error="down", credentials_error="no", missing_permissions=("ReadPresence",),
-    clock_offset=99,
+    clock_offset=99, login_missing="no", misplaced="/x", foreign="/x", letters_dead=1,
 )  # fmt: skip
 
 

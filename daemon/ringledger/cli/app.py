@@ -27,6 +27,7 @@ from ringledger.cli.doctor import doctor
 from ringledger.cli.export import export
 from ringledger.cli.failures import told
 from ringledger.cli.frame import Frame, hoisted
+from ringledger.cli.helps import PlainCommand, PlainGroup
 from ringledger.cli.messages import pager, sms
 from ringledger.cli.now import active, presence
 from ringledger.cli.platform import platform_app
@@ -100,6 +101,7 @@ def _no_color(wanted: bool) -> None:
 
 app = typer.Typer(
     name="ringledger",
+    cls=PlainGroup,
     help="Keeps an exact ledger of a RingCentral account's calls.",
     epilog=EPILOG,
     no_args_is_help=True,
@@ -130,7 +132,7 @@ def program(
 
 
 def _register() -> None:
-    """Every command, in the order in which the help lists them."""
+    """Every command; the help lists them in an order of its own."""
     _commands(run, demo, simulate)
     app.add_typer(calls_app, name="calls", epilog=EPILOG)
     _commands(active, presence, top, coverage, stats, export)
@@ -145,6 +147,9 @@ def _register() -> None:
     _commands(purge)
     app.add_typer(webhooks_app, name="webhooks", epilog=EPILOG)
     _commands(replay, completion)
+    for family in [app, *(one.typer_instance for one in app.registered_groups)]:
+        for command in family.registered_commands if family is not None else ():
+            command.cls = PlainCommand
 
 
 def _commands(*functions: Callable[..., Any]) -> None:

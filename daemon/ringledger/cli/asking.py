@@ -29,7 +29,12 @@ Progress = Callable[[int, int], None]
 
 MaxWait = Annotated[
     float,
-    typer.Option("--max-wait", min=0, metavar="SECONDS", help="Wait so long for the platform's rate limits, then 75."),
+    typer.Option(
+        "--max-wait",
+        min=0,
+        metavar="SECONDS",
+        help="Wait at most so long for the platform's rate limits, else exit with 75.",
+    ),
 ]
 Speed = Annotated[
     float,

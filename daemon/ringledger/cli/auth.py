@@ -9,6 +9,7 @@ import typer
 
 from ringledger.cli.asking import PATIENCE, MaxWait, ask
 from ringledger.cli.frame import console, frame_of
+from ringledger.cli.helps import PlainGroup
 from ringledger.cli.output import print_json, table
 from ringledger.cli.times import span
 
@@ -19,6 +20,7 @@ auth_app = typer.Typer(
     help="The authorisation as it stands. Tokens live in memory only: each command logs in anew and logs out again; "
     "the daemon's own session is not touched. Tokens are never printed.",
     no_args_is_help=True,
+    cls=PlainGroup,
     rich_markup_mode="rich",
 )
 
@@ -27,7 +29,7 @@ auth_app = typer.Typer(
 def status(ctx: typer.Context, max_wait: MaxWait = PATIENCE) -> None:
     """Whether the credentials are good, whose they are, and what they allow, from a fresh login.
 
-    Exits 77 when the platform rejects the credentials.
+    Exits 77 when the platform rejects the credentials, 78 when there are none.
     """
     _show(ctx, max_wait, "the credentials are good", refresh=False)
 

@@ -7,6 +7,7 @@ import typer
 
 from ringledger.cli.failures import usage
 from ringledger.cli.frame import console, frame_of, read
+from ringledger.cli.helps import PlainGroup
 from ringledger.cli.output import CALL_COLUMNS, calls_table, masked_rows, print_csv, print_json
 from ringledger.cli.times import WHEN, instant
 
@@ -49,7 +50,7 @@ class Disposition(StrEnum):
 
 
 calls_app = typer.Typer(
-    help="Finished calls, newest first; `calls show SESSION` explains one.", rich_markup_mode="rich"
+    help="Finished calls, newest first; `calls show SESSION` explains one.", rich_markup_mode="rich", cls=PlainGroup
 )
 
 
@@ -59,7 +60,9 @@ def calls(
     since: Since = None,
     until: Until = None,
     direction: Annotated[Direction | None, typer.Option(help="An internal call is out.")] = None,
-    disposition: Annotated[Disposition | None, typer.Option(help="How it ended.")] = None,
+    disposition: Annotated[
+        Disposition | None, typer.Option(metavar="HOW", help=f"How it ended: {', '.join(Disposition)}.")
+    ] = None,
     number: Annotated[str | None, typer.Option(help="Either end's number, with or without +.")] = None,
     extension: Annotated[str | None, typer.Option(help="An extension's id or number.")] = None,
     unconfirmed: Annotated[bool, typer.Option("--unconfirmed", help="Not confirmed by the platform yet.")] = False,

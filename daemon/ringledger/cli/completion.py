@@ -15,7 +15,9 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-def completion(shell: Annotated[Shell, typer.Argument(help="Whose script.")]) -> None:
+def completion(
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="Whose script: bash, zsh or fish.")],
+) -> None:
     """The script that lets a shell complete commands and options.
 
     `source <(ringledger completion bash)`, or `ringledger completion fish | source`.

@@ -21,8 +21,9 @@ def check_config(
 ) -> None:
     """The configuration in force, with its sources.
 
-    Secrets are hidden. What is wrong is named with its file and line; exit code 78. With --online the platform is asked
-    whether it accepts the credentials (77) and answers at all (69).
+    Secrets are hidden. What is wrong is named with its file and line; exit code 78. Missing credentials are told, but
+    whoever only reads the database needs none. With --online the platform is asked: 78 without credentials, 77 when it
+    rejects them, 69 when it does not answer.
     """
     frame = frame_of(ctx)
     settings = frame.settings()
@@ -32,12 +33,16 @@ def check_config(
     if frame.json:
         print_json([{"key": one.key, "value": _plain(one.value), "source": one.source} for one in found])
         return
+    from ringledger.service.diagnose import login_missing
+
     made = table("key", "value", "source")
     for one in found:
         style = "dim" if one.source == "default" else ""
         made.add_row(Text(one.key, style=style), Text(_text(one.value), style=style), Text(one.source, style=style))
     console().print(made)
     console().print("the configuration is valid" + (", the platform accepts it" if online else ""), style="green")
+    if missing := login_missing(settings):
+        console().print(f"{missing}; the daemon and what asks the platform need it (78)", style="yellow")
 
 
 def _ask(settings: "Settings") -> None:

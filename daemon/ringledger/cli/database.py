@@ -3,10 +3,13 @@
 import typer
 
 from ringledger.cli.frame import frame_of, origin
+from ringledger.cli.helps import PlainGroup
 from ringledger.cli.output import print_json
 from ringledger.exits import Exit
 
-db_app = typer.Typer(help="The database: its schema and its health.", no_args_is_help=True, rich_markup_mode="rich")
+db_app = typer.Typer(
+    cls=PlainGroup, help="The database: its schema and its health.", no_args_is_help=True, rich_markup_mode="rich"
+)
 
 
 @db_app.command("upgrade")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 #: What a failure of a check means for whoever started us, the gravest first; others are 70.
 EXITS = {
     "integrity": Exit.DATA,
+    "database-owner": Exit.DATA,
+    "schema": Exit.CONFIG,
+    "database": Exit.CONFIG,
+    "login": Exit.CONFIG,
     "credentials": Exit.CREDENTIALS,
     "permissions": Exit.CREDENTIALS,
     "platform": Exit.UNAVAILABLE,
@@ -33,9 +37,10 @@ def doctor(
 ) -> int:
     """Look at configuration, files, database and platform, and say what to do.
 
-    Every check has a name that stays. Exits 0 when all is well, 1 with warnings; with failures 65 for a damaged
-    database, 77 for credentials or permissions, 69 for a platform that does not answer, 74 for the disk. Nothing is
-    changed.
+    Every check has a name that stays, and none keeps the others from being made. Exits 0 when all is well, 1 with
+    warnings; with failures 65 for a database that is damaged or another program's, 78 for a configuration that cannot
+    work (nothing to log in with, no place for a database, one newer than the program), 77 for credentials or
+    permissions the platform refuses, 69 when it does not answer, 74 for the disk. Nothing is changed.
     """
     frame = frame_of(ctx)
     settings = frame.settings()

@@ -28,7 +28,7 @@ Row = dict[str, Any]
 @calls_app.command()
 def show(
     ctx: typer.Context,
-    session: Annotated[str, typer.Argument(help="The call's session id, as `calls` lists it.")],
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="The call's session id, as `calls` lists it.")],
     full_numbers: FullNumbers = False,
 ) -> None:
     """One call explained: legs, every event accepted and ignored with its reason, what each source said, and how

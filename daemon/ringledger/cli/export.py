@@ -58,7 +58,7 @@ def export(
     """Finished calls to a file, oldest first.
 
     The columns are those of the view `calls`; phone numbers are masked as the command `calls` does. parquet needs the
-    extra `ringledger[parquet]`; its times are timestamps and its truths booleans.
+    package's extra `parquet` (pyarrow); its times are timestamps and its truths booleans.
     """
     frame = frame_of(ctx)
     settings = frame.settings()

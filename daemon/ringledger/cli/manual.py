@@ -128,7 +128,7 @@ def _commands(group: Any, path: str) -> Iterator[str]:
 
 
 def _argument(argument: Any) -> str:
-    name = argument.metavar or argument.name.upper()
+    name = (argument.metavar or argument.name.upper()) + ("..." if argument.nargs != 1 else "")
     return name if argument.required else f"[{name}]"
 
 

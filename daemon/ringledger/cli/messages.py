@@ -28,7 +28,7 @@ Words = Annotated[str, typer.Argument(metavar="TEXT", help="What to say; - reads
 def sms(
     ctx: typer.Context,
     from_: Annotated[str, typer.Argument(metavar="FROM", help="A number of one's own that may send texts.")],
-    to: Annotated[list[str], typer.Argument(metavar="TO...", help="Who gets it.")],
+    to: Annotated[list[str], typer.Argument(metavar="TO", help="Who gets it; one number or more.")],
     text: Words,
     full_numbers: FullNumbers = False,
     max_wait: MaxWait = PATIENCE,
@@ -52,9 +52,11 @@ def sms(
 
 def pager(
     ctx: typer.Context,
-    words: Annotated[
-        list[str], typer.Argument(metavar="TO... TEXT", help="Extension numbers, then what to say; - reads it.")
-    ],
+    *,
+    to: Annotated[
+        list[str] | None, typer.Argument(metavar="TO", help="Who gets it: one extension number or more.")
+    ] = None,
+    text: Words,
     reply_on: Annotated[
         int | None,
         typer.Option(metavar="ID", help="The page this answers; then without TO it goes to all who took part."),
@@ -64,7 +66,7 @@ def pager(
     """Send an internal page: at most 1,024 UTF-16 units (an emoji is two)."""
     from ringledger.platform.actions import PAGE_UNITS, Actions
 
-    *targets, text = words
+    targets = to or []
     if not targets and reply_on is None:
         raise usage("pager: TO is missing: extension numbers, or --reply-on ID")
     if wrong := [one for one in targets if not (one.isascii() and one.isdecimal())]:

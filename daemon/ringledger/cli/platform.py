@@ -15,6 +15,7 @@ from ringledger.cli.asking import PATIENCE, MaxWait, ask, telephone
 from ringledger.cli.calls import Direction, FullNumbers, Since, Until, ordered
 from ringledger.cli.failures import usage
 from ringledger.cli.frame import Frame, console, frame_of
+from ringledger.cli.helps import PlainGroup
 from ringledger.cli.output import masked_rows, print_json, table
 from ringledger.cli.times import short, span
 
@@ -54,6 +55,7 @@ Limit = Annotated[int | None, typer.Option(min=1, help="Stop after so many recor
 platform_app = typer.Typer(
     help="The platform's own answer, paged through; the ledger has no part in it.",
     no_args_is_help=True,
+    cls=PlainGroup,
     rich_markup_mode="rich",
 )
 

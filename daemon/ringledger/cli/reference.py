@@ -5,11 +5,13 @@ import inspect
 from collections.abc import Iterator
 from enum import Enum
 from itertools import pairwise
+from textwrap import fill
 from typing import Any
 
 import typer
 
 from ringledger.cli.app import app
+from ringledger.cli.helps import unwrapped
 from ringledger.exits import Exit
 
 HEAD = """\
@@ -44,14 +46,14 @@ def _command(command: Any, path: str) -> Iterator[str]:
     arguments = " ".join(_argument(one) for one in own if one.param_type_name == "argument")
     yield f"## `{path}`\n"
     yield f"```\n{' '.join(word for word in (path, '[OPTIONS]' if _options(own) else '', arguments) if word)}\n```\n"
-    yield inspect.cleandoc(command.help or "") + "\n"
+    yield "\n\n".join(fill(one, 120) for one in unwrapped(command.help or "").split("\n\n")) + "\n"
     if options := _options(own):
         yield "| option | default | |\n|---|---|---|"
         yield "\n".join(options) + "\n"
 
 
 def _argument(argument: Any) -> str:
-    name = argument.metavar or argument.name.upper()
+    name = (argument.metavar or argument.name.upper()) + ("..." if argument.nargs != 1 else "")
     return name if argument.required else f"[{name}]"
 
 

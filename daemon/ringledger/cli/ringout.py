@@ -6,11 +6,11 @@ What must stay true: the command writes nothing; the ledger's row comes from pre
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from ringledger.cli.asking import PATIENCE, MaxWait, Speed, ask, telephone, tell
 from ringledger.cli.calls import FullNumbers
 from ringledger.cli.frame import console, frame_of
+from ringledger.cli.helps import PlainGroup
 from ringledger.cli.output import calls_table, masked_rows, print_json
 from ringledger.exits import Exit
 from ringledger.redaction import mask_number
@@ -25,7 +25,7 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="As `ringout` has printed 
 UNKNOWN = "not known (any more): it has ended, or was never placed"
 
 
-class PlaceByDefault(TyperGroup):
+class PlaceByDefault(PlainGroup):
     """`ringout FROM TO` is `ringout place FROM TO`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ import typer
 
 from ringledger.cli.failures import Failure, usage
 from ringledger.cli.frame import console, frame_of, read
+from ringledger.cli.helps import PlainGroup
 from ringledger.cli.output import print_json, table
 from ringledger.cli.times import short
 from ringledger.exits import Exit
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 webhooks_app = typer.Typer(
     help="Receivers of events: what waits for them and what was given up.",
     no_args_is_help=True,
+    cls=PlainGroup,
     rich_markup_mode="rich",
 )
 
@@ -65,7 +67,9 @@ def _print(rows: list[dict[str, Any]]) -> None:
 @webhooks_app.command("retry")
 def retry_letters(
     ctx: typer.Context,
-    ids: Annotated[list[int] | None, typer.Argument(metavar="ID...", help="As `webhooks list --dead` shows.")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Argument(metavar="ID", help="As `webhooks list --dead` shows; one or more.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that was given up.")] = False,
 ) -> None:
     """Try again what was given up, as if it were new; a running daemon begins at once."""

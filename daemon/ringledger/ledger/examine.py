@@ -27,6 +27,7 @@ class Examination:
     """Times: ms since the epoch. ``oldest_open_at``, ``last_event_at``: ``None`` when there is none.
 
     ``unconfirmed``: finished calls that ended before ``before_ms`` and that the platform has not confirmed.
+    ``letters_dead``: events for receivers that were given up; ``oldest_letter_at``: of those that still wait.
     """
 
     size_bytes: int
@@ -35,6 +36,8 @@ class Examination:
     oldest_open_at: int | None
     last_event_at: int | None
     unconfirmed: int
+    letters_dead: int
+    oldest_letter_at: int | None
 
 
 def verify(url: str | URL, *, thorough: bool = False, stop: Event | None = None) -> bool:
@@ -80,6 +83,8 @@ def examine(url: str | URL, *, before_ms: int) -> Examination:
                 unconfirmed=one(
                     "SELECT count(*) FROM call WHERE confirmed_at IS NULL AND ended_at < ?", to_text(before_ms)
                 ),
+                letters_dead=one("SELECT count(*) FROM outbox WHERE gave_up_at IS NOT NULL"),
+                oldest_letter_at=to_ms_or_none(one("SELECT min(since) FROM outbox WHERE gave_up_at IS NULL")),
             )
     except sqlite3.Error as error:
         raise classified(error) from error

@@ -5,6 +5,7 @@ from ringledger.service.checks import (
     CLOCK_WARNING,
     DISK_EMPTY,
     DISK_LOW,
+    LETTER_LATE,
     MIB,
     Facts,
     Outcome,
@@ -103,8 +104,29 @@ def readers(facts: Facts) -> Outcome | None:
     return ok("the group can read at any time")
 
 
+@check("database", "it is the ledger; without it no command has anything to show")
+def database(facts: Facts) -> Outcome | None:
+    if facts.misplaced:
+        cure = "correct database.url, create the directory, or mend the rights on it (readers: the group ringledger)"
+        return failure(facts.misplaced, cure)
+    if facts.no_database:
+        cure = "systemctl start ringledger (or ringledger run), which creates it; else correct database.url"
+        return warning(facts.no_database, cure)
+    return None if facts.no_database is None else ok("there")
+
+
+@check("database-owner", "a file that is no ledger is neither read nor written to")
+def database_owner(facts: Facts) -> Outcome | None:
+    if facts.foreign is None:
+        return None
+    cure = "set database.url to a file of our own; the present one has been left as it is"
+    return failure(facts.foreign, cure) if facts.foreign else ok("ringledger's")
+
+
 @check("schema", "program and database must agree")
 def schema(facts: Facts) -> Outcome | None:
+    if facts.newer:
+        return failure(facts.newer, "install the program that wrote it, or put a backup from before in its place")
     if facts.schema is None:
         return None
     version, newest = facts.schema
@@ -156,6 +178,20 @@ def last_event(facts: Facts) -> Outcome | None:
     return warning(found, "ringledger coverage --since 7d") if facts.last_event > 3 * 86_400 else ok(found)
 
 
+@check("webhooks", "what a receiver has not accepted, it does not know")
+def webhooks(facts: Facts) -> Outcome | None:
+    if facts.letters_dead is None:
+        return None
+    if facts.letters_dead:
+        cure = "ringledger webhooks list --dead; mend the receiver; ringledger webhooks retry --all"
+        many = "1 event was" if facts.letters_dead == 1 else f"{facts.letters_dead} events were"
+        return warning(f"{many} given up", cure)
+    if facts.oldest_letter is not None and facts.oldest_letter > LETTER_LATE:
+        cure = "ringledger webhooks test tells which receiver fails; what waits is sent by itself once it accepts"
+        return warning(f"events have waited for {facts.oldest_letter / 3600:.1f} h", cure)
+    return ok("nothing waits" if facts.oldest_letter is None else "under way")
+
+
 @check("retention", "personal data needs a limit somebody has decided on")
 def retention(facts: Facts) -> Outcome | None:
     if facts.retention_set is None:
@@ -175,6 +211,16 @@ def unit(facts: Facts) -> Outcome | None:
         cure = "copy the shipped files again and run systemctl daemon-reload; own changes belong into a drop-in"
         return warning(f"differs from the shipped one: {' '.join(facts.unit_drift)}", cure)
     return ok("as shipped")
+
+
+@check("login", "the daemon does not start without something to log in with")
+def login(facts: Facts) -> Outcome | None:
+    if facts.login_missing is None:
+        return None
+    if facts.login_missing:
+        cure = "set it in [credentials], by RINGLEDGER_CREDENTIALS__..., or as a systemd credential"
+        return failure(facts.login_missing, cure)
+    return ok("configured")
 
 
 @check("credentials", "without them nothing comes in, and the daemon does not start")

@@ -39,7 +39,13 @@ class Facts:
     readers_locked_out: bool | None = None
     unit_drift: tuple[str, ...] | None = None
     retention_set: bool | None = None
-    # of the database
+    # of the configuration
+    login_missing: str | None = None
+    # of the database; the first three: what is wrong with its path, that there is none, that it is another program's
+    misplaced: str | None = None
+    no_database: str | None = None
+    foreign: str | None = None
+    newer: str | None = None
     schema: tuple[int, int] | None = None
     damage: str | None = None
     verified: bool | None = None
@@ -48,6 +54,8 @@ class Facts:
     stale_after: float | None = None
     unconfirmed: int | None = None
     last_event: float | None = None
+    letters_dead: int | None = None
+    oldest_letter: float | None = None
     # of the platform
     platform_error: str | None = None
     credentials_error: str | None = None
@@ -91,6 +99,8 @@ DISK_LOW: Final = 1024 * MIB
 DISK_EMPTY: Final = 64 * MIB
 CLOCK_WARNING: Final = 5.0
 CLOCK_FAILURE: Final = 60.0
+#: A letter that waits longer shows a receiver in trouble, seconds.
+LETTER_LATE: Final = 3_600.0
 CHECKS: Final[list[Check]] = []
 
 

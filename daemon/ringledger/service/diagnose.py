@@ -15,13 +15,14 @@ from typing import Final
 import aiohttp
 
 from ringledger.layers import CREDENTIALS
-from ringledger.ledger.errors import DatabaseCorrupt
+from ringledger.ledger.database import placed
+from ringledger.ledger.errors import DatabaseCorrupt, DatabaseForeign, DatabaseNewer, LedgerError
 from ringledger.ledger.examine import examine, sqlite_verdict, verify
 from ringledger.ledger.schema import SCHEMA_VERSION
 from ringledger.ledger.upgrade import version_of
 from ringledger.metrics import Metrics
 from ringledger.platform.auth import Authenticator
-from ringledger.platform.errors import CredentialsRejected, PlatformError
+from ringledger.platform.errors import CredentialsMissing, CredentialsRejected, PlatformError
 from ringledger.platform.pace import Pace
 from ringledger.platform.people import WhoAmI
 from ringledger.platform.rest import PlatformClient
@@ -51,36 +52,57 @@ def machine_facts(settings: Settings, directories: tuple[str, ...] = UNIT_DIRECT
     return Facts(
         disk_free=shutil.disk_usage(path.parent).free if path.parent.is_dir() else None,
         open_secrets=tuple(str(one) for one in dict.fromkeys(_secret_files(settings)) if _is_open(one)),
-        open_database=(str(path) if _is_open(path) else "") if path.exists() else None,
+        open_database=(str(path) if _is_open(path) else "") if path.is_file() else None,
         sqlite=sqlite_verdict(),
-        readers_locked_out=not path.with_name(f"{path.name}-wal").exists() if path.exists() else None,
+        readers_locked_out=not path.with_name(f"{path.name}-wal").exists() if path.is_file() else None,
         unit_drift=_drift(directories),
+        login_missing=login_missing(settings),
         retention_set=bool(retention.calls_days or retention.mask_numbers_after_days),
     )
 
 
 def database_facts(settings: Settings, facts: Facts) -> Facts:
-    """What the database tells, every page read. Without a database nothing is added. Raises ``LedgerError``."""
+    """What the database tells, every page read. One that is not there, or not ours, is a finding like any other."""
+    path = settings.database.path
+    origin = next((one.source for one in settings.sources() if one.key == "database.url"), "default")
+    try:
+        placed(path)
+        if not path.parent.is_dir():
+            return replace(facts, misplaced=f"{path.parent}: no such directory (database.url, {origin})")
+        if not path.exists():
+            return replace(facts, no_database=f"{path}: no such database (database.url, {origin})")
+        return _looked_into(settings, replace(facts, no_database=""))
+    except DatabaseCorrupt as damage:
+        return replace(facts, no_database="", damage=str(damage))
+    except DatabaseForeign as error:
+        return replace(facts, foreign=str(error), open_database=None, readers_locked_out=None)  # not ours to mend
+    except DatabaseNewer as error:
+        return replace(facts, no_database="", foreign="", newer=str(error))
+    except LedgerError as error:
+        return replace(facts, misplaced=str(error))
+
+
+def _looked_into(settings: Settings, facts: Facts) -> Facts:
+    """What stands in the database. Raises ``LedgerError``."""
     url, now_ms = settings.database.url, time.time_ns() // 1_000_000
-    if not settings.database.path.exists():
+    facts = replace(facts, schema=(version_of(url), SCHEMA_VERSION), foreign="")
+    if facts.schema != (SCHEMA_VERSION, SCHEMA_VERSION):
         return facts
-    schema = (version_of(url), SCHEMA_VERSION)
-    if schema[0] != schema[1]:
-        return replace(facts, schema=schema)
     try:
         verify(url, thorough=True)
         seen = examine(url, before_ms=now_ms - DAY_MS)
     except DatabaseCorrupt as damage:
-        return replace(facts, schema=schema, damage=str(damage))
+        return replace(facts, damage=str(damage))
     return replace(
         facts,
-        schema=schema,
         verified=True,
         journal_mode=seen.journal_mode,
         oldest_open=_age(seen.oldest_open_at, now_ms),
         last_event=_age(seen.last_event_at, now_ms),
         stale_after=settings.calls.stale_after_seconds,
         unconfirmed=seen.unconfirmed,
+        letters_dead=seen.letters_dead,
+        oldest_letter=_age(seen.oldest_letter_at, now_ms),
     )
 
 
@@ -90,6 +112,8 @@ def _age(at_ms: int | None, now_ms: int) -> float | None:
 
 async def platform_facts(settings: Settings, facts: Facts) -> Facts:
     """What the platform tells: a token, its permissions, one's own extension, the active calls, its clock."""
+    if facts.login_missing:
+        return facts  # there is nothing to ask it with
     try:
         async with aiohttp.ClientSession() as session:
             client, auth, _ = await reached(settings, session)
@@ -117,6 +141,15 @@ async def reached(settings: Settings, session: aiohttp.ClientSession) -> tuple[P
     me = await client.whoami()
     await client.active_calls(account_id=me.account_id, extension_id=me.extension_id, background=False)
     return client, auth, me
+
+
+def login_missing(settings: Settings) -> str:
+    """What is not configured, empty when all is there."""
+    try:
+        credentials_missing(settings)
+    except CredentialsMissing as missing:
+        return str(missing)
+    return ""
 
 
 def judged(scope: str, transport: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
