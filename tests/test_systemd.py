@@ -259,6 +259,11 @@ def test_a_manager_that_did_not_hear_is_told_again(keeper):
     assert run(keeper)[0] == "left b'second'"
 
 
+def test_the_unit_has_room_for_what_the_daemon_leaves():
+    unit = Path(__file__).resolve().parents[1] / "systemd" / "ringledger.service"
+    assert "FileDescriptorStoreMax=1" in unit.read_text().splitlines()
+
+
 def test_a_record_never_shows(keeper):
     kept = Notifier(keeper.environment).kept("session")
     kept.save(b"secret")
