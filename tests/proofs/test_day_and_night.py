@@ -23,8 +23,8 @@ HOUR = 3_600.0
 HOURS = 24
 CUTS = 10
 CALLS_PER_HOUR = 240
-#: The daemon's memory is measured from here on: by then it has seen everything that happens in a day.
-WARM_HOURS = 4
+#: The daemon's memory is measured from here on: by then the caches of numbers and names are mostly full.
+WARM_HOURS = 12
 GROWTH_MIB = 5.0
 
 

@@ -37,7 +37,7 @@ _DIGITS = re.compile(r"[0-9]+")
 _FORMATTING = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def normalise(raw: str | None, default_region: str) -> str | None:
     """``raw`` as E.164 (``+…``), as a short extension number, or ``None`` when withheld.
 
