@@ -23,7 +23,7 @@ from load import ACCOUNT, KEY, START, Event, office_events, sealed
 from ringledger.cli.service import GC_THRESHOLDS
 from ringledger.domain.observation import Delivery, FeedPosition, PresenceObservation
 from ringledger.domain.tracker import CallTracker
-from ringledger.ledger.ledger import Ledger, _execute
+from ringledger.ledger.ledger import Ledger
 from ringledger.ledger.rows import batch_of
 from ringledger.ledger.upgrade import upgrade
 from ringledger.ledger.writer import LedgerWriter
@@ -164,8 +164,7 @@ async def _staged(line: Pipeline, payloads: list[str], now_ms: int, mark: Callab
     mark("tracker")
     batch = batch_of(ledger._statements, changes, None, (), now_ms=now_ms, journal=True)
     mark("rows")
-    async with ledger.transaction() as connection:
-        await _execute(connection, batch)
+    await ledger.write(batch)
     mark("database")
     line.intake.committed(changes)
     mark("announce")

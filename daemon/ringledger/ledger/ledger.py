@@ -117,8 +117,18 @@ class Ledger:
         if self.letters_of is not None and changes.announcements:
             batch[:0] = letter_batch(self._statements, self.letters_of(changes, now_ms), now_ms)
         if batch:
-            async with self.transaction() as connection:
-                await _execute(connection, batch)
+            await self.write(batch)
+
+    async def write(self, batch: Batch) -> None:
+        """Execute a batch in one transaction, as :meth:`commit` does, whose second half this is."""
+        raw = await self._writer().get_raw_connection()
+        if isinstance(raw.driver_connection, BatchConnection):
+            async with self._turn, _translated():
+                await raw.driver_connection.commit_batch(batch)
+            return
+        async with self.transaction() as connection:
+            for sql, rows in batch:
+                await connection.exec_driver_sql(sql, rows)
 
     async def forget(self, now_ms: int) -> int:
         """Delete the states of finished calls that need not be remembered any longer; returns how many."""
@@ -258,15 +268,6 @@ async def _translated() -> AsyncIterator[None]:
         yield
     except (DBAPIError, sqlite3.Error) as error:
         raise classified(error) from error
-
-
-async def _execute(connection: AsyncConnection, batch: Batch) -> None:
-    raw = await connection.get_raw_connection()
-    if isinstance(raw.driver_connection, BatchConnection):
-        await raw.driver_connection.execute_batch(batch)
-        return
-    for sql, rows in batch:
-        await connection.exec_driver_sql(sql, rows)
 
 
 async def _checkpoint(connection: AsyncConnection, mode: str, *, patience_ms: int | None = None) -> None:

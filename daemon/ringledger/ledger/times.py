@@ -15,11 +15,12 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _SUFFIX: Final = tuple(f".{ms:03d}Z" for ms in range(1000))
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=256)
 def _second(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
 
 
+@lru_cache(maxsize=2048)  # the rows of one batch repeat few moments
 def to_text(ms: int) -> str:
     """Milliseconds since the epoch as the database's text. Raises ``OverflowError`` beyond the year 9999."""
     seconds, rest = divmod(ms, 1000)
@@ -28,10 +29,7 @@ def to_text(ms: int) -> str:
 
 def to_text_or_none(ms: int | None) -> str | None:
     """As :func:`to_text`; ``None`` stays ``None``."""
-    if ms is None:
-        return None
-    seconds, rest = divmod(ms, 1000)
-    return _second(seconds) + _SUFFIX[rest]
+    return None if ms is None else to_text(ms)
 
 
 def to_ms(text: str) -> int:
