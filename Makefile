@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-dev demo test properties check format generate lock wheel vm-test install-test clean
+.PHONY: help build build-dev demo test properties check format generate pictures lock wheel vm-test install-test clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ generate: build-dev  ## rewrite the files that are made from the code
 	$(BIN)/python -m ringledger.cli.reference > docs/commands.md
 	$(BIN)/python -m ringledger.cli.manual docs
 	$(BIN)/python .ci/sbom.py > docs/sbom.cdx.json
+
+pictures: build-dev  ## draw docs/top-*.svg anew: `top` as the program shows it
+	$(BIN)/python tests/cli/pictures.py
 
 BENCHES := $(wildcard tests/bench/bench_*.py)
 ifneq ($(BENCHES),)

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-
 PATIENCE = 20.0
 #: Events whose data is the row.
 ROW = frozenset({"call.finished", "call.amended", "call.confirmed"})

@@ -1,4 +1,4 @@
-"""The pictures of `top` in docs/, made by the program: `python tests/cli/pictures.py`.
+"""The pictures of `top` in docs/, made by the program: `make pictures`.
 
 An invented office at half past two, eight extensions, five open calls.
 """
@@ -50,7 +50,8 @@ def fill(path: Path, now: int, calls: int = 240) -> str:
     return url
 
 
-def draw() -> None:
+def draw(directory: Path) -> None:
+    """Write them, the same ones each time."""
     os.environ["RINGLEDGER_CONFIG"] = os.devnull
     with tempfile.TemporaryDirectory() as folder, time_machine.travel(NOON, tick=False):
         path = Path(folder) / "ringledger.db"
@@ -58,9 +59,8 @@ def draw() -> None:
         os.utime(path, (NOON.timestamp(), NOON.timestamp()))
         os.environ["RINGLEDGER_DATABASE__URL"] = url
         for size in ("80x24", "160x50"):
-            main(["top", "--size", size, "--svg", str(ROOT / "docs" / f"top-{size}.svg")])
-            main(["top", "--size", size, "--once"])
+            main(["top", "--size", size, "--svg", str(directory / f"top-{size}.svg")])
 
 
 if __name__ == "__main__":
-    draw()
+    draw(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs")

@@ -12,6 +12,15 @@ def test_values_have_their_sources_and_secrets_are_hidden(cli, clean, tmp_path):
     assert "very-secret-value" not in ended.out
 
 
+def test_missing_credentials_are_told_for_run_needs_them(cli, clean):
+    ended = cli("check-config")
+    assert ended.code == 0
+    assert "nothing to log in with: credentials.client_id is not set" in ended.out
+    clean.setenv("RINGLEDGER_CREDENTIALS__CLIENT_ID", "app")
+    clean.setenv("RINGLEDGER_CREDENTIALS__JWT", "planted-jwt")
+    assert "nothing to log in with" not in cli("check-config").out
+
+
 def test_an_unknown_key_names_the_nearest(cli, tmp_path):
     file = tmp_path / "own.toml"
     file.write_text("[poll]\nintervall_seconds = 180\n")

@@ -1,6 +1,7 @@
 """The help of every command, as somebody reads it in a terminal of 80 columns."""
 
 import re
+from itertools import pairwise
 
 import pytest
 import typer
@@ -36,7 +37,7 @@ def test_nothing_is_doubled_cut_or_of_the_librarys_own_words(read):
 def test_paragraphs_fill_the_line(read):
     prose = re.sub(r"[╭╰│].*", "", read)
     lines = [line.strip() for line in prose.splitlines()]
-    for line, after in zip(lines, lines[1:], strict=False):
+    for line, after in pairwise(lines):
         if line and after:  # the next word would not have fitted
             assert len(line) + 1 + len(after.split()[0]) > 76, line
 

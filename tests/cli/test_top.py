@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import struct
 import subprocess
+import sys
 import termios
 import time
 from contextlib import closing, contextmanager
@@ -228,11 +229,16 @@ def test_a_picture_needs_nothing_from_elsewhere(cli, office_now, tmp_path):
     assert set(re.findall(r"https?://[^\s\"]+", picture)) <= {"http://www.w3.org/2000/svg", "https://www.textualize.io"}
 
 
-@pytest.mark.parametrize("size", ["80x24", "160x50"])
-def test_the_pictures_of_the_readme_are_the_programs(size):
-    picture = (Path(__file__).parents[2] / "docs" / f"top-{size}.svg").read_text()
-    assert "open&#160;calls" in picture
-    assert "font-face" not in picture
+def test_the_pictures_of_the_readme_are_what_the_program_draws(tmp_path, clean):
+    docs = Path(__file__).parents[2] / "docs"
+    command = [sys.executable, str(Path(__file__).with_name("pictures.py")), str(tmp_path)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    for size in ("80x24", "160x50"):
+        name = f"top-{size}.svg"
+        drawn = (tmp_path / name).read_text()
+        assert "open&#160;calls" in drawn
+        assert drawn == (docs / name).read_text(), "make pictures"
+        assert f"docs/{name}" in (docs.parent / "README.md").read_text()
 
 
 def test_without_a_terminal_it_says_what_to_do(cli, office_now):

@@ -15,6 +15,7 @@ from ringledger.ledger import outbox
 from ringledger.ledger.ledger import Ledger
 from ringledger.ledger.letters import Letter
 from ringledger.ledger.upgrade import upgrade
+from ringledger.metrics import Metrics
 from ringledger.service import webhooks
 from ringledger.service.outbox import receivers_of
 from ringledger.service.webhooks import DOWN_AFTER, PARALLEL, Deliveries, Patience
@@ -44,11 +45,11 @@ async def ledger(tmp_path):
 class Post:
     """Letters into the outbox, and the deliveries that empty it."""
 
-    def __init__(self, ledger, hooks, patience=FAST):
+    def __init__(self, ledger, hooks, patience=FAST, metrics=None):
         self.ledger = ledger
         settings = [WebhookSettings(url=hook.url, events=("call.*",), secret=SECRET) for hook in hooks]
         self.receivers = receivers_of(settings)
-        self.deliveries = Deliveries(ledger, self.receivers, patience=patience)
+        self.deliveries = Deliveries(ledger, self.receivers, patience=patience, metrics=metrics)
         self.now_ms = time.time_ns() // 1_000_000
 
     async def write(self, *stories, to=None):
@@ -327,7 +328,7 @@ async def test_no_secret_and_no_path_is_logged_or_stored(ledger, hook, logs, tmp
     for word in (SECRET, "token-in-the-path"):
         assert word not in logs.text
         assert word.encode() not in stored
-    assert f'"address": "http://127.0.0.1:{hook.port}"' in logs.text
+    assert {line["address"] for line in logs.named("webhook.failed")} == {f"http://127.0.0.1:{hook.port}"}
 
 
 async def test_changes_without_announcements_wake_nobody(ledger, hook):
@@ -353,3 +354,50 @@ async def test_a_name_nobody_knows_is_a_failure_like_any(ledger, logs):
         (told,) = await until(lambda: logs.named("webhook.unavailable"), "trouble is told")
     assert told["address"] == "http://nobody.invalid"
     assert "secret-path" not in logs.text
+
+
+async def test_the_figures_tell_what_waits_what_came_and_what_was_given_up(ledger, hook, monkeypatch):
+    monkeypatch.setattr(webhooks, "LOOK_SECONDS", 0.02)
+    answers = {"1": 204, "2": 410, "3": 503}
+    hook.answer = lambda event: answers[event["subject"]]
+    metrics = Metrics()
+    post = Post(ledger, [hook], metrics=metrics)
+    await post.write("1 finished", "2 finished", "3 finished")
+    labels = {"webhook": "1", "host": "127.0.0.1"}
+
+    def tried(outcome):
+        return metrics.value("webhook_deliveries_total", **labels, outcome=outcome)
+
+    def standing():
+        names = ("webhook_pending_letters", "webhook_dead_letters")
+        return tuple(metrics.value(name, **labels) for name in names)
+
+    async with post.running():
+        await until(lambda: tried("failed") >= 2, "tried again")
+        await until(lambda: standing() == (1, 1), "one waits, one was given up")
+        assert metrics.value("webhook_oldest_pending_seconds", **labels) > 0
+        assert (tried("accepted"), tried("given_up")) == (1, 1)
+        answers["3"] = 204
+        await until(lambda: standing() == (0, 1), "the outbox is empty but for the dead")
+        assert metrics.value("webhook_oldest_pending_seconds", **labels) == 0
+        answers["2"] = 204
+        assert await post.deliveries.retry(None) == 1
+        await until(lambda: standing() == (0, 0), "nothing is left")
+    assert tried("accepted") == 3
+
+
+async def test_letters_of_receivers_that_are_gone_have_a_figure_too(ledger, hook, monkeypatch):
+    monkeypatch.setattr(webhooks, "LOOK_SECONDS", 0.02)
+    await Post(ledger, [hook]).write("1 finished")
+    other = Receiver()
+    other.url = "http://127.0.0.1:9/other"
+    metrics = Metrics()
+    async with Post(ledger, [other], metrics=metrics).running():
+        gone = {"webhook": "other", "host": ""}
+        await until(lambda: metrics.value("webhook_dead_letters", **gone) == 1, "given up")
+
+
+def test_patience_at_speed_is_the_same_schedule():
+    fast = Patience().at_speed(60)
+    assert (fast.first_seconds, fast.longest_seconds, fast.give_up_seconds) == (1 / 60, 5, 1440)
+    assert (fast.timeout_seconds, fast.least_attempts) == (10, 5)
