@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from ringledger.platform.limits import RateGroup
-from ringledger.simulator import Options, RingOutOptions
-from tests.rig import office
+from ringledger.simulator import Options, RingOutOptions, load_story
+from tests.rig import Rig, office
 
 SPEED = 60.0
 
@@ -27,3 +29,52 @@ async def test_a_ringout_whose_callee_never_answers(transport: str, tmp_path: Pa
         assert ("active-calls", "In Progress") in said
         heard = [one["status"] for one in rig.query("SELECT status FROM call_events WHERE source = 'presence'")]
         assert heard == ["Ringing", "CallConnected", "NoCall"]
+
+
+FIND_ME = """
+story A queue rings an agent, then another, then the first one again, who answers
+call A session=900000077021 direction=in from=+14155550123 to=+16505550900 queue
+
+| time  | extension | call | status        | notes                |
+| +0    | 2001      | A    | Ringing       | id=a start=+0 {first}    |
+| +10   | 2001      | A    | NoCall        | {first}              |
+| +10.2 | 2002      | A    | Ringing       | id=b start=+10.2     |
+| +20.2 | 2002      | A    | NoCall        |                      |
+| +20.4 | 2001      | A    | Ringing       | id=c start=+20.4     |
+| +24   | 2001      | A    | CallConnected |                      |
+| +60   | 2001      | A    | NoCall        |                      |
+
+log A id=r-1 ext=2001 start=+0 duration=10 result="No Answer" active=1s
+log A id=r-2 ext=2002 start=+10.2 duration=10 result="No Answer"
+log A id=r-3 ext=2001 start=+20.4 duration=39.6 result=Accepted
+
+expect 1 call
+  A disposition=answered
+"""
+
+
+@pytest.mark.parametrize(("first", "shown"), [("", 3), ("lost", 2)])
+async def test_each_record_of_a_call_is_one_leg_whether_presence_told_of_it_or_not(
+    first: str, shown: int, tmp_path: Path
+) -> None:
+    """`call_legs` has every leg once; `leg_count` counts those that presence showed."""
+    story = load_story(FIND_ME.format(first=first))
+    options = Options(real_lifetimes=True)
+    async with office(tmp_path, "pubnub", speed=SPEED, options=options, confirm__sync_interval_seconds=0.5) as rig:
+        await rig.sim.play_story(story.shifted(rig.sim.clock.now_ms() - story.start), pace=False)
+        await rig.until(lambda: len(_records(rig)) == 3, "all records are known")
+        (row,) = rig.calls()
+        legs = rig.query("SELECT * FROM call_legs")
+        assert sorted(one["extension_id"] for one in legs) == ["2001", "2001", "2002"]
+        assert [one["source"] for one in legs].count("presence") == shown == row["leg_count"]
+        assert (row["disposition"], row["result"], row["extension_id"]) == ("answered", "Accepted", "2001")
+        polled = rig.daemon.metrics.value("api_requests_total", endpoint="active-calls", code="200")
+        await rig.until(
+            lambda: rig.daemon.metrics.value("api_requests_total", endpoint="active-calls", code="200") > polled + 1,
+            "the books are read again",
+        )
+        assert len(rig.query("SELECT * FROM call_legs")) == 3
+
+
+def _records(rig: Rig) -> set[str]:
+    return {one["record_id"] for one in rig.query("SELECT record_id FROM call_sources WHERE source = 'call-log'")}

@@ -18,7 +18,10 @@ COARSE_MS = 1_000
 
 
 class CallRecord(NamedTuple):
-    """A row of ``calls`` (contract 5). Times ms since the epoch; durations ms (seconds in the view)."""
+    """A row of ``calls`` (contract 5). Times ms since the epoch; durations ms (seconds in the view).
+
+    ``leg_count``: the sides presence showed; of a call it never showed, those the platform's books tell of.
+    """
 
     account_id: str
     session_id: str
