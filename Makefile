@@ -86,7 +86,7 @@ SEED   ?= 1
 crash: build-dev  ## kill the daemon CYCLES times (SEED): nothing is lost, nothing is doubled
 	CYCLES=$(CYCLES) SEED=$(SEED) $(BIN)/python -m pytest -q tests/crash
 
-proofs: build-dev  ## the long proofs: a feed cut for an hour, a daemon stopped for a day, the platform's limits
+proofs: build-dev  ## the long proofs: a feed cut for an hour, a daemon stopped for a day, the platform's limits, a receiver down
 	PROOFS=1 $(BIN)/python -m pytest -q tests/proofs
 
 # No address goes into a lock: the index is the business of the machine that installs.

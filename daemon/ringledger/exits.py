@@ -13,9 +13,10 @@ class Exit(IntEnum):
     OK = 0
     """Done; `run` ended by SIGTERM or SIGINT."""
     DIFFERENCES = 1
-    """Differences found (`audit`, `replay --diff`, `coverage`), or checks with warnings (`doctor`)."""
+    """Differences found (`audit`, `replay --diff`, `coverage`), checks with warnings (`doctor`), or a RingOut the
+    platform does not know (any more)."""
     USAGE = 64
-    """The command line makes no sense."""
+    """The command line makes no sense, or a file named there is not what it should be (`replay`, `--scenario`)."""
     DATA = 65
     """The database is corrupt or not ringledger's."""
     UNAVAILABLE = 69
@@ -29,7 +30,7 @@ class Exit(IntEnum):
     CREDENTIALS = 77
     """The platform has rejected the credentials for certain."""
     CONFIG = 78
-    """The configuration is wrong, or the database is newer than the program."""
+    """The configuration is wrong or lacks the credentials, or the database is newer than the program."""
 
 
 NO_RESTART = frozenset({Exit.USAGE, Exit.DATA, Exit.CREDENTIALS, Exit.CONFIG})

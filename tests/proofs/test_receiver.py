@@ -1,5 +1,7 @@
-"""A receiver of webhooks is down for an hour while calls go on, and the daemon is killed in the middle of it: all the same
-every finished call has been told, in order, signed, and nothing was given up."""
+"""A receiver of webhooks is down for an hour while calls go on, and the daemon is killed in the middle of it.
+
+In the end every finished call has been told, in order, signed, and nothing was given up.
+"""
 
 import asyncio
 import json
