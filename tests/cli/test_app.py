@@ -1,5 +1,6 @@
 import signal
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -143,3 +144,11 @@ def test_ctrl_c_is_quiet_and_130(process, tmp_path):
 def test_the_installed_command_is_this_one():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     assert project["project"]["scripts"] == {"ringledger": "ringledger.cli:main"}
+
+
+def test_help_and_completion_wait_for_no_database_and_no_network():
+    program = (
+        "import sys, ringledger.cli; print([one for one in ('sqlalchemy', 'alembic', 'aiohttp') if one in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

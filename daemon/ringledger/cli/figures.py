@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ringledger.ledger.queries import Glance
 from ringledger.ledger.times import to_ms, to_text
+
+if TYPE_CHECKING:
+    from ringledger.ledger.queries import Glance
 
 #: The daemon moves the newest span of coverage on every quarter of a minute; four of these missed: it is not there.
 ABSENT_MS: Final = 60_000
@@ -57,7 +59,7 @@ def today_of(minutes: Iterable[Mapping[str, Any]]) -> Today:
 class View:
     """One moment of the ledger, and when that was (ms). ``written_at``: when somebody last wrote to the file."""
 
-    glance: Glance
+    glance: "Glance"
     today: Today
     now: int
     written_at: int
@@ -96,7 +98,7 @@ class View:
         }
 
 
-def view_of(glance: Glance, *, now: int, changed_at: int) -> View:
+def view_of(glance: "Glance", *, now: int, changed_at: int) -> View:
     """``changed_at``: when the file last changed, ms. The platform's clock, by which coverage is told, may be slow."""
     told = to_ms(glance.sight["until_at"]) if glance.sight else 0
     return View(glance, today_of(glance.minutes), now, min(now, max(told, changed_at)))

@@ -16,7 +16,7 @@ from ringledger.domain.coverage import CoverageState
 from ringledger.domain.disposition import Disposition
 from ringledger.domain.observation import Direction, Source
 from ringledger.domain.status import TelephonyStatus, TerminationType
-from ringledger.ledger.times import UtcText
+from ringledger.ledger.columns import UtcText
 
 #: Ordinal of the newest revision; SQLite's ``user_version``.
 SCHEMA_VERSION: Final = 2

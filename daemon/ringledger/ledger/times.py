@@ -1,14 +1,12 @@
 """Times as the database holds them: text, UTC, ``YYYY-MM-DDTHH:MM:SS.mmmZ``; int milliseconds everywhere else.
 
-The text sorts like the time does (years 0000 to 9999), and SQLite's date functions read it.
+The text sorts like the time does (years 0000 to 9999), and SQLite's date functions read it. Standard library only: what
+prints times must not wait for SQLAlchemy.
 """
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, overload
-
-from sqlalchemy import Dialect, Text
-from sqlalchemy.types import TypeDecorator
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -44,16 +42,3 @@ def to_ms_or_none(text: None) -> None: ...
 def to_ms_or_none(text: str | None) -> int | None:
     """As :func:`to_ms`; ``None`` stays ``None``."""
     return None if text is None else to_ms(text)
-
-
-class UtcText(TypeDecorator[int]):
-    """A column of times: text in the database, int milliseconds in Python."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        return to_text_or_none(value)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        return None if value is None else to_ms(value)
