@@ -65,6 +65,19 @@ def test_any_order_and_any_repetition_tell_the_same_call(
 
 
 @thorough
+@given(calls(promised=True), st.data())
+def test_any_order_tells_the_same_start_and_answer_even_of_ends_that_are_only_promised(
+    events: list[PresenceObservation], data: st.DataObject
+) -> None:
+    in_order, anyhow = play(events).call(), play(data.draw(shuffled(events))).call()
+    assert (anyhow.started_at, anyhow.first_rung_at, anyhow.answered_at) == (
+        in_order.started_at,
+        in_order.first_rung_at,
+        in_order.answered_at,
+    )
+
+
+@thorough
 @given(calls(ends=True))
 def test_a_call_that_ends_everywhere_is_one_row_with_the_last_end(events: list[PresenceObservation]) -> None:
     desk = play(events)

@@ -800,3 +800,11 @@ def test_what_presence_showed_is_one_claim_among_others() -> None:
     assert (claim.source, claim.record_id, claim.result) == (Source.PRESENCE, "", None)
     assert (claim.started_at, claim.ended_at) == (desk.record().started_at, desk.record().ended_at)
     assert claim.duration_ms == desk.record().talk_ms
+
+
+def test_items_without_an_id_mean_different_legs_in_an_outdated_event_too() -> None:
+    events = [
+        presence(1, 1, T0, item("Ringing", None), item("CallConnected", None)),
+        presence(1, 2, T0 + 1_000, item("CallConnected", "a")),
+    ]
+    assert len(Desk().see(*events).call().legs) == len(Desk().see(*events[::-1]).call().legs) == 2

@@ -104,12 +104,14 @@ def note_facts(call: CallSession, leg: Leg, item: CallItem, observation: Presenc
     return learned or before != (call.started_at, call.first_rung_at, call.answered_at)
 
 
-def note_outdated(call: CallSession, item: CallItem, observation: PresenceObservation) -> tuple[Leg, bool]:
+def note_outdated(
+    call: CallSession, item: CallItem, observation: PresenceObservation, spoken_of: Sequence[Leg] = ()
+) -> tuple[Leg, bool]:
     """Take from an outdated item what is true whenever it arrives. A leg nobody had heard of is added as over.
 
     Returns the leg and whether anything was learned.
     """
-    leg, is_new = leg_of(call, item, observation)
+    leg, is_new = leg_of(call, item, observation, spoken_of)
     learned = note_facts(call, leg, item, observation)
     if is_new and item.status is TelephonyStatus.NO_CALL:
         leg.ended_at = observation.at

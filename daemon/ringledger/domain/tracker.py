@@ -201,8 +201,10 @@ class CallTracker(WorkingSet):
             self.books.call(call)
             return
         learned = False
-        for item in items:
-            leg, new_fact = note_outdated(call, item, observation)
+        spoken_of: list[Leg] = []
+        for item in sorted(items, key=anonymous):
+            leg, new_fact = note_outdated(call, item, observation, spoken_of)
+            spoken_of.append(leg)
             self.index(call.key, leg.extension_id)
             if leg.source not in PRESENCE_SOURCES:
                 leg.source = observation.source
