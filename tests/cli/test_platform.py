@@ -122,4 +122,4 @@ def test_credentials_that_are_refused_are_77_and_not_shown(cli, sim, clean):
     assert ended.code == 77
     assert "stolen" not in ended.err
     clean.delenv("RINGLEDGER_CREDENTIALS__JWT")
-    assert cli("platform", "active-calls").code == 77
+    assert cli("platform", "active-calls").code == 78

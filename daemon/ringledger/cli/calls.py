@@ -49,6 +49,10 @@ class Disposition(StrEnum):
     UNKNOWN = "unknown"
 
 
+Ending = Annotated[
+    Disposition | None, typer.Option("--disposition", metavar="HOW", help=f"How it ended: {', '.join(Disposition)}.")
+]
+
 calls_app = typer.Typer(
     help="Finished calls, newest first; `calls show SESSION` explains one.", rich_markup_mode="rich", cls=PlainGroup
 )
@@ -60,9 +64,7 @@ def calls(
     since: Since = None,
     until: Until = None,
     direction: Annotated[Direction | None, typer.Option(help="An internal call is out.")] = None,
-    disposition: Annotated[
-        Disposition | None, typer.Option(metavar="HOW", help=f"How it ended: {', '.join(Disposition)}.")
-    ] = None,
+    disposition: Ending = None,
     number: Annotated[str | None, typer.Option(help="Either end's number, with or without +.")] = None,
     extension: Annotated[str | None, typer.Option(help="An extension's id or number.")] = None,
     unconfirmed: Annotated[bool, typer.Option("--unconfirmed", help="Not confirmed by the platform yet.")] = False,
