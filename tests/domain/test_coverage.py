@@ -193,3 +193,13 @@ def test_other_spans_are_left_alone():
     assert book.heal_period([LOST._replace(state=CoverageState.LIVE), running], 0, 1000, "back-fill", 3) == 0
     assert book.heal_period([LOST], 200, 300, "back-fill", 3) == 0
     assert book.take() == []
+
+
+def test_a_run_that_was_over_as_soon_as_the_feed_was_live_ends_the_hole_before_it():
+    before = span(0, 50, BLIND, "before_first_start")
+    table = Table(before, span(50, 50))
+    book = opened(before, span(50, 50), now=900)
+    book.turn(LIVE, 905)
+    book.extend(910)
+    assert table.write(book) == [before, span(50, 905, BLIND, DOWN), span(905, 910)]
+    assert [hole.cause for hole in book.holes] == ["before_first_start", DOWN]

@@ -54,7 +54,7 @@ class CoverageBook:
     def resume(self, spans: list[CoverageSpan], *, now: int) -> None:
         """Go on after a restart: whatever was not watched since the last span's end was blind."""
         self.holes = [span for span in spans if span.is_hole]
-        last = max(spans, key=lambda span: span.until_at, default=None)
+        last = max(spans, key=lambda span: (span.until_at, span.from_at), default=None)  # it may have no length yet
         started = now if last is None else min(last.until_at, now)
         cause, recovered = "starting" if last is None else DOWN, 0
         if last is not None and last.state is CoverageState.BLIND:  # it was blind already, and still is
