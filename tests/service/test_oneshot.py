@@ -3,7 +3,7 @@
 import pytest
 
 from ringledger.cli.asking import PATIENCE
-from ringledger.platform.errors import CredentialsRejected, PlatformUnavailable
+from ringledger.platform.errors import CredentialsMissing, PlatformUnavailable
 from ringledger.service.oneshot import MAX_WAIT, OutOfPatience, Patience, extension_named, one_shot
 from ringledger.simulator import Options, Simulator
 from tests.rig import settings_for
@@ -51,7 +51,7 @@ async def test_an_outage_is_told_at_once(tmp_path):
 
 async def test_without_credentials_the_platform_is_not_asked(tmp_path):
     async with Simulator() as sim:
-        with pytest.raises(CredentialsRejected):
+        with pytest.raises(CredentialsMissing):
             async with one_shot(settings_for(sim, tmp_path / "r.db", credentials__jwt=""), print):
                 pass
 
