@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ringledger.domain.call import NOT_STARTED, CallSession, Leg
 from ringledger.domain.moments import better
-from ringledger.domain.observation import CallItem, CallKey, PresenceObservation
+from ringledger.domain.observation import CallItem, CallKey, PresenceObservation, Source
 from ringledger.domain.status import (
     ANSWERED_STATUSES,
     LEG_TRANSITIONS,
@@ -51,7 +51,7 @@ def leg_of(
         live=False,
         source=observation.source,
         started_at=observation.at if item.started_at is None else item.started_at,
-        start_estimated=item.started_at is None and observation.estimated,
+        start_estimated=item.started_at is None and observation.source is Source.PRESENCE_READ,
     )
     call.legs.append(leg)
     return leg, True
@@ -87,7 +87,8 @@ def note_facts(call: CallSession, leg: Leg, item: CallItem, observation: Presenc
     """
     before = (call.started_at, call.first_rung_at, call.answered_at)
     learned = leg.fill(item.from_party, item.to_party, queue_call=item.queue_call, on_behalf_of=item.on_behalf_of)
-    at, estimated, started_at, status = observation.at, observation.estimated, item.started_at, item.status
+    at, started_at, status = observation.at, item.started_at, item.status
+    estimated = observation.source is Source.PRESENCE_READ
     began, guessed = (at, estimated) if started_at is None else (started_at, False)
     leg.started_at, leg.start_estimated = better(leg.started_at, leg.start_estimated, began, guessed)
     call.started_at, call.start_estimated = better(call.started_at, call.start_estimated, began, guessed)

@@ -104,11 +104,6 @@ class PresenceObservation(NamedTuple):
     dnd_status: str | None = None
     asked_at: int | None = None
 
-    @property
-    def estimated(self) -> bool:
-        """Whether ``at`` is when we asked, not when something happened."""
-        return self.source is Source.PRESENCE_READ
-
 
 class RecordClaim(NamedTuple):
     """One record (or leg of a record) of active-calls or the call log: what the platform's own books say.
