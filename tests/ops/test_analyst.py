@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ringledger
+from .conftest import PATIENCE, ringledger
 
 GROUP, ANALYST, STRANGER = 54321, 54322, 54323
 
@@ -31,7 +31,7 @@ except sqlite3.Error as error:
 
 def ask(uid, gid, path, sql="SELECT count(*) FROM calls"):
     command = [sys.executable, "-c", AS_SOMEBODY, str(uid), str(gid), str(path), sql]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout.strip()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from .conftest import PATIENCE, ringledger
+from .conftest import ringledger
 
 
 @contextmanager
@@ -62,9 +62,7 @@ def test_a_full_disk(platform, small):
         assert daemon.process.poll() is None
         before = len(finished(database))
         ballast.unlink()
-        freed = time.monotonic()
         (line,) = daemon.until(lambda: daemon.named("store.recovered"))
-        assert time.monotonic() - freed < PATIENCE
         assert line["attempts"] > 1
         assert len(daemon.named("store.full")) == 1
         daemon.until(lambda: len(finished(database)) > before)

@@ -13,14 +13,16 @@ from ringledger.exits import Exit
 from ringledger.ledger.lock import DaemonLock
 from ringledger.ledger.upgrade import upgrade
 
-from .conftest import environment, ringledger
+from .conftest import PATIENCE, environment, ringledger
 
 NOBODY = "http://127.0.0.1:9"
 
 
 def run(settings, *words):
     command = [sys.executable, "-m", "ringledger", *words]
-    return subprocess.run(command, env=environment(settings), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, env=environment(settings), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
 
 
 def told(done, code):
@@ -97,7 +99,7 @@ def test_70_a_bug(given, tmp_path):
     )
     command = [sys.executable, "-m", "ringledger", "calls"]
     env = environment(given) | {"PYTHONPATH": str(tmp_path / "broken")}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert "this is a bug" in told(done, Exit.INTERNAL)
 
 
@@ -173,7 +175,7 @@ def test_130_interrupted(given):
     with subprocess.Popen(command, env=environment(given), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         child.stdout.readline()
         child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=30)
+        _, err = child.communicate(timeout=PATIENCE)
     assert child.returncode in {0, 130}
     assert b"Traceback" not in err
 
