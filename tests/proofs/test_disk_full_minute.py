@@ -17,16 +17,17 @@ from ringledger.simulator import CallTruth, SimCall, SimClock
 from tests.ops.conftest import Platform, ringledger
 from tests.ops.test_disk_full import file_system, fill
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 SECONDS = int(os.environ.get("FULL_SECONDS", "60"))
 #: All that was known is in the database so many seconds after there is space again.
 WRITTEN_WITHIN = 5.0
 #: Memory may grow by so much while the disk is full, MiB.
 GROWTH = 48.0
-#: Fast motion: half an hour of the office in a minute.
-SPEED = 30.0
-CALLS_PER_HOUR = 600.0
+#: The call log knows a call some minutes after its end; what PubNub forgot is there then.
+HEALED_WITHIN = 360.0
+#: One begins each second; about a hundred go on at a time.
+CALLS_PER_HOUR = 3_600.0
 
 
 def rss(pid: int) -> float:
@@ -60,7 +61,7 @@ def _on_its_thread(platform: Platform, calls: Callable[[], Iterable[CallTruth | 
 
 
 def test_a_minute(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    platform = Platform(SimClock(speed=SPEED))
+    platform = Platform(SimClock())
     with file_system(tmp_path / "small", 64) as small:
         try:
             platform.office(CALLS_PER_HOUR)
@@ -73,7 +74,7 @@ def a_minute(platform: Platform, transport: str, small: Path, capsys: pytest.Cap
     database, ballast = small / "r.db", small / "ballast"
     with ringledger(platform.settings(database, feed__transport=transport)) as daemon:
         daemon.ready()
-        daemon.until(lambda: len(daemon.named("call.finished")) > 2)
+        daemon.until(lambda: len(daemon.named("call.opened")) > 20)
         before, memory = begun(platform), rss(daemon.process.pid)
         fill(ballast)
         daemon.until(lambda: daemon.named("store.full"))
@@ -87,7 +88,7 @@ def a_minute(platform: Platform, transport: str, small: Path, capsys: pytest.Cap
         (line,) = daemon.until(lambda: daemon.named("store.recovered"), WRITTEN_WITHIN)
         daemon.until(lambda: promised <= known(database))
         took = time.monotonic() - freed
-        daemon.until(lambda: happened <= known(database))
+        daemon.until(lambda: happened <= known(database), HEALED_WITHIN)
         healed = time.monotonic() - freed
         daemon.process.terminate()
         assert daemon.wait() == 0
@@ -96,7 +97,7 @@ def a_minute(platform: Platform, transport: str, small: Path, capsys: pytest.Cap
         print(f"\ndisk full: {transport}, {SECONDS} s, {len(happened - before)} calls, {len(unwritten)} of them not"
               f" written; after there was space {len(promised)} of {len(happened)} known in {took:.1f} s, all in"
               f" {healed:.1f} s; {line['attempts']} attempts, {grown:+.1f} MiB")  # fmt: skip
-    assert len(unwritten) > SECONDS
+    assert len(unwritten) > SECONDS / 2
     assert took < WRITTEN_WITHIN
     assert grown < GROWTH
     assert len(daemon.named("store.full")) == len(daemon.named("store.recovered")) == 1
