@@ -16,7 +16,9 @@ def extension(**about: int) -> Extension:
 
 
 def finished(*, ended_at: int = T0, mark: Mark | None = None) -> CallSession:
-    return CallSession(ACCOUNT, SESSION, phase=Phase.FINISHED, ended_at=ended_at, marks={"1": mark} if mark else {})
+    """A call the feed has told of."""
+    marks = {"1": mark} if mark else {}
+    return CallSession(ACCOUNT, SESSION, phase=Phase.FINISHED, ended_at=ended_at, marks=marks, events_accepted=1)
 
 
 def test_a_new_extension_counts_from_anywhere() -> None:
@@ -75,6 +77,13 @@ def test_without_a_mark_only_life_after_the_end_reopens() -> None:
     assert judge(finished(), "1", Mark(0, 11, T0 + 1), ALIVE) is Order.NEWER
     assert judge(finished(), "1", Mark(0, 11, T0), ALIVE) is Order.STALE
     assert judge(finished(), "1", Mark(0, 11, T0 + 1), OVER) is not Order.NEWER
+
+
+def test_what_the_feed_tells_of_a_call_of_the_books_alone_is_no_repeat() -> None:
+    call = CallSession(ACCOUNT, SESSION, phase=Phase.FINISHED, ended_at=T0)
+    assert judge(call, "1", Mark(0, 11, T0), ALIVE) is Order.HINDSIGHT
+    assert judge(call, "1", Mark(0, 11, T0 + 1), ALIVE) is Order.NEWER
+    assert judge(call, "1", Mark(0, 11, T0), OVER) is Order.LATE
 
 
 def test_marks_only_grow_whatever_comes_first() -> None:

@@ -105,10 +105,12 @@ class Books:
         at: int,
         source: Source,
         sequence: int | None = None,
+        *,
+        after: TelephonyStatus | None = None,
     ) -> None:
-        """The call's status has become what it now is."""
+        """The call's status has become what it now is, or was ``after`` at that time."""
         self.changes.transitions.append(
-            Transition(call.account_id, call.session_id, at, before, call.status, sequence, source)
+            Transition(call.account_id, call.session_id, at, before, after or call.status, sequence, source)
         )
 
     def leg(self, call: CallSession, leg: Leg) -> None:

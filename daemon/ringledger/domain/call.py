@@ -160,7 +160,9 @@ class CallSession:
     start_estimated: bool = False
     rung_estimated: bool = False
     answered_by: int | None = None
-    _key: CallKey | None = field(default=None, init=False, repr=False, compare=False)
+    #: Statuses of the legs, by number, as the feed tells them afterwards (:mod:`~ringledger.domain.hindsight`).
+    hindsight: dict[str, TelephonyStatus] | None = None
+    _key: CallKey | None = field(default=None, repr=False, compare=False)
 
     @property
     def key(self) -> CallKey:
@@ -196,7 +198,7 @@ class CallSession:
 
         Life from before a certain end is late news on its way to that end: what the books said of it still holds.
         """
-        self.phase = Phase.OPEN
+        self.phase, self.hindsight = Phase.OPEN, None
         if self.end_estimated or self.ended_at is None or at > self.ended_at:
             self.forget_verdicts()
         self.end_estimated, self.end_source = False, EndSource.PRESENCE
@@ -233,14 +235,18 @@ class CallSession:
         return uuid in self.uuids
 
     def enter(self, status: TelephonyStatus, at: int) -> None:
-        """The call's status becomes ``status`` at ``at``: closes and opens spans of hold time (semantics 4)."""
+        """The call's status becomes ``status`` at ``at``."""
+        self.note_hold(status, at)
+        self.status = status
+
+    def note_hold(self, status: TelephonyStatus, at: int) -> None:
+        """Close and open spans of hold time (semantics 4)."""
         if self.hold_since is not None and status not in HOLD_STATUSES:
             self.hold_ms += max(0, at - self.hold_since)
             self.last_hold = (self.hold_since, at)
             self.hold_since = None
         elif self.hold_since is None and status in HOLD_STATUSES:
             self.hold_since = at
-        self.status = status
 
     def take_back_hold(self, at: int) -> None:
         """The call's end was told before its last events: it was on hold until ``at`` at least, not to that end."""

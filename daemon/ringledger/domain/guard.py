@@ -11,6 +11,7 @@ from typing import Final
 
 from ringledger.domain.call import CallSession, Mark, Phase
 from ringledger.domain.changes import Extension
+from ringledger.domain.hindsight import only_books_told
 from ringledger.domain.observation import CallItem
 from ringledger.domain.status import TelephonyStatus, TerminationType
 
@@ -28,6 +29,8 @@ class Order(Enum):
     """Changes statuses."""
     REPEATED = "repeated"
     """Accepted, but tells nothing new: an equal sequence of an earlier time, or a repeat of an end."""
+    HINDSIGHT = "hindsight"
+    """Of a call that only the books had told of, and that is over: accepted, but for its status and its end."""
     LATE = "late"
     """The end of a side nobody saw, heard after the call was over: noted for the guard, changes nothing."""
     STALE = "stale"
@@ -65,15 +68,18 @@ def judge(call: CallSession, extension_id: str, event: Mark, items: list[CallIte
 
 def _judge_finished(call: CallSession, mark: Mark | None, event: Mark, items: list[CallItem]) -> Order:
     """A finished call is reopened only by a sign of life that is newer than its end (semantics 2.5, 2.8, 5.4); a
-    newer end of a side we know moves the end; an intermediate ``NoCall`` is neither.
+    newer end of a side we know moves the end; an intermediate ``NoCall`` is neither. What a feed that was away tells of
+    a call the books have closed meanwhile is no repeat: nobody has told it before.
     """
     alive = any(item.status is not TelephonyStatus.NO_CALL for item in items)
     ended = any(
         item.status is TelephonyStatus.NO_CALL and item.termination is not TerminationType.INTERMEDIATE
         for item in items
     )
+    newer = call.ended_at is None or event.at > call.ended_at
+    if alive and not newer and only_books_told(call):
+        return Order.HINDSIGHT
     if mark is None:
-        newer = call.ended_at is None or event.at > call.ended_at
         return (Order.NEWER if newer else Order.STALE) if alive else Order.LATE
     larger = (event.epoch, event.sequence) > (mark.epoch, mark.sequence)
     return Order.NEWER if larger and (alive or ended) else Order.REPEATED

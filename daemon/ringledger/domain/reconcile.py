@@ -259,7 +259,7 @@ class Reconciler:
             call = tracker.calls[key] = begin_call(key, observation)
         elif call.phase is Phase.FINISHED and call.ended_at is not None and observation.at <= call.ended_at:
             return
-        tracker.accept(call, alive, observation, now, whole=len(alive) == len(items))
+        tracker.accept(call, alive, observation, now, whole=len(alive) == len(items) and not observation.truncated)
 
     def _gone(self, call: CallSession, observation: PresenceObservation) -> None:
         """The extension no longer has the call: its legs there have ended, when nobody can say (semantics 6)."""

@@ -105,6 +105,11 @@ def derive_record(call: CallSession) -> CallRecord:
     )
 
 
+def figures(call: CallSession) -> CallRecord:
+    """The row without its counters of events: what a correction would change."""
+    return derive_record(call)._replace(events_accepted=0, events_ignored=0)
+
+
 def primary_leg(call: CallSession) -> Leg:
     """Whose side the row is told from: the caller's of an internal call, else the leg that answered first, else the
     one that was there first. A function of the legs alone, so no order of events changes it.
@@ -185,5 +190,6 @@ def _durations(call: CallSession, started_at: int, answered_at: int | None, ende
         return (0 if rung_at is None else ended_at - min(max(rung_at, started_at), ended_at)), 0, 0
     ring = 0 if rung_at is None else max(0, answered_at - max(rung_at, started_at))
     connected = ended_at - answered_at
-    hold = min(call.hold_ms, connected)
+    held = call.hold_ms + (0 if call.hold_since is None else max(0, ended_at - call.hold_since))
+    hold = min(held, connected)
     return ring, connected - hold, hold

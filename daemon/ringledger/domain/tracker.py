@@ -16,10 +16,12 @@ from ringledger.domain.books import Books
 from ringledger.domain.call import CallSession, EndSource, Leg, Mark, Phase, newest_mark
 from ringledger.domain.changes import Changes, Extension, Happening, IgnoredReason
 from ringledger.domain.guard import Order, count_sequence, judge, remember, remember_uuid
+from ringledger.domain.hindsight import look_back
 from ringledger.domain.legs import anonymous, apply_item, begin_call, end_live_legs, note_outdated, replace_missing
 from ringledger.domain.observation import PRESENCE_SOURCES, CallItem, CallKey, PresenceObservation, Source
 from ringledger.domain.pairs import pair_ringout
-from ringledger.domain.status import TelephonyStatus, aggregate
+from ringledger.domain.record import figures
+from ringledger.domain.status import TelephonyStatus, TerminationType, aggregate
 from ringledger.domain.timers import Timers
 from ringledger.domain.working_set import WorkingSet
 
@@ -125,8 +127,12 @@ class CallTracker(WorkingSet):
             self._count_again(call, observation)
             return
         order = judge(call, observation.extension_id, event, readable)
+        whole = len(readable) == len(items) and not observation.truncated
         if order is Order.NEWER:
-            self.accept(call, readable, observation, now, whole=len(readable) == len(items))
+            self.accept(call, readable, observation, now, whole=whole)
+        elif order is Order.HINDSIGHT:
+            known = figures(call)
+            self._look_back(call, readable, observation, whole=whole)
         else:
             self._take_outdated(call, readable, observation, order)
         if order is Order.STALE:
@@ -136,6 +142,8 @@ class CallTracker(WorkingSet):
         call.events_accepted += 1
         if order is Order.NEWER and call.phase is Phase.FINISHED:
             self._move_end(call, observation)
+        elif order is Order.HINDSIGHT:
+            self.books.record(call, observation.at, observation.source, amended=figures(call) != known)
         else:
             self._count_again(call, observation)
 
@@ -172,7 +180,7 @@ class CallTracker(WorkingSet):
             spoken_of.append(leg)
             books.leg(call, leg)
             books.journal(observation, item, None)
-        if whole and not observation.truncated and len(call.legs) > 1:
+        if whole and len(call.legs) > 1:
             for leg in replace_missing(call, spoken_of, observation.extension_id, observation.at):
                 books.leg(call, leg)
         call.last_seen_at = max(call.last_seen_at, observation.at)
@@ -184,12 +192,44 @@ class CallTracker(WorkingSet):
         if opened:
             books.announce(Happening.OPENED, observation, call.session_id, to_status=aggregate(live))
         if finished and not live:
+            if call.hindsight is not None:
+                self._looked_back(call, [(leg, leg.status) for leg in spoken_of], [], observation)
             return
         if finished:
             self.reopen(call, observation.at, observation.source)
         if opened:
             self.pair(call)
         self._settle_status(call, None if opened else before, live, observation, now)
+
+    def _look_back(
+        self, call: CallSession, items: list[CallItem], observation: PresenceObservation, *, whole: bool
+    ) -> None:
+        """The feed tells of a call that the books have closed: everything but its status and its end."""
+        told: list[tuple[Leg, TelephonyStatus]] = []
+        for item in sorted(items, key=anonymous):
+            leg, _ = note_outdated(call, item, observation, [leg for leg, _ in told])
+            self.index(call.key, leg.extension_id)
+            leg.source = observation.source
+            self.books.leg(call, leg)
+            self.books.journal(observation, item, None)
+            if item.status is not None and item.termination is not TerminationType.INTERMEDIATE:
+                told.append((leg, item.status))
+        spoken_of = [leg.number for leg, _ in told]
+        others = [leg for leg in call.legs_of(observation.extension_id) if leg.number not in spoken_of]
+        self._looked_back(call, told, others if whole else [], observation)
+
+    def _looked_back(
+        self,
+        call: CallSession,
+        told: list[tuple[Leg, TelephonyStatus]],
+        gone: list[Leg],
+        observation: PresenceObservation,
+    ) -> None:
+        before, after = look_back(call, told, gone, observation.at)
+        if before is not after:
+            books, at = self.books, observation.at
+            books.transition(call, before, at, observation.source, observation.sequence, after=after)
+        self.books.call(call)
 
     def _take_outdated(
         self, call: CallSession, items: list[CallItem], observation: PresenceObservation, order: Order

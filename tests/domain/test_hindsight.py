@@ -1,0 +1,101 @@
+"""The books told of a call first, the feed tells of it afterwards: the row is what it would have been the other way."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from ringledger.domain.call import EndSource, Phase
+from ringledger.domain.observation import PresenceObservation, Source
+from ringledger.domain.record import CallRecord
+from tests.builders import T0, Desk, claim, item, presence
+
+HELD = [
+    presence(1, 5, T0, item("Ringing")),
+    presence(1, 6, T0 + 5_000, item("CallConnected")),
+    presence(1, 7, T0 + 10_000, item("OnHold")),
+    presence(1, 8, T0 + 30_000, item("CallConnected")),
+    presence(1, 9, T0 + 60_000, item("NoCall")),
+]
+#: An internal call: the caller holds, then the callee.
+BOTH_HOLD = [
+    presence(1, 5, T0, item("Ringing", "a", direction="Outbound")),
+    presence(2, 50, T0 + 100, item("Ringing", "b")),
+    presence(1, 6, T0 + 5_000, item("CallConnected", "a", direction="Outbound")),
+    presence(2, 51, T0 + 5_000, item("CallConnected", "b")),
+    presence(1, 7, T0 + 10_000, item("OnHold", "a", direction="Outbound")),
+    presence(2, 52, T0 + 15_000, item("OnHold", "b")),
+    presence(1, 8, T0 + 20_000, item("CallConnected", "a", direction="Outbound")),
+    presence(2, 53, T0 + 60_000, item("NoCall", "b")),
+    presence(1, 9, T0 + 60_000, item("NoCall", "a", direction="Outbound")),
+]
+#: One leg takes another's place, which was on hold.
+REPLACED = [
+    presence(1, 5, T0, item("CallConnected", "a")),
+    presence(1, 6, T0 + 5_000, item("OnHold", "a")),
+    presence(1, 7, T0 + 20_000, item("Ringing", "b")),
+    presence(1, 8, T0 + 25_000, item("CallConnected", "b")),
+    presence(1, 9, T0 + 60_000, item("NoCall", "b")),
+]
+
+
+def told(desk: Desk) -> CallRecord:
+    """The row, without what tells of the order in which it was written."""
+    return desk.record()._replace(revision=0, end_source=EndSource.PRESENCE)
+
+
+def verdict(duration: int = 60_000) -> Desk:
+    return Desk().books(claim("Accepted", started=T0, duration=duration, source=Source.CALL_LOG, extension="1"))
+
+
+@pytest.mark.parametrize("events", [HELD, BOTH_HOLD, REPLACED], ids=["held", "both hold", "replaced"])
+def test_the_feed_after_the_books_gives_the_row_of_the_feed_before_them(events: Sequence[PresenceObservation]) -> None:
+    after = verdict().see(*events).settle()
+    before = Desk().see(*events).settle()
+    before.books(claim("Accepted", started=T0, duration=60_000, source=Source.CALL_LOG, extension="1"))
+    assert told(after) == told(before)
+    assert after.record().hold_ms > 0
+
+
+@pytest.mark.parametrize("count", range(1, len(HELD)))
+def test_what_is_told_afterwards_opens_nothing(count: int) -> None:
+    desk = verdict().see(*HELD[:count])
+    assert desk.call().phase is Phase.FINISHED
+    assert (desk.record().ended_at, desk.record().confirmed_at is not None) == (T0 + 60_000, True)
+    assert "call.reopened" not in desk.happenings()
+
+
+def test_a_hold_whose_end_is_not_told_lasts_to_the_end() -> None:
+    desk = verdict().see(*HELD[:3])
+    assert (desk.record().hold_ms, desk.record().talk_ms) == (50_000, 5_000)
+
+
+def test_each_change_of_status_is_noted_at_its_time() -> None:
+    changes = verdict().see(*HELD).settle().changes
+    at = [(one.at - T0, one.to_status) for one in changes.transitions]
+    assert at == [
+        (0, "Ringing"),
+        (5_000, "CallConnected"),
+        (10_000, "OnHold"),
+        (30_000, "CallConnected"),
+        (60_000, "NoCall"),
+    ]
+
+
+def test_life_after_the_end_reopens_as_ever() -> None:
+    desk = verdict().see(*HELD[:3]).see(presence(1, 8, T0 + 61_000, item("CallConnected")))
+    assert desk.call().phase is Phase.OPEN
+    desk.see(presence(1, 9, T0 + 90_000, item("NoCall"))).settle()
+    assert (desk.record().ended_at, desk.record().hold_ms) == (T0 + 90_000, 51_000)
+
+
+def test_an_outdated_event_is_outdated_in_hindsight_too() -> None:
+    desk = verdict().see(HELD[0], HELD[2], HELD[1], *HELD[3:]).settle()
+    assert (desk.record().hold_ms, desk.record().answered_at) == (20_000, T0 + 5_000)
+    assert desk.reasons() == ["stale_sequence"]
+
+
+def test_what_adds_nothing_is_no_amendment() -> None:
+    desk = verdict().see(*HELD).settle()
+    revision = desk.record().revision
+    desk.see(presence(1, 9, T0 + 60_000, item("NoCall")))
+    assert desk.record().revision == revision
