@@ -25,6 +25,7 @@ def begin_call(key: CallKey, observation: PresenceObservation) -> CallSession:
         opened_by=observation.source,
         discovered_at=observation.at,
         started_at=NOT_STARTED,
+        _key=key,
     )
 
 

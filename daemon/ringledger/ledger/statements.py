@@ -4,14 +4,12 @@ The values of a tuple stand in the order of the table's columns.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from importlib import import_module
+from typing import Any
 
 from sqlalchemy import Dialect, Table
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ringledger.ledger import schema
-
-_INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +44,18 @@ def columns(table: Table) -> list[str]:
     return [column.name for column in table.columns if column.name != "id"]
 
 
+def _insert(table: Table, dialect: Dialect) -> Any:
+    """The dialect's own INSERT, which knows conflicts; of the dialects only that one is loaded."""
+    return import_module(f"sqlalchemy.dialects.{dialect.name}").insert(table)
+
+
 def _append(table: Table, dialect: Dialect) -> str:
-    return str(_INSERT[dialect.name](table).compile(dialect=dialect, column_keys=columns(table)))
+    return str(_insert(table, dialect).compile(dialect=dialect, column_keys=columns(table)))
 
 
 def _upsert(table: Table, dialect: Dialect) -> str:
     keys = [column.name for column in table.primary_key.columns]
-    statement = _INSERT[dialect.name](table)
+    statement = _insert(table, dialect)
     replaced = {name: statement.excluded[name] for name in columns(table) if name not in keys}
     statement = statement.on_conflict_do_update(index_elements=keys, set_=replaced)
     return str(statement.compile(dialect=dialect, column_keys=columns(table)))

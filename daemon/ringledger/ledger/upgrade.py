@@ -1,5 +1,7 @@
 """The schema's way from any released version to this one; Alembic's revisions, run without a configuration file.
 
+Alembic is loaded only where revisions are run or compared: a daemon whose database is up to date never pays for it.
+
 What must stay true: a whole upgrade is one transaction, so a process killed in the middle leaves the old schema and
 the next start upgrades cleanly; no file that is not ours is ever written to; an older database is copied first.
 """
@@ -12,11 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
@@ -89,7 +86,7 @@ def version_of(url: str | URL, *, scripts: Path = MIGRATIONS) -> int:
         raise _told_of(path, error) from error
     if application != APPLICATION_ID and not (empty and application == 0):
         raise DatabaseForeign(f"{path}: belongs to another program; set database.url to a file of our own")
-    newest = _newest(_script_directory(scripts))
+    newest = _newest(scripts)
     if version > newest:
         raise DatabaseNewer(f"{path}: schema {version} is newer than this program's {newest}; install a newer program")
     return int(version)
@@ -102,7 +99,7 @@ def check(url: str | URL, *, scripts: Path = MIGRATIONS) -> CheckReport:
     path = path_of(url)
     if not path.exists():
         raise DatabaseMissing(f"{path}: no such database")
-    version, newest = version_of(url, scripts=scripts), _newest(_script_directory(scripts))
+    version, newest = version_of(url, scripts=scripts), _newest(scripts)
     engine = migration_engine(url)
     try:
         with engine.connect() as connection:
@@ -130,6 +127,9 @@ def _problems(connection: Connection, *, current: bool) -> list[str]:
 
 def differences(connection: Connection) -> list[Any]:
     """What Alembic would have to change to make the database's tables equal to the program's."""
+    from alembic.autogenerate import compare_metadata  # noqa: PLC0415
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+
     context = MigrationContext.configure(connection, opts={"compare_type": True})
     with warnings.catch_warnings():  # of an index on an expression, which neither library can read back
         warnings.filterwarnings("ignore", message=".*expression-based index")
@@ -146,7 +146,7 @@ def _move(url: str | URL, target: str, scripts: Path) -> UpgradeReport:
         raise DatabaseMissing(f"{path.parent}: {what}; create it or set database.url")
     with DaemonLock(path):
         before = version_of(parsed, scripts=scripts)
-        newest = _newest(_script_directory(scripts))
+        newest = _newest(scripts)
         moving = before != newest if target == "head" else before > 0
         copy = _backup_before(path, before) if moving and before > 0 else None
         try:
@@ -162,28 +162,40 @@ def _backup_before(path: Path, version: int) -> Path:
 
 
 def _run(url: URL, target: str | None, scripts: Path) -> int:
-    """One transaction: drop views and their indexes, run the revisions, stamp the file, create all of them again."""
+    """One transaction: drop views and their indexes, run the revisions, stamp the file, create all of them again.
+
+    ``target`` ``None``: there is no revision to run, only views may have to be made anew. Returns the version.
+    """
     engine = migration_engine(url)
     try:
         with engine.begin() as connection:
             if target is None and _views_stand(connection):
-                return _current(connection, scripts)
+                return _stamped(connection)
             _drop_views(connection)
             if target is not None:
-                _alembic(connection, target, scripts)
-            after = _current(connection, scripts)
-            _stamp(connection, after)
-            if after == _newest(_script_directory(scripts)):
+                _stamp(connection, _alembic(connection, target, scripts))
+            after = _stamped(connection)
+            if after == _newest(scripts):
                 _create_views(connection)
             return after
     finally:
         engine.dispose()
 
 
-def _alembic(connection: Connection, target: str, scripts: Path) -> None:
-    config = _config(scripts)
+def _alembic(connection: Connection, target: str, scripts: Path) -> int:
+    """Run the revisions up or down to the target; returns the version that makes."""
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.migration import MigrationContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.attributes["connection"] = connection
     (command.downgrade if target.startswith("-") else command.upgrade)(config, target)
+    revision = MigrationContext.configure(connection).get_current_revision()
+    directory = ScriptDirectory.from_config(config)
+    return sum(1 for _ in directory.iterate_revisions(revision, "base")) if revision else 0
 
 
 def _stamp(connection: Connection, version: int) -> None:
@@ -191,6 +203,10 @@ def _stamp(connection: Connection, version: int) -> None:
         raise DatabaseCorrupt("database: the upgrade would leave rows without their parents; nothing was changed")
     connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+
+
+def _stamped(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
 
 
 def _views_stand(connection: Connection) -> bool:
@@ -218,24 +234,9 @@ def _create_views(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
-def _config(scripts: Path) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
-    return config
-
-
-def _script_directory(scripts: Path) -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config(scripts))
-
-
-def _newest(scripts: ScriptDirectory) -> int:
-    return sum(1 for _ in scripts.walk_revisions())
-
-
-def _current(connection: Connection, scripts: Path) -> int:
-    revision = MigrationContext.configure(connection).get_current_revision()
-    directory = _script_directory(scripts)
-    return sum(1 for _ in directory.iterate_revisions(revision, "base")) if revision else 0
+def _newest(scripts: Path) -> int:
+    """The newest version: there is a file for each revision, one after another."""
+    return sum(1 for _ in (scripts / "versions").glob("*.py"))
 
 
 def _told_of(path: Path, error: Exception) -> Exception:

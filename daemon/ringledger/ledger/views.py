@@ -60,11 +60,12 @@ VIEWS: Final[dict[str, str]] = {
 }
 
 #: All that `daily_calls` adds up: a month of it is read without visiting a call. SQLite before 3.41 is content with an
-#: index alone only if that has each column, so `started_at` stands beside the day made of it, and `part_of`.
+#: index alone only if that has each column, so `started_at` stands beside the day made of it, and `part_of`. It stands
+#: before what calls differ in, so that new calls come to the ends of few pages.
 INDEXES: Final[dict[str, str]] = {
     "ix_call_daily": """CREATE INDEX ix_call_daily ON call (
-    substr(started_at, 1, 10), account_id, direction, disposition, confirmed_at, ring_ms, talk_ms, hold_ms,
-    started_at, part_of)""",
+    substr(started_at, 1, 10), account_id, direction, started_at, disposition, confirmed_at, ring_ms, talk_ms, hold_ms,
+    part_of)""",
 }
 
 

@@ -176,7 +176,8 @@ def _observation(wire: WireNotification, account_id: str, default_region: str, r
         raise WireError(WireReason.MISSING_TIMESTAMP, "the event has no timestamp")
     if body.sequence is None:
         raise WireError(WireReason.MISSING_SEQUENCE, "the body has no sequence")
-    extension_id = text_id(body.extension_id) or from_path
+    # the path's is the same object each time: an open call keeps no copy of its own
+    extension_id = from_path if body.extension_id == from_path else text_id(body.extension_id) or from_path
     if extension_id is None:
         raise WireError(WireReason.MISSING_EXTENSION, "neither the body nor the path names the extension")
     at = parse_time(wire.timestamp)
