@@ -1,11 +1,15 @@
+import asyncio
 import sqlite3
 import sys
+import threading
 from contextlib import closing
+from functools import partial
 
 import pytest
 
 from ringledger.ledger.database import (
     PRAGMAS,
+    BatchConnection,
     connect,
     migration_engine,
     parse,
@@ -87,3 +91,24 @@ def test_a_path_with_odd_letters_is_opened_as_it_is(tmp_path):
         connection.execute("CREATE TABLE t (x INTEGER)")
     assert odd.exists()
     assert parse("sqlite+aiosqlite:////a").database == "/a"
+
+
+def test_the_thread_of_a_connection_that_failed_asks_no_loop(tmp_path, monkeypatch):
+    """It may end after the loop has: an answer to a loop that is over would be an exception in the thread."""
+    foreign = tmp_path / "text.db"
+    foreign.write_text("this is a text and not a database at all\n" * 200)
+    unseen, over = [], threading.Event()
+    monkeypatch.setattr(threading, "excepthook", unseen.append)
+
+    async def fails() -> None:
+        with pytest.raises(sqlite3.DatabaseError):
+            await connection
+
+    connection = BatchConnection(partial(connect, foreign), iter_chunk_size=64)
+    stop = connection.stop
+    monkeypatch.setattr(connection, "stop", lambda: connection._tx.put_nowait((None, over.wait)) or stop())
+    asyncio.run(fails())
+    over.set()
+    connection._thread.join(10)
+    assert not connection._thread.is_alive()
+    assert unseen == []

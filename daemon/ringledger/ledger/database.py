@@ -5,8 +5,10 @@ is ``BEGIN IMMEDIATE``; a clean close leaves the WAL files in place (Python 3.12
 write permission cannot open the database without them.
 """
 
+import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -149,6 +151,17 @@ class BatchConnection(aiosqlite.Connection):
     """An asynchronous connection that takes a whole transaction to the database's thread in one go: each visit there
     costs the event loop two turns and a lock, each statement of SQLAlchemy's a switch of stacks.
     """
+
+    def stop(self) -> "asyncio.Future[Any] | None":
+        """End the thread. Of a connection that could not be opened nobody waits for that: the thread would look for a
+        loop that is over (a thread without a loop of its own asks for no answer).
+        """
+        if self._connection is None:
+            unheard = threading.Thread(target=super().stop)
+            unheard.start()
+            unheard.join()
+            return None
+        return super().stop()
 
     async def commit_batch(self, batch: Iterable[tuple[str, list[tuple[Any, ...]]]]) -> None:
         """Execute each statement with its rows, in order, in a transaction. Raises ``sqlite3.Error``: nothing is left.
