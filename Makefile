@@ -83,7 +83,7 @@ CYCLES ?= 50
 SEED   ?= 1
 
 .PHONY: crash proofs
-crash: build-dev  ## kill the daemon CYCLES times (SEED): nothing is lost, nothing is doubled
+crash: build-dev  ## kill the daemon CYCLES times, half with each feed (SEED): nothing is lost, nothing is doubled
 	CYCLES=$(CYCLES) SEED=$(SEED) $(BIN)/python -m pytest -q tests/crash
 
 proofs: build-dev  ## the long proofs: a feed cut for an hour, a daemon stopped for a day, the platform's limits, a receiver down
