@@ -36,6 +36,24 @@ REPLACED = [
     presence(1, 8, T0 + 25_000, item("CallConnected", "b")),
     presence(1, 9, T0 + 60_000, item("NoCall", "b")),
 ]
+#: One extension rings in vain, then another one answers: the first one's end is not the call's.
+ELSEWHERE = [
+    presence(2, 50, T0, item("Ringing", "b")),
+    presence(2, 51, T0 + 10_000, item("NoCall", "b")),
+    presence(1, 5, T0 + 10_000, item("Ringing", "a")),
+    presence(1, 6, T0 + 15_000, item("CallConnected", "a")),
+    presence(1, 7, T0 + 20_000, item("OnHold", "a")),
+    presence(1, 8, T0 + 30_000, item("CallConnected", "a")),
+    presence(1, 9, T0 + 60_000, item("NoCall", "a")),
+]
+#: A leg that has not ended is on hold while another one rings.
+INTERMEDIATE = [
+    presence(1, 5, T0, item("CallConnected", "a")),
+    presence(1, 6, T0 + 5_000, item("OnHold", "a")),
+    presence(1, 7, T0 + 20_000, item("NoCall", "a", termination="intermediate"), item("Ringing", "b")),
+    presence(1, 8, T0 + 40_000, item("CallConnected", "b")),
+    presence(1, 9, T0 + 60_000, item("NoCall", "b")),
+]
 
 
 def told(desk: Desk) -> CallRecord:
@@ -47,7 +65,11 @@ def verdict(duration: int = 60_000) -> Desk:
     return Desk().books(claim("Accepted", started=T0, duration=duration, source=Source.CALL_LOG, extension="1"))
 
 
-@pytest.mark.parametrize("events", [HELD, BOTH_HOLD, REPLACED], ids=["held", "both hold", "replaced"])
+@pytest.mark.parametrize(
+    "events",
+    [HELD, BOTH_HOLD, REPLACED, ELSEWHERE, INTERMEDIATE],
+    ids=["held", "both hold", "replaced", "elsewhere", "intermediate"],
+)
 def test_the_feed_after_the_books_gives_the_row_of_the_feed_before_them(events: Sequence[PresenceObservation]) -> None:
     after = verdict().see(*events).settle()
     before = Desk().see(*events).settle()
@@ -56,12 +78,17 @@ def test_the_feed_after_the_books_gives_the_row_of_the_feed_before_them(events: 
     assert after.record().hold_ms > 0
 
 
-@pytest.mark.parametrize("count", range(1, len(HELD)))
-def test_what_is_told_afterwards_opens_nothing(count: int) -> None:
-    desk = verdict().see(*HELD[:count])
+@pytest.mark.parametrize("count", range(1, len(ELSEWHERE)))
+@pytest.mark.parametrize("events", [HELD, ELSEWHERE], ids=["held", "elsewhere"])
+def test_what_is_told_afterwards_opens_nothing(events: Sequence[PresenceObservation], count: int) -> None:
+    desk = verdict().see(*events[:count])
     assert desk.call().phase is Phase.FINISHED
     assert (desk.record().ended_at, desk.record().confirmed_at is not None) == (T0 + 60_000, True)
     assert "call.reopened" not in desk.happenings()
+
+
+def test_a_leg_that_was_replaced_ended_when_it_was() -> None:
+    assert [leg.ended_at for leg in verdict().see(*REPLACED).settle().call().legs] == [T0 + 20_000, T0 + 60_000]
 
 
 def test_a_hold_whose_end_is_not_told_lasts_to_the_end() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from ringledger.domain.call import CallSession, Leg
 from ringledger.domain.observation import PRESENCE_SOURCES
+from ringledger.domain.record import COARSE_MS
 from ringledger.domain.status import TelephonyStatus, aggregate
 
 
@@ -30,7 +31,15 @@ def look_back(
     before = aggregate(then.values())
     then.update({str(leg.number): status for leg, status in told})
     for leg in gone:
-        then.pop(str(leg.number), None)
+        if then.pop(str(leg.number), None) is not None:
+            leg.ended_at = at
     after = aggregate(then.values())
     call.note_hold(after, at)
     return before, after
+
+
+def tells_end(call: CallSession, at: int) -> bool:
+    """Whether a ``NoCall`` at ``at`` of a call that is over tells the call's end. In hindsight one long before the end
+    the books told is that of one extension alone: what the others did afterwards is no life after the end.
+    """
+    return call.hindsight is None or call.ended_at is None or at >= call.ended_at - COARSE_MS

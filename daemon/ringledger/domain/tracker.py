@@ -16,7 +16,7 @@ from ringledger.domain.books import Books
 from ringledger.domain.call import CallSession, EndSource, Leg, Mark, Phase, newest_mark
 from ringledger.domain.changes import Changes, Extension, Happening, IgnoredReason
 from ringledger.domain.guard import Order, count_sequence, judge, remember, remember_uuid
-from ringledger.domain.hindsight import look_back
+from ringledger.domain.hindsight import look_back, tells_end
 from ringledger.domain.legs import anonymous, apply_item, begin_call, end_live_legs, note_outdated, replace_missing
 from ringledger.domain.observation import PRESENCE_SOURCES, CallItem, CallKey, PresenceObservation, Source
 from ringledger.domain.pairs import pair_ringout
@@ -206,16 +206,18 @@ class CallTracker(WorkingSet):
     ) -> None:
         """The feed tells of a call that the books have closed: everything but its status and its end."""
         told: list[tuple[Leg, TelephonyStatus]] = []
+        spoken_of: list[Leg] = []
         for item in sorted(items, key=anonymous):
-            leg, _ = note_outdated(call, item, observation, [leg for leg, _ in told])
+            leg, _ = note_outdated(call, item, observation, spoken_of)
+            spoken_of.append(leg)
             self.index(call.key, leg.extension_id)
             leg.source = observation.source
             self.books.leg(call, leg)
             self.books.journal(observation, item, None)
             if item.status is not None and item.termination is not TerminationType.INTERMEDIATE:
                 told.append((leg, item.status))
-        spoken_of = [leg.number for leg, _ in told]
-        others = [leg for leg in call.legs_of(observation.extension_id) if leg.number not in spoken_of]
+        numbers = {leg.number for leg in spoken_of}
+        others = [leg for leg in call.legs_of(observation.extension_id) if leg.number not in numbers]
         self._looked_back(call, told, others if whole else [], observation)
 
     def _looked_back(
@@ -226,6 +228,8 @@ class CallTracker(WorkingSet):
         observation: PresenceObservation,
     ) -> None:
         before, after = look_back(call, told, gone, observation.at)
+        for leg in gone:
+            self.books.leg(call, leg)
         if before is not after:
             books, at = self.books, observation.at
             books.transition(call, before, at, observation.source, observation.sequence, after=after)
@@ -326,11 +330,10 @@ class CallTracker(WorkingSet):
 
     def _move_end(self, call: CallSession, observation: PresenceObservation) -> None:
         """A newer ``NoCall`` of a finished call: its end was later than we thought (semantics 5.3)."""
-        before = (call.ended_at, call.end_estimated)
-        call.ended_at, call.end_estimated = newest_mark(call), False
-        moved = before != (call.ended_at, call.end_estimated)
+        ended_at = newest_mark(call)
+        moved = (ended_at, False) != (call.ended_at, call.end_estimated) and tells_end(call, ended_at)
         if moved:
-            call.end_source = EndSource.PRESENCE
+            call.ended_at, call.end_estimated, call.end_source = ended_at, False, EndSource.PRESENCE
         self.books.record(call, observation.at, observation.source, amended=moved)
 
     def pair(self, call: CallSession) -> None:
