@@ -349,6 +349,14 @@ def test_an_event_says_when_a_call_was_answered_that_was_just_so_when_it_was_lis
     assert (desk.record().answered_at, desk.record().ring_ms) == (really, really - T0)
 
 
+@pytest.mark.parametrize("status", ["CallConnected", "OnHold"])
+def test_an_event_just_after_an_old_call_was_listed_does_not_tell_of_its_answer(status: str) -> None:
+    desk = Desk().books(claim(duration=480_000))
+    desk.see(presence(EXTENSION, 5, T0 + 483_000, item(status)))
+    desk.see(presence(EXTENSION, 6, T0 + 600_000, item("NoCall"))).settle()
+    assert desk.record().answered_at == T0
+
+
 # -- legs of the books (semantics 7) -------------------------------------------------------------------------------
 
 

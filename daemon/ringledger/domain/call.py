@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from ringledger.domain.moments import ESTIMATE_SLACK_MS
+from ringledger.domain.moments import ESTIMATE_SLACK_MS, RINGS_AT_MOST_MS
 from ringledger.domain.observation import PRESENCE_SOURCES, UNKNOWN_PARTY, CallKey, Direction, Party, Source
 from ringledger.domain.status import HOLD_STATUSES, TelephonyStatus, TerminationType, aggregate
 
@@ -175,12 +175,15 @@ class CallSession:
     def answered_at(self) -> int | None:
         """When the call was first answered, as an event of the feed says; else as the platform's answers suggest. An
         event that shows it talk only after such an answer (it was answered by then) does not tell of the answer.
+
+        How far clocks may differ matters only while a call was so young that the answer may have been just then.
         """
         seen, hint = self.first_answered_at, self.answered_hint
         if seen is None or hint is None:
             return hint if seen is None else seen
         by = self.discovered_at if self.answered_by is None else self.answered_by
-        return seen if seen <= by + ESTIMATE_SLACK_MS else hint
+        slack = ESTIMATE_SLACK_MS if by - hint <= RINGS_AT_MOST_MS else 0
+        return seen if seen <= by + slack else hint
 
     def note_answer(self, at: int, *, estimated: bool) -> None:
         """The call was seen answered: by an event of the feed, or (``estimated``) by a read asked for at ``at``."""

@@ -12,6 +12,10 @@ from typing import Final
 #: seen before.
 ESTIMATE_SLACK_MS: Final = 5_000
 
+#: A call that was listed as running longer after its start than this had been answered before: an event just after that
+#: listing shows it held, or repeats it, and tells of no answer.
+RINGS_AT_MOST_MS: Final = 60_000
+
 
 def better(known: int | None, known_estimated: bool, told: int, told_estimated: bool) -> tuple[int, bool]:  # noqa: FBT001
     """The time that holds after ``told``, ms, and whether it is an estimate; ``known`` is ``None`` before the first."""
