@@ -1,5 +1,6 @@
 """Strategies: everything one call may send, from several extensions and legs, in the order it happened."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -47,7 +48,14 @@ def parties(draw: st.DrawFn) -> tuple[str | None, str | None, str | None, str | 
 
 @st.composite
 def snapshots(
-    draw: st.DrawFn, extension: str, *, anonymous: bool, ends: bool, whole: bool, promised: bool = False
+    draw: st.DrawFn,
+    extension: str,
+    *,
+    anonymous: bool,
+    ends: bool,
+    whole: bool,
+    promised: bool = False,
+    vague: bool = False,
 ) -> list[PresenceObservation]:
     """The events of one extension about one call, in order.
 
@@ -60,15 +68,29 @@ def snapshots(
     let the intermediate ``NoCall`` alone decide, as any newest item does, would end holds and wake legs that are over.
     What such a call has is a doubt: it is suspect, and the platform is asked (``tests/domain/test_tracker.py``).
     Start and answer do not depend on the order even then (``promised``: stories with such an end).
+
+    ``vague``: items without id stand where the extension has several legs of their direction, too. Which of those they
+    mean nobody can tell, so which of them the row is told from, its numbers and names may depend on the order.
     """
     legs = draw(sides(extension, alike=anonymous))
+    ways = Counter(side.direction for side in legs)
     length = draw(st.integers(1, 6))
     sequence, at = draw(st.integers(0, 200_000)), T0 + draw(st.integers(0, 60_000))
     events = []
     for turn in range(length):
         last = turn == length - 1
         named = draw(st.lists(st.sampled_from(legs), min_size=1, unique=True))
-        items = [draw(told(side, anonymous=anonymous, last=last and not promised, ends=ends)) for side in named]
+        items = [
+            draw(
+                told(
+                    side,
+                    anonymous=anonymous and (vague or ways[side.direction] == 1),
+                    last=last and not promised,
+                    ends=ends,
+                )
+            )
+            for side in named
+        ]
         truncated = False if whole else draw(st.booleans())
         events.append(presence(extension, sequence, at, *items, truncated=truncated))
         sequence += draw(st.integers(1, 200))
@@ -98,12 +120,14 @@ def told(draw: st.DrawFn, side: Side, *, anonymous: bool, last: bool, ends: bool
 
 
 @st.composite
-def calls(draw: st.DrawFn, *, ends: bool | None = None, promised: bool = False) -> list[PresenceObservation]:
+def calls(
+    draw: st.DrawFn, *, ends: bool | None = None, promised: bool = False, vague: bool = False
+) -> list[PresenceObservation]:
     """All events of one call from one to three extensions, in the order of their times."""
     anonymous, over = draw(st.booleans()), draw(st.booleans()) if ends is None else ends
     events = []
     for extension in draw(st.sampled_from([["101"], ["101", "102"], ["101", "102", "103"]])):
-        events += draw(snapshots(extension, anonymous=anonymous, ends=over, whole=True, promised=promised))
+        events += draw(snapshots(extension, anonymous=anonymous, ends=over, whole=True, promised=promised, vague=vague))
     return sorted(events, key=lambda event: event.at)
 
 
