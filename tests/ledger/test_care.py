@@ -3,6 +3,7 @@
 import pytest
 
 from ringledger.ledger import care, queries
+from ringledger.ledger.letters import Letter
 from tests.builders import ACCOUNT, T0, Desk, item, presence
 
 DAY = 86_400_000
@@ -69,6 +70,20 @@ async def test_a_number_leaves_no_trace_in_the_file(filled, path, number):
     assert await left(filled) == ["1"]
     assert traces(path, GRACE) == 0
     assert traces(path, ADA) > 0
+
+
+async def test_a_short_number_takes_only_what_names_it(filled):
+    filled.letters_of = lambda _, __: [
+        Letter(
+            "receiver", ACCOUNT, session, session, "call.opened", f'{{"extension_id":"101","from_number":"{number}"}}'
+        )
+        for session, number in (("4", "101"), ("5", "102"))
+    ]
+    short = presence(102, 1, T0, item("Ringing", "leg-4", session="4", sender="101"))
+    await filled.commit(Desk().see(short).changes, now_ms=T0)
+    assert (await count(filled, "observation"), await count(filled, "outbox")) == (6, 2)
+    assert await care.purge_number(filled, "101") == 0
+    assert (await count(filled, "observation"), await count(filled, "outbox")) == (5, 1)
 
 
 async def test_a_word_is_no_number(filled):

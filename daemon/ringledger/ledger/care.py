@@ -74,9 +74,8 @@ async def purge_number(ledger: Ledger, number: str) -> int:
     by_leg = tuple_(call.c.account_id, call.c.session_id).in_(of_a_leg)
     purged = await _purge(ledger, or_(_names(call, digits), by_leg))
     async with ledger.transaction() as connection:
-        named = observation.c.body.contains(digits, autoescape=True)
-        await connection.execute(delete(observation).where(named))
-        await connection.execute(delete(outbox).where(outbox.c.body.contains(digits, autoescape=True)))
+        for table in (observation, outbox):
+            await connection.execute(delete(table).where(_mentions(table.c.body, digits)))
     await ledger.checkpoint(truncate=True)
     return purged
 
@@ -124,6 +123,16 @@ async def _delete(connection: AsyncConnection, keys: Collection[_Key]) -> None:
 def _names(table: Table, digits: str) -> ColumnElement[bool]:
     same = [digits, f"+{digits}"]
     return or_(*(table.c[name].in_(same) for name in ("from_number", "to_number", "from_raw", "to_raw")))
+
+
+def _mentions(body: ColumnElement[str], digits: str) -> ColumnElement[bool]:
+    """Whether a number is in a journal's or a letter's JSON. Few digits are in every time and id: those of a short one
+    count only where a number stands.
+    """
+    if len(digits) > SHORT:
+        return body.contains(digits, autoescape=True)
+    told = [shape % number for number in (digits, f"+{digits}") for shape in ('["%s",', ',"%s"]', '_number":"%s"')]
+    return or_(*(body.contains(text, autoescape=True) for text in told))
 
 
 def _readable(table: Table) -> ColumnElement[bool]:
