@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from ringledger.domain.observation import Delivery
+from ringledger.service import erasure
 from ringledger.service.control import Refused, request, socket_path
 from ringledger.simulator import Office, SimClock, Simulator, default_extensions
+from tests.builders import CALLER as ADA
+from tests.builders import T0, item, presence
 from tests.rig import running, settings_for
 
 
@@ -62,6 +66,31 @@ async def test_a_number_goes_while_calls_come(database):
             left = {row[0] for row in asked(database, "SELECT session_id FROM call")}
             assert {key.session_id for key in rig.daemon.parts.confirmer.waiting} <= left
             assert (await purge(database, number=digits))["purged"] == 0
+
+
+async def test_what_was_being_heard_of_a_call_does_not_bring_it_back(database, monkeypatch):
+    """A repeated event is under way, its call already read from the database, when the call's row is deleted."""
+    async with Simulator() as sim, running(sim, settings_for(sim, database, calls__settle_seconds=0.05)) as rig:
+        intake = rig.daemon.intake
+        told = [presence(101, 9_000_001, T0, item("Ringing", sender=ADA)), presence(101, 9_000_002, T0, item("NoCall"))]
+        told = [one._replace(account_id=intake.account_id) for one in told]
+        await intake.deliver(Delivery(tuple(told), (), None))
+        await rig.until(lambda: asked(database, "SELECT 1 FROM call"), "it is over")
+        await rig.until(lambda: not intake.tracker.calls, "it has left memory")
+        done = erasure.purge
+
+        async def meanwhile(*args, **options):
+            monkeypatch.setattr(erasure, "purge", done)
+            async with intake._applying((told[1],)):
+                intake.tracker.observe(told[1], 0.0)
+                result = await done(*args, **options)
+            await intake.change(lambda: None)
+            return result
+
+        monkeypatch.setattr(erasure, "purge", meanwhile)
+        assert (await purge(database, number=ADA))["purged"] >= 1
+        assert asked(database, "SELECT 1 FROM call") == []
+        assert traces(database, ADA) == 0
 
 
 async def test_by_age_and_what_is_refused(database):
