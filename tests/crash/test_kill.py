@@ -29,7 +29,8 @@ TRANSPORTS = ["pubnub", "websocket"]
 #: A cycle is one or two real seconds: with this speed most calls live through several of them.
 SPEED = 20.0
 CALLS_PER_HOUR = 500
-EXTENSIONS = 20
+#: So many that none has more than seven calls at once: of an eighth the platform's events would not tell.
+EXTENSIONS = 40
 #: The platform's own intervals, at this speed.
 PACE = {
     "calls__settle_seconds": 10 / SPEED,
