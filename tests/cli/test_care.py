@@ -57,6 +57,17 @@ def test_a_backup_to_a_place_of_choice(cli, own, tmp_path):
     assert cli("db", "backup", tmp_path / "copy.db", "--keep", "3").code == 64
 
 
+def test_a_backup_does_not_take_the_place_of_the_database(cli, own, tmp_path):
+    before = own.stat().st_ino
+    (tmp_path / "link.db").symlink_to(own)
+    (tmp_path / "twin.db").hardlink_to(own)
+    for place in (own, tmp_path / "link.db", tmp_path / "twin.db", tmp_path / "ringledger.db-wal", tmp_path):
+        ended = cli("db", "backup", place)
+        assert ended.code == 64, place
+        assert ended.err.count("\n") == 1
+    assert own.stat().st_ino == before
+
+
 def test_the_file_of_another_program_is_not_copied(cli, clean, tmp_path):
     with closing(sqlite3.connect(tmp_path / "other.db")) as other:
         other.execute("CREATE TABLE a (b)")

@@ -49,6 +49,8 @@ def backup_database(
         raise usage("--keep is for copies that get their names by themselves; leave out one of the two")
     with contextlib.suppress(DatabaseNewer):  # a copy does no harm to it
         version_of(settings.database.url)  # another program's file is not ours to copy
+    if target is not None:
+        _must_be_apart(settings.database.path, target)
     made = backup(settings.database.path, target or _next_to(settings.database.path))
     removed = _remove_old(made.parent, keep) if keep is not None else []
     if frame.json:
@@ -56,6 +58,15 @@ def backup_database(
     else:
         gone = f"; removed {len(removed)} older" if removed else ""
         print(f"{made}: verified copy of {settings.database.path}, {made.stat().st_size} bytes{gone}")
+
+
+def _must_be_apart(database: Path, target: Path) -> None:
+    """A copy in the place of the database, or of a file beside it, would take it away from under the daemon."""
+    own = [database.with_name(f"{database.name}{ending}") for ending in ("", "-wal", "-shm", "-journal", ".lock")]
+    if target.is_dir():
+        raise usage(f"{target}: is a directory; name the copy itself")
+    if target.resolve() in {path.resolve() for path in own} or (target.exists() and target.samefile(database)):
+        raise usage(f"{target}: belongs to the database itself; give the copy another name")
 
 
 def _next_to(database: Path) -> Path:
