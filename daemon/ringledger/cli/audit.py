@@ -8,7 +8,7 @@ from rich.text import Text
 
 from ringledger.cli.asking import PATIENCE, MaxWait, ask, bar, period
 from ringledger.cli.calls import FullNumbers, Until
-from ringledger.cli.frame import console, frame_of, read
+from ringledger.cli.frame import console, frame_of, print_table, read
 from ringledger.cli.output import masked_rows, print_json, table
 from ringledger.cli.times import WHEN, instant, short, span
 from ringledger.exits import Exit
@@ -111,7 +111,7 @@ def _print(report: "Report", rows: list[Row]) -> None:
             *(Text(_shown(row, side)) for side in ("ledger", "platform")),
             row["session_id"],
         )
-    out.print(made)
+    print_table(made)
     counted = Counter(row["kind"] for row in rows)
     groups = ", ".join(f"{number} {WORDS.get(kind, kind)}" for kind, number in counted.most_common())
     out.print(f"{report.compared} calls compared, {len(rows)} differences: {groups}", style="red")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ringledger.cli.asking import PATIENCE, MaxWait, ask
-from ringledger.cli.frame import console, frame_of
+from ringledger.cli.frame import console, frame_of, print_table
 from ringledger.cli.helps import PlainGroup
 from ringledger.cli.output import print_json, table
 from ringledger.cli.times import span
@@ -81,7 +81,7 @@ def _show(ctx: typer.Context, max_wait: float, done: str, *, refresh: bool) -> N
     made.add_row("valid for", span(found["expires_in"]))
     made.add_row("renewable", "yes" if found["refreshable"] else "no, a new login each time")
     made.add_row("permissions", found["scope"] or "not told")
-    console().print(made)
+    print_table(made)
     console().print(done, style="green")
 
 

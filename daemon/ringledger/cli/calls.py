@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from ringledger.cli.failures import usage
-from ringledger.cli.frame import console, frame_of, read
+from ringledger.cli.frame import console, frame_of, print_table, read
 from ringledger.cli.helps import PlainGroup
-from ringledger.cli.output import CALL_COLUMNS, calls_table, masked_rows, print_csv, print_json
+from ringledger.cli.output import CALL_COLUMNS, SPARE, calls_table, masked_rows, print_csv, print_json
 from ringledger.cli.times import WHEN, instant
 
 Since = Annotated[int | None, typer.Option(parser=instant, metavar="TIME", help=f"From then on: {WHEN}.")]
@@ -115,6 +115,6 @@ def _print_table(rows: list[dict[str, object]], *, cut: bool) -> None:
     if not rows:
         out.print("no such call")
         return
-    out.print(calls_table(rows))
+    print_table(calls_table(rows), spare=SPARE)
     if cut:
         out.print(f"the newest {SCREENFUL}; --limit N shows more", style="dim")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from ringledger.cli.frame import console, frame_of
+from ringledger.cli.frame import console, frame_of, print_table
 from ringledger.cli.output import print_json, table
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def check_config(
     for one in found:
         style = "dim" if one.source == "default" else ""
         made.add_row(Text(one.key, style=style), Text(_text(one.value), style=style), Text(one.source, style=style))
-    console().print(made)
+    print_table(made)
     console().print("the configuration is valid" + (", the platform accepts it" if online else ""), style="green")
     if missing := login_missing(settings):
         console().print(f"{missing}; the daemon and what asks the platform need it (78)", style="yellow")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from ringledger.cli.frame import console, frame_of
+from ringledger.cli.frame import console, frame_of, print_table
 from ringledger.cli.output import print_json, table
 from ringledger.exits import Exit
 from ringledger.logs import configure_logging
@@ -79,7 +79,7 @@ def _print(findings: list["Finding"]) -> None:
     for one in findings:
         made.add_row(Text(one.code), Text(one.severity, style=_STYLES[one.severity]), Text(one.found))
     out = console()
-    out.print(made)
+    print_table(made)
     for one in findings:
         if one.bad:
             out.print()

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ringledger.cli.calls import FullNumbers, calls_app
 from ringledger.cli.failures import Failure
-from ringledger.cli.frame import console, frame_of, read
+from ringledger.cli.frame import console, frame_of, print_table, read
 from ringledger.cli.output import masked_rows, print_json, table, word
 from ringledger.cli.times import clock, short, span
 from ringledger.exits import Exit
@@ -161,7 +161,7 @@ def _section(out: Console, title: str, rows: list[Row], columns: dict[str, str])
         made.add_row(*(_cell(name, row[name]) for name in columns))
     out.print()
     out.print(f"[bold]{title}[/]")
-    out.print(made)
+    print_table(made)
 
 
 def _cell(name: str, value: Any) -> Any:

@@ -4,7 +4,7 @@ What must stay true: commands that only read open the database read-only and che
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,10 @@ from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
+from ringledger.cli.output import without
 from ringledger.settings import Settings, load_settings
 
 T = TypeVar("T")
@@ -69,6 +72,24 @@ def console(*, stderr: bool = False) -> Console:
     """Where tables go; as wide as its content when nobody looks (a pipe, a file)."""
     found = Console(stderr=stderr, highlight=False)
     return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=UNSEEN)
+
+
+def print_table(made: Table, *, spare: Sequence[str] = ()) -> None:
+    """Print a table with every cell whole: what is cut cannot be copied into the next command.
+
+    On a narrow terminal the columns ``spare`` are left out, in that order, as long as it does not fit; what is too wide
+    even so is left to the terminal to wrap.
+    """
+    out = console()
+    for heading in spare:
+        if _natural(made) > out.width:
+            made = without(made, heading)
+    Console(highlight=False, width=max(out.width, _natural(made))).print(made)
+
+
+def _natural(made: Table) -> int:
+    endless = Console(width=10_000)
+    return Measurement.get(endless, endless.options, made).maximum
 
 
 def read(settings: Settings, ask: Callable[[Any], Awaitable[T]]) -> T:

@@ -14,7 +14,7 @@ from rich.text import Text
 from ringledger.cli.asking import PATIENCE, MaxWait, ask, telephone
 from ringledger.cli.calls import FullNumbers
 from ringledger.cli.failures import usage
-from ringledger.cli.frame import console, frame_of
+from ringledger.cli.frame import console, frame_of, print_table
 from ringledger.cli.output import print_json, table
 from ringledger.redaction import mask_number
 
@@ -106,4 +106,4 @@ def _show(ctx: typer.Context, sent: "SentMessage", *, masked: bool) -> None:
     for one in answer["to"]:
         made.add_row(one["number"], Text(one["name"] or ""), one["status"])
     if answer["to"]:
-        out.print(made)
+        print_table(made)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ringledger.cli.calls import FullNumbers
 from ringledger.cli.follow import follow
-from ringledger.cli.frame import console, frame_of, read
+from ringledger.cli.frame import console, frame_of, print_table, read
 from ringledger.cli.output import masked_rows, print_json, table, word
 from ringledger.cli.times import short
 from ringledger.settings import Settings
@@ -74,7 +74,7 @@ def _print_active(rows: list[dict[str, Any]]) -> None:
     if not rows:
         console().print("no call is open")
         return
-    made = table("since", "", "from", "to", "ext", "status", "session")
+    made = table("since", "", "from", "to", "ext", "status", "session", gap=1)
     for row in rows:
         status = word(row["status"])
         if row["suspect"]:
@@ -82,7 +82,7 @@ def _print_active(rows: list[dict[str, Any]]) -> None:
         way = {"Inbound": "in", "Outbound": "out"}.get(row["direction"] or "", "")
         ends = (row["from_number"] or "withheld", row["to_number"] or "")
         made.add_row(short(row["started_at"]), way, *ends, row["extension_id"] or "", status, row["session_id"])
-    console().print(made)
+    print_table(made)
 
 
 def presence(ctx: typer.Context) -> None:
@@ -97,9 +97,9 @@ def presence(ctx: typer.Context) -> None:
     if not rows:
         console().print("no extension has been heard of yet")
         return
-    made = table("ext", "id", "name", "telephony", "presence", "user", "do not disturb", "since")
+    made = table("ext", "id", "name", "telephony", "presence", "user", "do not disturb", "since", gap=1)
     for row in rows:
         texts = [Text(row[name] or "") for name in ("presence_status", "user_status", "dnd_status")]
         who = (row["extension_number"] or "", row["extension_id"], Text(row["name"] or ""))
         made.add_row(*who, word(row["telephony_status"]), *texts, short(row["since"]))
-    console().print(made)
+    print_table(made, spare=("id",))

@@ -86,6 +86,21 @@ def table(*columns: str, title: str | None = None, right: Iterable[str] = (), ga
     return made
 
 
+def without(made: Table, heading: str) -> Table:
+    """The same table of :func:`table` without one of its columns."""
+    kept = [one for one in made.columns if one.header != heading]
+    left = table(title=str(made.title) if made.title else None, gap=made.padding[1])
+    for one in kept:
+        left.add_column(one.header, justify=one.justify, no_wrap=True, overflow="ellipsis")
+    for cells in zip(*(one.cells for one in kept), strict=True):
+        left.add_row(*cells)
+    return left
+
+
+#: Columns of :func:`calls_table` a narrow terminal does without, the first of them first.
+SPARE: Final = ("ring", "ext")
+
+
 def calls_table(rows: Iterable[Row], *, title: str | None = None) -> Table:
     """Finished calls, one line each; times are local."""
     made = table(

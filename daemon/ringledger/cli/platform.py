@@ -14,7 +14,7 @@ from rich.text import Text
 from ringledger.cli.asking import PATIENCE, MaxWait, ask, telephone
 from ringledger.cli.calls import Direction, FullNumbers, Since, Until, ordered
 from ringledger.cli.failures import usage
-from ringledger.cli.frame import Frame, console, frame_of
+from ringledger.cli.frame import Frame, console, frame_of, print_table
 from ringledger.cli.helps import PlainGroup
 from ringledger.cli.output import masked_rows, print_json, table
 from ringledger.cli.times import short, span
@@ -208,7 +208,7 @@ def _print(frame: Frame, settings: "Settings", claims: list["RecordClaim"], full
     if not rows:
         out.print("the platform has no such record")
         return
-    out.print(records_table(rows))
+    print_table(records_table(rows), spare=("action", "ext"))
 
 
 def records_table(rows: Iterable[Row]) -> Any:

@@ -18,8 +18,8 @@ import typer
 
 from ringledger.cli.calls import FullNumbers, Since
 from ringledger.cli.failures import Failure, usage
-from ringledger.cli.frame import console, frame_of
-from ringledger.cli.output import calls_table, masked_rows, print_json
+from ringledger.cli.frame import console, frame_of, print_table
+from ringledger.cli.output import SPARE, calls_table, masked_rows, print_json
 from ringledger.exits import Exit
 
 if TYPE_CHECKING:
@@ -72,7 +72,12 @@ def replay(
     rows = asyncio.run(_replayed(settings, file, since or 0, broken))
     if not diff:
         shown = masked_rows(rows, masked=frame.masked(settings, full_numbers))
-        print_json(shown) if frame.json else console().print(calls_table(shown))
+        if frame.json:
+            print_json(shown)
+        elif shown:
+            print_table(calls_table(shown), spare=SPARE)
+        else:
+            print("no call came of it")
         return _ended(Exit.OK, broken)
     ignored = ABOUT_WRITING if journal else ABOUT_WRITING | BOOKED
     recorded, unfinished = asyncio.run(_recorded(settings))

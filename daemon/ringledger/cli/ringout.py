@@ -9,9 +9,9 @@ import typer
 
 from ringledger.cli.asking import PATIENCE, MaxWait, Speed, ask, telephone, tell
 from ringledger.cli.calls import FullNumbers
-from ringledger.cli.frame import console, frame_of
+from ringledger.cli.frame import console, frame_of, print_table
 from ringledger.cli.helps import PlainGroup
-from ringledger.cli.output import calls_table, masked_rows, print_json
+from ringledger.cli.output import SPARE, calls_table, masked_rows, print_json
 from ringledger.exits import Exit
 from ringledger.redaction import mask_number
 
@@ -118,7 +118,7 @@ def _print_end(call: Row | None) -> None:
     if call is None:
         tell("the call's row was not seen: is a daemon running, and may you read its database? see `ringledger calls`")
         return
-    console().print(calls_table([call]))
+    print_table(calls_table([call]), spare=SPARE)
     if call["confirmed_at"] is None:
         console().print("not confirmed by the platform's log yet", style="dim")
 

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from ringledger.cli.calls import Since, Until, ordered
-from ringledger.cli.frame import console, frame_of, read
+from ringledger.cli.frame import console, frame_of, print_table, read
 from ringledger.cli.output import print_json, table, word
 from ringledger.cli.times import short, span
 from ringledger.exits import Exit
@@ -82,7 +82,7 @@ def _print(rows: list[Row], holes: list[Row]) -> None:
         times = (short(row["from_at"]), short(row["until_at"]), span(lasted))
         made.add_row(*times, word(row["state"]), str(row["recovered_calls"]), row["cause"] or "")
     if rows:
-        out.print(made)
+        print_table(made)
     if not holes:
         out.print("yes: every call of this time is in the ledger", style="green")
         return

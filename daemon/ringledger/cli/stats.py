@@ -12,7 +12,7 @@ import typer
 from rich.bar import Bar
 
 from ringledger.cli.calls import FullNumbers, Since
-from ringledger.cli.frame import console, frame_of, read
+from ringledger.cli.frame import console, frame_of, print_table, read
 from ringledger.cli.output import masked_rows, print_json, table
 from ringledger.cli.times import span
 
@@ -95,11 +95,11 @@ def _line(key: str, calls: list[Row], by: By) -> Row:
 
 def _print(groups: list[Row], by: By) -> None:
     numbers = ("calls", "in", "out", "answered", "missed", "rate", "ring ø", "talk ø", "talk")
-    made = table(by.value, *numbers, "", right=numbers)
+    made = table(by.value, *numbers, "", right=numbers, gap=1)
     most = max(line["calls"] for line in groups)
     for line in groups:
         rate = "" if line["answer_rate"] is None else f"{line['answer_rate']:.0%}"
         counts = (str(line[name]) for name in ("calls", "inbound", "outbound", "answered", "missed"))
         times = (span(line[name]) for name in ("ring_seconds_mean", "talk_seconds_mean", "talk_seconds"))
         made.add_row(line[by.value], *counts, rate, *times, Bar(most, 0, line["calls"], width=20, color="cyan"))
-    console().print(made)
+    print_table(made, spare=("",))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ringledger.cli.failures import Failure, usage
-from ringledger.cli.frame import console, frame_of, read
+from ringledger.cli.frame import frame_of, print_table, read
 from ringledger.cli.helps import PlainGroup
 from ringledger.cli.output import print_json, table
 from ringledger.cli.times import short
@@ -61,7 +61,7 @@ def _print(rows: list[dict[str, Any]]) -> None:
             str(row["id"]), row["state"], row["event"], row["session_id"], row["address"] or "not configured",
             short(row["since"]), str(row["attempts"]), row["last_error"] or "",
         )  # fmt: skip
-    console().print(made)
+    print_table(made)
 
 
 @webhooks_app.command("retry")
