@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from ringledger.domain.observation import CallKey
+from ringledger.ledger.times import to_text
 from ringledger.logs import LOG, Event
 from ringledger.platform.query import CallLogQuery
 from ringledger.service.intake import Intake
@@ -58,5 +59,7 @@ class Backfill:
             oldest = min([oldest, *(claim.started_at for claim in page.claims)])
             progress(records, oldest)
         written = self._intake.written - before
-        LOG.info(Event.BACKFILL_FINISHED, since=since_ms, until=until_ms, records=records, written=written)
+        LOG.info(
+            Event.BACKFILL_FINISHED, since=to_text(since_ms), until=to_text(until_ms), records=records, written=written
+        )
         return written

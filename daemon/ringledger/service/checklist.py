@@ -155,7 +155,7 @@ def journal_mode(facts: Facts) -> Outcome | None:
 def oldest_open_call(facts: Facts) -> Outcome | None:
     if facts.oldest_open is None or facts.stale_after is None:
         return None
-    found = f"open for {facts.oldest_open / 3600:.1f} h"
+    found = f"open for {_spoken(facts.oldest_open)}"
     return warning(found, "ringledger active") if facts.oldest_open > facts.stale_after else ok(found)
 
 
@@ -174,7 +174,7 @@ def unconfirmed_calls(facts: Facts) -> Outcome | None:
 def last_event(facts: Facts) -> Outcome | None:
     if facts.last_event is None:
         return None
-    found = f"{facts.last_event / 3600:.1f} h ago"
+    found = f"{_spoken(facts.last_event)} ago"
     return warning(found, "ringledger coverage --since 7d") if facts.last_event > 3 * 86_400 else ok(found)
 
 
@@ -188,7 +188,7 @@ def webhooks(facts: Facts) -> Outcome | None:
         return warning(f"{many} given up", cure)
     if facts.oldest_letter is not None and facts.oldest_letter > LETTER_LATE:
         cure = "ringledger webhooks test tells which receiver fails; what waits is sent by itself once it accepts"
-        return warning(f"events have waited for {facts.oldest_letter / 3600:.1f} h", cure)
+        return warning(f"events have waited for {_spoken(facts.oldest_letter)}", cure)
     return ok("nothing waits" if facts.oldest_letter is None else "under way")
 
 
@@ -254,3 +254,10 @@ def clock(facts: Facts) -> Outcome | None:
     if abs(facts.clock_offset) > CLOCK_FAILURE:
         return failure(found, cure)
     return warning(found, cure) if abs(facts.clock_offset) > CLOCK_WARNING else ok(found)
+
+
+def _spoken(seconds: float) -> str:
+    """A rough duration: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3_600 else f"{seconds / 3_600:.1f} h"

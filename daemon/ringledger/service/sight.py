@@ -6,13 +6,14 @@ the log has had time to be complete; a feed that resumed and replayed what was m
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from ringledger.domain.changes import Changes, Happening
 from ringledger.domain.coverage import CoverageBook, CoverageSpan, CoverageState
 from ringledger.domain.observation import CallKey
+from ringledger.ledger.times import to_text
 from ringledger.logs import LOG, Event
 from ringledger.metrics import Metrics
 from ringledger.platform.connection import now_ms
@@ -80,7 +81,7 @@ class Sight:
     def notice(self, notice: FeedNotice) -> None:
         """Hear about the feed (``FeedSink``)."""
         level = LOG.warning if notice.kind in _WARNINGS else LOG.info
-        level(Event(notice.kind), reason=notice.reason or None, **notice.detail)
+        level(Event(notice.kind), reason=notice.reason or None, **_readable(notice.detail))
         if life := notice.detail.get("expires_in"):
             self._metrics.subscription_expiry_timestamp_seconds.set(time.time() + life)
         match notice.kind:
@@ -221,3 +222,9 @@ _WARNINGS: Final = frozenset(
         FeedNoticeKind.FILTERS_REFUSED,
     }
 )
+
+
+def _readable(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """As the log says it: times are text there, like everywhere outside."""
+    times = {"from_at", "until_at"}
+    return {name: to_text(at) if name in times and isinstance(at, int) else at for name, at in detail.items()}
