@@ -13,8 +13,9 @@ class Exit(IntEnum):
     OK = 0
     """Done; `run` ended by SIGTERM or SIGINT."""
     DIFFERENCES = 1
-    """Differences found (`audit`, `replay --diff`, `coverage`), checks with warnings (`doctor`), or a RingOut the
-    platform does not know (any more)."""
+    """Not as hoped: differences or holes (`audit`, `replay --diff`, `coverage`, `db check`), warnings (`doctor`), a
+    receiver that does not accept (`webhooks test`), a call the ledger does not have (`calls show`), a RingOut that is
+    not known (any more) or too far to be cancelled."""
     USAGE = 64
     """The command line makes no sense, or a file named there is not what it should be (`replay`, `--scenario`)."""
     DATA = 65
@@ -30,7 +31,7 @@ class Exit(IntEnum):
     CREDENTIALS = 77
     """The platform has rejected the credentials for certain."""
     CONFIG = 78
-    """The configuration is wrong or lacks the credentials, or the database is newer than the program."""
+    """The configuration is wrong or lacks the credentials, or the database is of another schema than the program."""
 
 
 NO_RESTART = frozenset({Exit.USAGE, Exit.DATA, Exit.CREDENTIALS, Exit.CONFIG})

@@ -85,7 +85,7 @@ def documented_codes() -> Iterator[tuple[int, str]]:
 
 def _codes() -> Iterator[str]:
     yield "## Exit codes\n\n| code | meaning |\n|---|---|"
-    yield "\n".join(f"| {code} | {text} |" for code, text in documented_codes())
+    yield "\n".join(f"| {code} | {' '.join(text.split())} |" for code, text in documented_codes())
 
 
 def _documented() -> Iterator[tuple[str, str]]:

@@ -134,7 +134,7 @@ def configuration(sim: "Simulator", *, legacy_2015: bool, speed: float, database
 
 def _introduce(sim: "Simulator", *, legacy_2015: bool, speed: float) -> None:
     print(f"# A simulated platform listens at {sim.url}; Ctrl-C ends it.")
-    print("# Save the following as sim.toml and start the daemon: ringledger --config sim.toml run")
+    print("# Save the following as sim.toml and start the daemon: ringledger run --config sim.toml")
     print()
     print(configuration(sim, legacy_2015=legacy_2015, speed=speed, database="ringledger-sim.db"), flush=True)
 
