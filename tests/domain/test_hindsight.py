@@ -54,6 +54,15 @@ INTERMEDIATE = [
     presence(1, 8, T0 + 40_000, item("CallConnected", "b")),
     presence(1, 9, T0 + 60_000, item("NoCall", "b")),
 ]
+#: The feed comes back when one side has ended already; of a leg on hold nothing more is told than who replaced it.
+MIDWAY = [
+    presence(2, 51, T0, item("NoCall", "b")),
+    presence(2, 52, T0 + 1_000, item("NoCall", "b")),
+    presence(2, 53, T0 + 2_000, item("OnHold", "c")),
+    presence(2, 54, T0 + 22_000, item("NoCall", "d")),
+    presence(1, 5, T0 + 30_000, item("CallConnected", "a")),
+    presence(1, 9, T0 + 60_000, item("NoCall", "a")),
+]
 
 
 def told(desk: Desk) -> CallRecord:
@@ -67,8 +76,8 @@ def verdict(duration: int = 60_000) -> Desk:
 
 @pytest.mark.parametrize(
     "events",
-    [HELD, BOTH_HOLD, REPLACED, ELSEWHERE, INTERMEDIATE],
-    ids=["held", "both hold", "replaced", "elsewhere", "intermediate"],
+    [HELD, BOTH_HOLD, REPLACED, ELSEWHERE, INTERMEDIATE, MIDWAY],
+    ids=["held", "both hold", "replaced", "elsewhere", "intermediate", "midway"],
 )
 def test_the_feed_after_the_books_gives_the_row_of_the_feed_before_them(events: Sequence[PresenceObservation]) -> None:
     after = verdict().see(*events).settle()
@@ -79,12 +88,36 @@ def test_the_feed_after_the_books_gives_the_row_of_the_feed_before_them(events: 
 
 
 @pytest.mark.parametrize("count", range(1, len(ELSEWHERE)))
-@pytest.mark.parametrize("events", [HELD, ELSEWHERE], ids=["held", "elsewhere"])
+@pytest.mark.parametrize("events", [HELD, ELSEWHERE, MIDWAY], ids=["held", "elsewhere", "midway"])
 def test_what_is_told_afterwards_opens_nothing(events: Sequence[PresenceObservation], count: int) -> None:
     desk = verdict().see(*events[:count])
     assert desk.call().phase is Phase.FINISHED
     assert (desk.record().ended_at, desk.record().confirmed_at is not None) == (T0 + 60_000, True)
     assert "call.reopened" not in desk.happenings()
+
+
+def test_the_end_of_one_side_does_not_move_the_end_the_books_told_of_a_call_the_feed_had_begun() -> None:
+    desk = Desk().see(presence(2, 50, T0, item("Ringing", "b")), presence(1, 5, T0, item("Ringing", "a"))).wait(90)
+    desk.books(claim("Accepted", started=T0, duration=60_000, source=Source.CALL_LOG, extension="1"))
+    desk.see(presence(2, 51, T0 + 10_000, item("NoCall", "b")))
+    assert desk.call().ended_at == T0 + 60_000
+    desk.see(presence(1, 6, T0 + 10_000, item("CallConnected", "a")), presence(1, 7, T0 + 60_000, item("NoCall", "a")))
+    assert desk.settle().record().confirmed_at is not None
+
+
+@pytest.mark.parametrize("pair", [("a", "b"), ("b", "a")])
+def test_an_intermediate_end_is_neither_an_end_nor_life(pair: tuple[str, str]) -> None:
+    going, over = pair
+    events = [
+        presence(1, 5, T0, item("OnHold", "a")),
+        presence(1, 6, T0 + 5_000, item("NoCall", going, termination="intermediate"), item("NoCall", over)),
+        presence(1, 7, T0 + 60_000, item("NoCall", "a")),
+    ]
+    before = Desk().see(*events).settle()
+    before.books(claim("Accepted", started=T0, duration=60_000, source=Source.CALL_LOG, extension="1"))
+    after = verdict().see(*events).settle()
+    assert told(after) == told(before)
+    assert "call.reopened" not in after.happenings()
 
 
 def test_a_leg_that_was_replaced_ended_when_it_was() -> None:

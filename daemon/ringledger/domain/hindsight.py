@@ -5,12 +5,12 @@ What must stay true: hindsight changes no end and reopens nothing (semantics 2.5
 would have had if the feed had been first.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from ringledger.domain.call import CallSession, Leg
-from ringledger.domain.observation import PRESENCE_SOURCES
+from ringledger.domain.call import CallSession, EndSource, Leg
+from ringledger.domain.observation import PRESENCE_SOURCES, CallItem
 from ringledger.domain.record import COARSE_MS
-from ringledger.domain.status import TelephonyStatus, aggregate
+from ringledger.domain.status import TelephonyStatus, TerminationType, aggregate
 
 
 def only_books_told(call: CallSession) -> bool:
@@ -18,6 +18,13 @@ def only_books_told(call: CallSession) -> bool:
     if call.hindsight is not None:
         return True
     return call.events_accepted == 0 and not any(leg.source in PRESENCE_SOURCES for leg in call.legs)
+
+
+def statuses_told(items: Iterable[tuple[Leg, CallItem]]) -> Iterator[tuple[Leg, TelephonyStatus]]:
+    """Which statuses an event tells of which legs; an end that is intermediate leaves a leg as it was."""
+    for leg, item in items:
+        if item.status is not None and item.termination is not TerminationType.INTERMEDIATE:
+            yield leg, item.status
 
 
 def look_back(
@@ -39,7 +46,10 @@ def look_back(
 
 
 def tells_end(call: CallSession, at: int) -> bool:
-    """Whether a ``NoCall`` at ``at`` of a call that is over tells the call's end. In hindsight one long before the end
-    the books told is that of one extension alone: what the others did afterwards is no life after the end.
+    """Whether a ``NoCall`` at ``at`` of a call that is over tells the call's end. One long before the end others have
+    told (the books, a read) is that of one side alone: what went on afterwards is no life after the end.
     """
-    return call.hindsight is None or call.ended_at is None or at >= call.ended_at - COARSE_MS
+    if call.ended_at is None or call.end_source is EndSource.PRESENCE:
+        return True
+    rounded = any(verdict.coarse for verdict in call.verdicts.values())
+    return at >= call.ended_at - (COARSE_MS if rounded else 0)

@@ -5,7 +5,7 @@ Plain functions on a :class:`CallSession`; whether an item may change a status h
 
 from collections.abc import Sequence
 
-from ringledger.domain.call import NOT_STARTED, CallSession, Leg
+from ringledger.domain.call import NOT_STARTED, CallSession, Leg, Phase
 from ringledger.domain.moments import better
 from ringledger.domain.observation import CallItem, CallKey, PresenceObservation, Source
 from ringledger.domain.status import (
@@ -67,7 +67,7 @@ def apply_item(
     status = item.status
     assert status is not None  # noqa: S101 - unknown statuses were counted before
     if status is TelephonyStatus.NO_CALL and item.termination is TerminationType.INTERMEDIATE:
-        leg.live = leg.live or is_new
+        leg.live = leg.live or (is_new and call.phase is not Phase.FINISHED)  # it is no sign of life (semantics 5.4)
     else:
         _move(leg, LEG_TRANSITIONS[None if is_new else leg.status, status], status, item, observation.at)
     return leg, is_new

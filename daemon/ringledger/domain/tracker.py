@@ -16,12 +16,12 @@ from ringledger.domain.books import Books
 from ringledger.domain.call import CallSession, EndSource, Leg, Mark, Phase, newest_mark
 from ringledger.domain.changes import Changes, Extension, Happening, IgnoredReason
 from ringledger.domain.guard import Order, count_sequence, judge, remember, remember_uuid
-from ringledger.domain.hindsight import look_back, tells_end
+from ringledger.domain.hindsight import look_back, only_books_told, statuses_told, tells_end
 from ringledger.domain.legs import anonymous, apply_item, begin_call, end_live_legs, note_outdated, replace_missing
 from ringledger.domain.observation import PRESENCE_SOURCES, CallItem, CallKey, PresenceObservation, Source
 from ringledger.domain.pairs import pair_ringout
 from ringledger.domain.record import figures
-from ringledger.domain.status import TelephonyStatus, TerminationType, aggregate
+from ringledger.domain.status import TelephonyStatus, aggregate
 from ringledger.domain.timers import Timers
 from ringledger.domain.working_set import WorkingSet
 
@@ -172,7 +172,8 @@ class CallTracker(WorkingSet):
         books, before = self.books, call.status
         opened, finished = not call.legs, call.phase is Phase.FINISHED
         spoken_of: list[Leg] = []
-        for item in sorted(items, key=anonymous) if len(items) > 1 else items:
+        ordered = sorted(items, key=anonymous) if len(items) > 1 else items
+        for item in ordered:
             leg, is_new = apply_item(call, item, observation, spoken_of)
             if is_new or leg.source not in PRESENCE_SOURCES:  # a leg of the books may have learnt its extension
                 self.index(call.key, leg.extension_id)
@@ -193,7 +194,8 @@ class CallTracker(WorkingSet):
             books.announce(Happening.OPENED, observation, call.session_id, to_status=aggregate(live))
         if finished and not live:
             if call.hindsight is not None:
-                self._looked_back(call, [(leg, leg.status) for leg in spoken_of], [], observation)
+                told = list(statuses_told(zip(spoken_of, ordered, strict=True)))
+                self._looked_back(call, told, spoken_of, observation, whole=whole)
             return
         if finished:
             self.reopen(call, observation.at, observation.source)
@@ -205,28 +207,29 @@ class CallTracker(WorkingSet):
         self, call: CallSession, items: list[CallItem], observation: PresenceObservation, *, whole: bool
     ) -> None:
         """The feed tells of a call that the books have closed: everything but its status and its end."""
-        told: list[tuple[Leg, TelephonyStatus]] = []
         spoken_of: list[Leg] = []
-        for item in sorted(items, key=anonymous):
+        ordered = sorted(items, key=anonymous)
+        for item in ordered:
             leg, _ = note_outdated(call, item, observation, spoken_of)
             spoken_of.append(leg)
             self.index(call.key, leg.extension_id)
             leg.source = observation.source
             self.books.leg(call, leg)
             self.books.journal(observation, item, None)
-            if item.status is not None and item.termination is not TerminationType.INTERMEDIATE:
-                told.append((leg, item.status))
-        numbers = {leg.number for leg in spoken_of}
-        others = [leg for leg in call.legs_of(observation.extension_id) if leg.number not in numbers]
-        self._looked_back(call, told, others if whole else [], observation)
+        told = list(statuses_told(zip(spoken_of, ordered, strict=True)))
+        self._looked_back(call, told, spoken_of, observation, whole=whole)
 
     def _looked_back(
         self,
         call: CallSession,
         told: list[tuple[Leg, TelephonyStatus]],
-        gone: list[Leg],
+        spoken_of: list[Leg],
         observation: PresenceObservation,
+        *,
+        whole: bool,
     ) -> None:
+        numbers = {leg.number for leg in spoken_of}
+        gone = [leg for leg in call.legs_of(observation.extension_id) if whole and leg.number not in numbers]
         before, after = look_back(call, told, gone, observation.at)
         for leg in gone:
             self.books.leg(call, leg)
@@ -242,6 +245,8 @@ class CallTracker(WorkingSet):
         if order is Order.LATE:
             for item in items:
                 self.books.journal(observation, item, None)
+            if only_books_told(call):  # it may be the first news of a feed that was away
+                call.hindsight = call.hindsight or {}
             self.books.call(call)
             return
         learned = False
