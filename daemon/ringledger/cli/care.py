@@ -134,7 +134,7 @@ def purge(
 
 def _tell(database: Path, found: dict[str, Any]) -> None:
     who = " by the daemon" if found["by"] == "daemon" else ""
-    print(f"{database}: {found['purged']} calls deleted{who}")
+    print(f"{database}: {found['purged']} call{'' if found['purged'] == 1 else 's'} deleted{who}")
     if found["unconfirmed"]:
         count = found["unconfirmed"]
         print(f"the platform's log, which has yet to confirm {count} of them, may bring them back: purge again later")

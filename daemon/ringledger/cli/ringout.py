@@ -109,7 +109,10 @@ async def _follow(
     changed(placed)
     last = await follow(actions, placed, asking.pace, changed)
     if not quiet:
-        console().print("it is over; waiting for its row in the ledger", style="dim")
+        console().print(
+            "it is over; waiting for its row in the ledger and the platform's confirmation (up to 4 minutes)",
+            style="dim",
+        )
     call = await ledgers_row(asking.settings, numbers, placed_at, asking.pace)
     return row_of(last) | {"over": True, "story": story, "call": call}
 
