@@ -247,6 +247,14 @@ def test_a_record_too_long_to_keep_is_not_kept_and_nothing_older_comes_back(keep
     assert kept.load() is None
 
 
+@pytest.mark.parametrize("later", [b"", b"short", bytes(MEMORY_BYTES)])
+def test_nothing_of_a_longer_record_is_left_behind_a_shorter_one(keeper, later):
+    kept = Notifier(keeper.environment).kept("session")
+    kept.save(b"a token that was given back " * 9)
+    kept.save(later)
+    assert b"given back" not in os.pread(kept._descriptor, MEMORY_BYTES, 0)
+
+
 def test_a_manager_that_did_not_hear_is_told_again(keeper):
     kept = Notifier(keeper.environment).kept("session")
     ours = Notifier(keeper.environment)

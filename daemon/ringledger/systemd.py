@@ -21,7 +21,7 @@ from typing import Final
 FIRST_FD: Final = 3
 #: Length and checksum stand before a record.
 HEADER: Final = struct.Struct(">Q32s")
-#: The whole of the memory; only what is written takes any.
+#: The whole of the memory.
 MEMORY_BYTES: Final = 65_536
 #: F_SEAL_SHRINK and F_SEAL_GROW, which only Linux has.
 SEALS: Final = 0x2 | 0x4
@@ -134,6 +134,7 @@ class Kept:
                 self._descriptor = _memory(f"ringledger-{self._name}")
             content = HEADER.pack(len(record), _checksum(len(record), record)) + record
             os.pwrite(self._descriptor, content, 0)
+            os.pwrite(self._descriptor, bytes(MEMORY_BYTES - len(content)), len(content))  # nothing of the one before
             self._stored = self._stored or self._notifier.store(self._name, self._descriptor)
 
     def _let_go(self) -> None:
