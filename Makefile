@@ -102,7 +102,7 @@ wheel: build-dev  ## dist/*.whl
 	rm -f dist/*.whl
 	$(BIN)/python -m hatchling build --target wheel
 
-vm-test: build wheel  ## a real systemd in a virtual machine runs it (root; mmdebstrap, e2fsprogs, qemu-system-x86)
+vm-test: build wheel  ## a real systemd in a virtual machine runs it (VM_CHECKS=short; root, mmdebstrap, e2fsprogs, qemu-system-x86)
 	PYTHON=$(BIN)/python tests/vm/build
 	tests/vm/run
 
