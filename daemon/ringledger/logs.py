@@ -68,6 +68,7 @@ class Event(StrEnum):
     SERVICE_FAILED = "service.failed", "A task of the daemon died; the process ends with an exit code."
     DATABASE_UPGRADED = "database.upgraded", "The schema went to a newer revision, after a backup."
     DATABASE_PURGED = "database.purged", "What is older than the settings allow was deleted or masked; how much."
+    DATABASE_REPLACED = "database.replaced", "The database's file has lost its place; where what is known was saved."
     AUTH_TOKEN_OBTAINED = "auth.token_obtained", "The platform granted an access token."
     AUTH_TOKEN_REFRESHED = "auth.token_refreshed", "The access token was renewed before its end."
     AUTH_SESSION_RESUMED = "auth.session_resumed", "The session of the last run goes on, without a login."
@@ -122,6 +123,22 @@ UNKNOWN_EVENTS: Counter[str] = Counter()
 """Names outside the closed list that were logged all the same (not in strict mode)."""
 
 EventDict = MutableMapping[str, Any]
+
+
+#: Lines that carry a whole row of `calls`: there a null says something (contract section 6).
+_ROWS = frozenset({Event.CALL_FINISHED, Event.CALL_AMENDED, Event.CALL_CONFIRMED})
+
+
+class _Known:
+    """Processor: leaves out what is not known, but for the nulls of a whole row, which a person's line spares too."""
+
+    def __init__(self, *, rows_whole: bool) -> None:
+        self._whole = _ROWS if rows_whole else frozenset[str]()
+
+    def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
+        if event.get("event") in self._whole or None not in event.values():
+            return event
+        return {name: value for name, value in event.items() if value is not None}
 
 
 class _ClosedList:
@@ -221,6 +238,7 @@ def _rendering(format_: str, numbers: str, stream: TextIO) -> list[Any]:
     journal = [_SyslogPrefix()] if _is_journal(stream) else []
     return [
         structlog.processors.format_exc_info,
+        _Known(rows_whole=not console),
         _ordered,
         Redactor(mask_numbers=numbers == "masked"),
         renderer,
@@ -256,6 +274,8 @@ def event_table() -> str:
     rows = "\n".join(f"| `{event}` | {event.doc} |" for event in Event)
     return (
         "# Log events\n\nMade by `make generate`. Names may be added, none renamed or removed.\n\n"
+        "A field that is not known is left out. Only the lines that carry a whole row of `calls` (`call.finished`,\n"
+        "`call.amended`, `call.confirmed`) have each of its columns, null where it is null.\n\n"
         f"| event | meaning |\n|---|---|\n{rows}\n"
     )
 

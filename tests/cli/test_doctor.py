@@ -259,7 +259,7 @@ BAD = Facts(
     open_secrets=("/x",), open_database="/x", readers_locked_out=True, unit_drift=("/x",), retention_set=False,
     schema=(1, 2), damage="page 3", journal_mode="delete", oldest_open=1e6, stale_after=14400, unconfirmed=3,
     last_event=1e6, platform_error="down", credentials_error="no", missing_permissions=("ReadPresence",),
-    clock_offset=99, login_missing="no", misplaced="/x", foreign="/x", letters_dead=1,
+    clock_offset=99, login_missing="no", misplaced="/x", foreign="/x", elsewhere=7, letters_dead=1,
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 EXITS = {
     "integrity": Exit.DATA,
     "database-owner": Exit.DATA,
+    "database-place": Exit.DATA,
     "schema": Exit.CONFIG,
     "database": Exit.CONFIG,
     "login": Exit.CONFIG,
@@ -77,12 +78,17 @@ def exit_code(findings: list["Finding"]) -> Exit:
 def _print(findings: list["Finding"]) -> None:
     made = table("check", "", "found")
     for one in findings:
-        made.add_row(Text(one.code), Text(one.severity, style=_STYLES[one.severity]), Text(one.found))
+        made.add_row(Text(one.code), Text(one.severity, style=_STYLES[one.severity]), Text(_line(one.found)))
     out = console()
     print_table(made)
     for one in findings:
         if one.bad:
             out.print()
-            out.print(Text(f"{one.code}: {one.found}", style=_STYLES[one.severity]))
+            out.print(Text(f"{one.code}: {_line(one.found)}", style=_STYLES[one.severity]))
             out.print(Text(f"  why it matters: {one.why}"))
             out.print(Text(f"  what to do:     {one.cure}"))
+
+
+def _line(found: str) -> str:
+    """One line of a table: SQLite tells of damage in several."""
+    return "; ".join(part.strip() for part in found.splitlines() if part.strip())

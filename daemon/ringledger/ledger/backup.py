@@ -6,7 +6,9 @@ temporary name before it gets its own.
 
 import os
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from ringledger.ledger.database import connect
@@ -22,10 +24,23 @@ def backup(source: Path, target: Path) -> Path:
     Raises ``DatabaseCorrupt`` when the copy does not verify, ``LedgerFull`` or ``LedgerFailing`` when it cannot be
     written; nothing is left behind then.
     """
+    try:
+        mode = source.stat().st_mode & 0o777
+    except OSError as error:
+        raise LedgerFailing(f"{source}: {error.strerror}") from error
+    return _whole(partial(_copy_of, source), target, mode)
+
+
+def saved(origin: sqlite3.Connection, target: Path, mode: int) -> Path:
+    """As :func:`backup`, from an open connection: its file may have lost its name."""
+    return _whole(partial(_copy, origin), target, mode)
+
+
+def _whole(copy: Callable[[Path], None], target: Path, mode: int) -> Path:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, source.stat().st_mode & 0o777))
-        _copy(source, temporary)
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+        copy(temporary)
         _flush(temporary)
         temporary.replace(target)
         _flush(target.parent)
@@ -38,13 +53,18 @@ def backup(source: Path, target: Path) -> Path:
     return target
 
 
-def _copy(source: Path, temporary: Path) -> None:
-    with closing(connect(source, read_only=True)) as origin, closing(sqlite3.connect(temporary)) as copy:
+def _copy_of(source: Path, temporary: Path) -> None:
+    with closing(connect(source, read_only=True)) as origin:
+        _copy(origin, temporary)
+
+
+def _copy(origin: sqlite3.Connection, temporary: Path) -> None:
+    with closing(sqlite3.connect(temporary)) as copy:
         origin.backup(copy, pages=PAGES)
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, readable without its neighbours
         verdict = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if verdict != "ok":
-            raise DatabaseCorrupt(f"{source}: its copy does not verify ({verdict}); restore the newest backup")
+            raise DatabaseCorrupt(f"database: its copy does not verify ({verdict}); restore the newest backup")
 
 
 def _flush(path: Path) -> None:

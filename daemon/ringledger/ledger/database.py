@@ -170,6 +170,10 @@ class BatchConnection(aiosqlite.Connection):
         """
         await self._execute(self._commit_all, batch)  # type: ignore[no-untyped-call,unused-ignore]
 
+    async def visit(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Let ``work`` use the connection, on its thread. Raises what that raises."""
+        await self._execute(lambda: work(self._conn))  # type: ignore[no-untyped-call,unused-ignore]
+
     def _commit_all(self, batch: Iterable[tuple[str, list[tuple[Any, ...]]]]) -> None:
         connection = self._conn
         connection.execute("BEGIN IMMEDIATE")

@@ -65,6 +65,12 @@ class DatabaseCorrupt(LedgerError):
     exit_code = Exit.DATA
 
 
+class DatabaseReplaced(LedgerError):
+    """The file that is written to is no longer the one the path names."""
+
+    exit_code = Exit.DATA
+
+
 class DatabaseForeign(LedgerError):
     """The file belongs to another program, or is no database."""
 

@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final, Self
 
 from msgspec.json import encode
@@ -20,6 +21,7 @@ from ringledger.domain.changes import Changes
 from ringledger.domain.coverage import CoverageSpan, CoverageState
 from ringledger.domain.observation import CallKey, FeedPosition, RecordClaim
 from ringledger.ledger import aliases, schema
+from ringledger.ledger.backup import saved
 from ringledger.ledger.database import (
     BUSY_TIMEOUT_MS,
     BatchConnection,
@@ -33,6 +35,7 @@ from ringledger.ledger.errors import DatabaseForeign, DatabaseNewer, DatabaseOut
 from ringledger.ledger.letters import Letter, letter_batch
 from ringledger.ledger.lock import DaemonLock
 from ringledger.ledger.memory import OpenState, UnconfirmedCall, by_key, extension_of, position_of, rebuilt, session_of
+from ringledger.ledger.place import Place
 from ringledger.ledger.rows import Batch, batch_of
 from ringledger.ledger.statements import Statements, compiled
 
@@ -57,6 +60,8 @@ class Ledger:
         self._connection: AsyncConnection | None = None
         self._asking: AsyncConnection | None = None
         self._statements: Statements = compiled(reader.dialect)
+        #: Where the writer's files are; ``None``: nothing is written, or not to files.
+        self.place: Place | None = None
         #: Makes the letters a batch of changes gives rise to (``None``: nobody wants any); called with our clock, ms.
         self.letters_of: Callable[[Changes, int], Sequence[Letter]] | None = None
 
@@ -75,6 +80,8 @@ class Ledger:
             if ledger._engine is not None:
                 async with _translated():
                     ledger._connection = await ledger._engine.connect()
+                if lock is not None:
+                    ledger.place = Place.of(path_of(url))
         except BaseException:
             await ledger.close()
             raise
@@ -149,6 +156,14 @@ class Ledger:
         """Move the write-ahead log into the database: as far as readers allow, or all of it and empty the file."""
         async with self._turn:
             await _checkpoint(self._writer(), "TRUNCATE" if truncate else "PASSIVE")
+
+    async def save(self, target: Path) -> None:
+        """Copy the open database to ``target``, whatever has become of its own name. Raises ``LedgerError``."""
+        raw = await self._writer().get_raw_connection()
+        connection, mode = raw.driver_connection, self.place.mode if self.place else 0o640
+        if isinstance(connection, BatchConnection):
+            async with self._turn:
+                await connection.visit(lambda origin: saved(origin, target, mode))
 
     async def load_open(self, account_id: str) -> OpenState:
         """Open and settling calls, extensions and feed positions, as of the last commit."""

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from ringledger.ledger.errors import LedgerFailing, LedgerLocked
+from ringledger.ledger.place import identity
 
 
 class DaemonLock:
@@ -30,6 +31,23 @@ class DaemonLock:
             raise LedgerLocked(f"{database}: process {holder} writes to it; stop that one first") from error
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    @staticmethod
+    def writes_elsewhere(database: Path) -> int | None:
+        """The process that holds the lock and a database open, but not the one at this path; ``None``: all is well,
+        or it cannot be known (no ``/proc``, another user's process). Takes no lock and opens no database.
+        """
+        lock = database.with_name(f"{database.name}.lock")
+        try:
+            holder = int(lock.read_text())
+            held = [one for one in Path(f"/proc/{holder}/fd").iterdir() if one.exists()]
+            files = {identity(one.stat()) for one in held}
+            writing = any(str(one.readlink()).startswith(f"{database}-wal") for one in held)
+            locked = identity(lock.stat()) in files
+            there = database.exists() and identity(database.stat()) in files
+        except (OSError, ValueError):
+            return None
+        return holder if locked and writing and not there else None
 
     def release(self) -> None:
         """Let the next one in. Releasing twice is harmless."""

@@ -123,6 +123,16 @@ def database_owner(facts: Facts) -> Outcome | None:
     return failure(facts.foreign, cure) if facts.foreign else ok("ringledger's")
 
 
+@check("database-place", "what a daemon writes to a file without a name is lost when it ends")
+def database_place(facts: Facts) -> Outcome | None:
+    if facts.elsewhere is None:
+        return None
+    if facts.elsewhere:
+        found = f"process {facts.elsewhere} writes to another file than the one at this path"
+        return failure(found, "wait until it has saved what it knows and ended (log: database.replaced), then decide")
+    return ok("a running daemon writes to it, or none runs")
+
+
 @check("schema", "program and database must agree")
 def schema(facts: Facts) -> Outcome | None:
     if facts.newer:

@@ -45,6 +45,7 @@ class Facts:
     misplaced: str | None = None
     no_database: str | None = None
     foreign: str | None = None
+    elsewhere: int | None = None
     newer: str | None = None
     schema: tuple[int, int] | None = None
     damage: str | None = None

@@ -34,7 +34,7 @@ from ringledger.service.pulse import Pulse, RestingPace, watched_session
 from ringledger.service.refill import ear
 from ringledger.service.reload import reloaded
 from ringledger.service.roster import Roster
-from ringledger.service.upkeep import ROUND_AT_MOST, Upkeep, keep_verified, verify_at_start
+from ringledger.service.upkeep import ROUND_AT_MOST, Upkeep, Watch, keep_verified, verify_at_start
 from ringledger.service.vitals import Vitals
 from ringledger.service.web import serving
 from ringledger.settings import Settings
@@ -140,15 +140,35 @@ class Daemon:
         await verify_at_start(self.settings)
         self.pulse.preparing = False
         ledger = await Ledger.open(url)
-        becoming = asyncio.create_task(self._become_ready(), name="ready")
+        watch = Watch(ledger, self._settle)
+        becoming = asyncio.create_task(self._become_ready(watch), name="ready")
         try:
             async with watched_session(self.metrics, self.loops, aiohttp.ClientTimeout(total=60)) as session:
-                await self._run(ledger, session)
+                await self._watched(watch, self._run(ledger, session))
         finally:
             await _cancel([becoming], STOP_STAGES["start"])
             with suppress(TimeoutError):  # everything is committed; only the log was not emptied into the file
                 async with asyncio.timeout(STOP_STAGES["database"]):
                     await ledger.close()
+
+    async def _watched(self, watch: Watch, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work while the database is where it was, and look once more at the end. Raises what either raises."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(watch.run(), name="watch")
+                await work
+                await _cancel([watching], STOP_STAGES["tasks"])
+                await watch.look()
+        except* Exception as failed:  # noqa: BLE001 - re-raised at once
+            raise _first(failed) from None
+
+    async def _settle(self) -> None:
+        """Commit what waits. After a while without it: what is not committed is read again from the feed's position."""
+        if self.parts is not None and not self._stop.is_set():  # a stop has done so
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_STAGES["commit"]):
+                    self.parts.writer.notify(0)
+                    await self.parts.writer.flush()
 
     async def _run(self, ledger: Ledger, session: aiohttp.ClientSession) -> None:
         limits = rate_limits(self.metrics, self._pace)
@@ -233,7 +253,7 @@ class Daemon:
     async def _feed(self, parts: Parts) -> None:
         await parts.feed.run(Sink(parts.intake, parts.sight, self._feed_up))
 
-    async def _become_ready(self) -> None:
+    async def _become_ready(self, watch: Watch) -> None:
         """Ready when the first comparison is made and the feed is up, or after a while all the same: whoever waits for
         us must not wait for an outage of the platform."""
         with suppress(TimeoutError):
@@ -242,6 +262,8 @@ class Daemon:
                 if self.parts is not None:
                     await self.parts.poller.first_done.wait()
                 await self._feed_up.wait()
+        if watch.lost:
+            return  # the watch ends the daemon
         self.ready.set()
         LOG.info(Event.SERVICE_READY, calls_open=len(self.parts.intake.tracker.calls) if self.parts else 0)
         self.notifier.ready()

@@ -18,6 +18,7 @@ from ringledger.layers import CREDENTIALS
 from ringledger.ledger.database import placed
 from ringledger.ledger.errors import DatabaseCorrupt, DatabaseForeign, DatabaseNewer, LedgerError
 from ringledger.ledger.examine import examine, sqlite_verdict, verify
+from ringledger.ledger.lock import DaemonLock
 from ringledger.ledger.schema import SCHEMA_VERSION
 from ringledger.ledger.upgrade import version_of
 from ringledger.metrics import Metrics
@@ -56,6 +57,7 @@ def machine_facts(settings: Settings, directories: tuple[str, ...] = UNIT_DIRECT
         sqlite=sqlite_verdict(),
         readers_locked_out=not path.with_name(f"{path.name}-wal").exists() if path.is_file() else None,
         unit_drift=_drift(directories),
+        elsewhere=DaemonLock.writes_elsewhere(path) or 0,
         login_missing=login_missing(settings),
         retention_set=bool(retention.calls_days or retention.mask_numbers_after_days),
     )

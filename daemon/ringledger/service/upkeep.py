@@ -1,18 +1,19 @@
 """The daemon's housekeeping: memories, checkpoints, retention, and the database's health.
 
-What must stay true: nothing here ends the daemon but a damaged database; a full or busy one is tried again at the
-next round. What is old is measured on the platform's clock, so a jump of ours deletes nothing.
+What must stay true: nothing here ends the daemon but a database that is damaged or has lost its place; a full or busy
+one is tried again at the next round. What is old is measured on the platform's clock, so a jump of ours deletes nothing.
 """
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Final
 
 from ringledger.ledger.care import mask_numbers, purge_calls, purge_journal
-from ringledger.ledger.errors import LedgerUnavailable
+from ringledger.ledger.errors import DatabaseReplaced, LedgerError, LedgerUnavailable
 from ringledger.ledger.examine import size_of, verify
 from ringledger.ledger.ledger import Ledger
 from ringledger.logs import LOG, Event
@@ -28,6 +29,9 @@ FIRST_CARE_SECONDS: Final = 120.0
 VERIFY_SECONDS: Final = 7 * 86_400.0
 #: A database up to this size is verified before READY, a larger one behind it; bytes.
 VERIFY_AT_ONCE: Final = 64 * 1024 * 1024
+#: Whether the file is still where it was is looked at this often, seconds.
+WATCH_SECONDS: Final = 10.0
+ASK: Final = "put the file that is to be the ledger there, with the daemon stopped, and start it again"
 #: A round may take this long: deleting many old calls is work, step by step.
 ROUND_AT_MOST: Final = 900.0
 
@@ -76,6 +80,44 @@ class Upkeep:
         }
         if any(done.values()):
             LOG.info(Event.DATABASE_PURGED, **done)
+
+
+class Watch:
+    """Sees to it that what is written is written to the file that the path names. ``settle``: writes what waits.
+
+    A file that was moved, replaced or removed would take everything with it at the end of the process.
+    """
+
+    def __init__(self, ledger: Ledger, settle: Callable[[], Awaitable[None]]) -> None:
+        self._ledger = ledger
+        self._settle = settle
+
+    async def run(self) -> None:
+        """Look for ever. Raises ``DatabaseReplaced``."""
+        while True:
+            await self.look()
+            await asyncio.sleep(WATCH_SECONDS)
+
+    @property
+    def lost(self) -> str:
+        """What has become of the file; empty: it is where it was."""
+        return self._ledger.place.lost() if self._ledger.place else ""
+
+    async def look(self) -> None:
+        """Raises ``DatabaseReplaced`` when the file is not where it was; what it holds has been saved beside it."""
+        place, lost = self._ledger.place, self.lost
+        if place is None or not lost:
+            return
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        target = place.path.with_name(f"{place.path.name}.saved-{stamp}")
+        try:
+            await self._settle()
+            await self._ledger.save(target)
+        except LedgerError as error:
+            LOG.error(Event.DATABASE_REPLACED, reason=lost, saved=None, failure=str(error))
+            raise DatabaseReplaced(f"{lost}; what was known could not be saved ({error}); {ASK}") from error
+        LOG.error(Event.DATABASE_REPLACED, reason=lost, saved=str(target))
+        raise DatabaseReplaced(f"{lost}; what was known is in {target}; {ASK}")
 
 
 async def verify_at_start(settings: Settings) -> None:
