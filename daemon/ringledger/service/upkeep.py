@@ -1,7 +1,7 @@
 """The daemon's housekeeping: memories, checkpoints, retention, and the database's health.
 
 What must stay true: nothing here ends the daemon but a database that is damaged or has lost its place; a full or busy
-one is tried again at the next round. What is old is measured on the platform's clock, so a jump of ours deletes nothing.
+one is tried again at the next round. What is old is so by the platform's clock: a jump of ours deletes nothing.
 """
 
 import asyncio
