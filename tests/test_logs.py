@@ -143,3 +143,19 @@ def test_every_name_is_past_or_noun_and_explained():
 
 def test_the_page_of_events_is_fresh(root):
     assert (root / "docs" / "log-events.md").read_text() == event_table(), "make generate"
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_is_not_known_is_left_out(logs, form):
+    configure_logging("info", form, stream=logs.stream)
+    LOG.info(Event.FEED_CONNECTED, reason=None, detail="x")
+    assert "reason" not in logs.stream.getvalue()
+    assert "detail" in logs.stream.getvalue()
+
+
+def test_a_whole_row_keeps_its_nulls_for_programs(logs):
+    LOG.info(Event.CALL_FINISHED, part_of=None)
+    assert logs.all()[0]["part_of"] is None
+    configure_logging("info", "console", stream=logs.stream)
+    LOG.info(Event.CALL_FINISHED, answered_at=None)
+    assert "answered_at" not in logs.stream.getvalue()

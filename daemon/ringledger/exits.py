@@ -27,7 +27,7 @@ class Exit(IntEnum):
     IO = 74
     """Reading or writing failed."""
     TRY_AGAIN = 75
-    """A passing state: the same command may succeed later."""
+    """A passing state: the same command may succeed later; a call `ringout --follow` placed and saw no row of."""
     CREDENTIALS = 77
     """The platform has rejected the credentials for certain."""
     CONFIG = 78

@@ -37,7 +37,7 @@ def test_every_kind_of_difference_is_named(cli, written):
     written("UPDATE call SET session_id = 'x', telephony_session_id = 'y' WHERE session_id = '900000004'")
     ended = cli("audit", *SINCE, "--json")
     assert ended.code == 1
-    assert list(ended.data) == ["since", "until", "compared", "summary", "differences"]
+    assert list(ended.data) == ["since", "until", "compared", "left_out", "summary", "differences"]
     found = {(one["kind"], one["session_id"]): one for one in ended.data["differences"]}
     assert set(found) == {
         ("missing_in_ledger", "900000000"),
@@ -55,6 +55,22 @@ def test_every_kind_of_difference_is_named(cli, written):
     assert "6 differences: 2 missing in the ledger" in out
     assert "ringledger backfill" in out
     assert "0103" in cli("audit", *SINCE, "--full-numbers").out
+
+
+def test_nothing_to_compare_is_no_agreement(cli, written):
+    ended = cli("audit", "--since", "10m")
+    assert ended.code == 0
+    assert ended.out.startswith("nothing to compare")
+
+
+def test_a_call_that_settles_is_left_out_and_counted(cli, written):
+    written("DELETE FROM call WHERE session_id = '900000000'")
+    written("UPDATE call_state SET phase = 'settling', remembered_until = NULL WHERE session_id = '900000000'")
+    ended = cli("audit", *SINCE)
+    assert (ended.code, ended.out.count("\n")) == (0, 2)
+    assert "4 calls compared" in ended.out
+    assert "1 call left out" in ended.out
+    assert cli("audit", *SINCE, "--json").data["left_out"] == 1
 
 
 def test_only_the_period_counts(cli, written):

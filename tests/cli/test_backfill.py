@@ -61,7 +61,7 @@ def test_a_row_deleted_by_hand_without_a_daemon(cli, sim, database):
     assert named(cli) == (1, [("missing_in_ledger", "900000003")])
     assert "900000003" in cli("audit", *SINCE).out
     out = cli("backfill", *SINCE).out
-    assert "1 calls written" in out
+    assert "1 call written" in out
     assert named(cli) == (0, [])
     after = cli("calls", "--json").data
     told = ("session_id", "started_at", "ended_at", "disposition", "duration_seconds", "from_number", "to_number")

@@ -89,3 +89,10 @@ def test_memory_does_not_grow_with_the_ledger(clean, tmp_path, form):
         office.insert(path, "call", islice(office.days(3, office.utc("2026-01-01"), 400, 300), count))
         taken.append(kibibytes("export", "--format", form))
     assert taken[1] < taken[0] + 16_384, "20,000 rows of 30 columns take five times that when all are held"
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_another_form_and_json_exclude_each_other(cli, database, form):
+    ended = cli("export", "--format", form, "--json")
+    assert (ended.code, ended.out) == (64, "")
+    assert "exclude each other" in ended.err

@@ -1,4 +1,6 @@
 import json
+import random
+import re
 import signal
 import sqlite3
 import time
@@ -29,6 +31,27 @@ def test_extensions(cli, database):
     assert rows["2001"]["telephony_status"] == "CallConnected"
     assert rows["607457016"]["telephony_status"] == "NoCall"
     assert "2001" in cli("presence").out
+
+
+def test_tables_show_the_number_and_json_the_id(cli, tmp_path, clean):
+    path = books(tmp_path, clean)
+    office.insert(path, "extension", [office.extension(0, "NoCall", 0)])
+    now = time.time_ns() // 1_000_000
+    office.insert(path, "call", [office.call(random.Random(n), n, now - 60_000) for n in range(20)])
+    assert cli("active", "--json").data[0]["extension_id"] == "2001"
+    for words in (("active",), ("calls",), ("stats", "--by", "extension")):
+        out = cli(*words).out
+        assert re.search(r"\b101\b", out), words
+        assert not re.search(r"\b2001\b", out), words
+        assert re.search(r"^.*\bext\b", out), words
+
+
+def test_the_inner_half_of_a_ringout_is_no_call_of_its_own(cli, tmp_path, clean):
+    path = books(tmp_path, clean)
+    half = office.open_call(1, "CallConnected", 0, 0, state='{"part_of": "9900000000"}')
+    office.insert(path, "call_state", [half])
+    assert [row["session_id"] for row in cli("active", "--json").data] == ["9900000000"]
+    assert [row["session_id"] for row in cli("top", "--json").data["active_calls"]] == ["9900000000"]
 
 
 def books(tmp_path, clean):

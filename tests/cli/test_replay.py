@@ -118,4 +118,4 @@ def test_an_answer_that_was_outranked_is_outranked_again(cli, clean, tmp_path, a
     (row,) = cli("calls", "--json").data
     assert row["hold_seconds"] == 60
     ended = cli("replay", "--journal", "--diff")
-    assert (ended.code, ended.out) == (0, "1 calls replayed, 0 different\n")
+    assert (ended.code, ended.out) == (0, "1 call replayed, 0 different\n")

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from ringledger.ledger.times import to_text
 from ringledger.ledger.upgrade import upgrade
+from ringledger.service.ringing import Placing, fitting
 from ringledger.simulator import Options
 
 from .simulated import eventually
@@ -68,16 +70,47 @@ def test_a_follower_sees_a_line_for_each_change_and_the_row(cli, sim, tmp_path):
 def test_without_a_ledger_the_story_is_told_all_the_same(cli, sim, tmp_path):
     sim.do(lambda: sim.sim.ring_outs.options.outcomes.update({OTHER: "busy"}))
     ended = place(cli, "--follow")
-    assert ended.code == 0
+    assert ended.code == 75
     assert "Busy" in ended.out
     assert "the call's row was not seen" in ended.err
     assert not (tmp_path / "r.db").exists()
 
 
+PLACED = 1_772_442_000_000
+
+
+def finished(session, at, direction="Outbound"):
+    ends = {"from_number": OWN, "to_number": OTHER.removeprefix("+")}
+    return ends | {"session_id": session, "started_at": to_text(at), "direction": direction}
+
+
+@pytest.mark.parametrize(
+    ("rows", "known", "found"),
+    [
+        ([("1", -40_000), ("2", -500)], [], "2"),  # a retry: the first call began before it was asked for
+        ([("1", -3_000), ("2", 400)], ["1"], "2"),  # the first one was in the ledger already
+        ([("1", -3_000)], ["1"], None),
+        ([("1", -40_000)], [], None),
+        ([("1", 300), ("2", 30_000)], [], "1"),
+    ],
+)
+def test_the_row_that_fits_is_the_placed_calls(rows, known, found):
+    placing = Placing((OWN, OTHER), PLACED - 200, PLACED, frozenset(known))
+    row = fitting([finished(session, PLACED + at) for session, at in rows], placing)
+    assert (row and row["session_id"]) == found
+
+
+def test_a_retry_within_a_minute_shows_its_own_row(cli, sim, tmp_path):
+    sim.daemon(tmp_path / "r.db")
+    first, second = (place(cli, "--follow", "--json").data["call"] for _ in range(2))
+    assert first["session_id"] != second["session_id"]
+    assert first["started_at"] < second["started_at"]
+
+
 def test_nothing_is_written_by_the_command(cli, sim, tmp_path):
     upgrade(f"sqlite+aiosqlite:///{tmp_path}/r.db")
     before = (tmp_path / "r.db").read_bytes()
-    assert cli("ringout", OWN, OTHER, "--follow", "--speed", SPEED * 10).code == 0
+    assert cli("ringout", OWN, OTHER, "--follow", "--speed", SPEED * 10).code == 75
     assert (tmp_path / "r.db").read_bytes() == before
 
 

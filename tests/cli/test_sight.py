@@ -1,4 +1,5 @@
 from ringledger.cli.sight import with_unknown
+from tests import office
 
 
 def test_a_period_seen_live_is_yes(cli, database):
@@ -30,9 +31,21 @@ def test_time_without_an_account_is_a_hole(cli, database):
         assert "no daemon ran" in ended.out
 
 
-def test_an_empty_ledger_has_seen_nothing():
-    (row,) = with_unknown([], None, 1_000_000)
-    assert row["state"] == "unknown"
+def test_without_an_account_there_is_no_span_to_begin_with():
+    assert with_unknown([], None, 1_000_000) == []
+    (row,) = with_unknown([], 100_000, 1_000_000)
+    assert (row["state"], row["from_at"]) == ("unknown", "1970-01-01T00:01:40.000Z")
+
+
+def test_a_ledger_without_an_account_of_the_time_says_so(cli, database, clean, tmp_path):
+    before = cli("coverage", "--until", "2026-03-01")
+    clean.setenv("RINGLEDGER_DATABASE__URL", office.prepared(tmp_path / "new.db"))
+    for ended in (before, cli("coverage"), cli("coverage", "--since", "2025-01-01", "--until", "2025-02-01")):
+        assert ended.code == 1
+        assert "no account of this time" in ended.out
+        assert "1970" not in ended.out
+    assert cli("coverage", "--json").data == []
+    assert "2025-01-01 00:00:00" in ended.out
 
 
 def test_spans_are_cut_to_the_period(cli, database):

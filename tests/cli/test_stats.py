@@ -8,6 +8,15 @@ def row(at, direction="Inbound", disposition="answered", extension="2001", ring=
     }  # fmt: skip
 
 
+def test_a_call_nobody_saw_ring_has_no_part_in_the_mean():
+    at = "2026-03-03T12:00:00.000Z"
+    unseen = row(at, ring=0.0) | {"events_accepted": 0}
+    (line,) = counted([row(at, ring=4.0), unseen], By.DAY)
+    assert line["ring_seconds_mean"] == 4.0
+    (line,) = counted([unseen], By.DAY)
+    assert line["ring_seconds_mean"] is None
+
+
 def test_groups_by_time_stand_in_order():
     lines = counted([row("2026-03-03T12:00:00.000Z"), row("2026-03-01T12:00:00.000Z")], By.DAY)
     assert [line["calls"] for line in lines] == [1, 1]

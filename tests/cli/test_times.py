@@ -3,13 +3,23 @@ from datetime import UTC, datetime
 import pytest
 import typer
 
-from ringledger.cli.times import clock, instant, short, span
+from ringledger.cli.times import clock, counted, dated, instant, short, span
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 
 def ms(*parts):
     return round(datetime(*parts).astimezone().timestamp() * 1000)
+
+
+def test_another_year_is_shown():
+    assert dated("2026-03-01T12:00:00.000Z", NOW) == short("2026-03-01T12:00:00.000Z")
+    assert dated("2024-07-01T12:00:00.000Z", NOW).startswith("2024-07-01 ")
+
+
+def test_one_is_no_plural():
+    assert [counted(n, "call") for n in (0, 1, 2)] == ["0 calls", "1 call", "2 calls"]
+    assert counted(2, "call is", "calls are") == "2 calls are"
 
 
 def test_times_ago():

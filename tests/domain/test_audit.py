@@ -1,7 +1,7 @@
 """The comparison of ledger and call log: each kind of difference, what is none, and how records find their call."""
 
+from ringledger.domain.audit import Begun, Written, compare
 from ringledger.domain.audit import DifferenceKind as Kind
-from ringledger.domain.audit import Written, compare
 from ringledger.domain.disposition import Disposition
 from ringledger.domain.observation import Direction, Party, RecordClaim, Source
 
@@ -109,7 +109,19 @@ def test_what_may_still_change_is_no_difference():
     assert found([], [claim()], settled=T0 + 64_999) == []
     assert found([row()], [], settled=T0 + 64_999) == []
     assert found([], [claim(running=True, result="In Progress")]) == []
-    assert found([], [claim()], open_sessions={"1"}) == []
+
+
+def test_a_call_the_ledger_has_not_finished_with_is_left_out_and_counted():
+    period = {"since": T0 - DAY, "until": T0 + DAY, "settled": T0 + DAY}
+    same = Begun("1", None, Direction.INBOUND, CALLER, OURS, T0)
+    for begun in (same, same._replace(session_id="x", telephony_session_id="s-1"), same._replace(session_id="x")):
+        report = compare([], [claim(), claim("2", from_party=Party("+1999"))], unfinished=[begun], **period)
+        assert [(one.kind, one.session_id) for one in report.differences] == [(Kind.MISSING_IN_LEDGER, "2")]
+        assert (report.compared, report.left_out) == (1, 1)
+    reopened = compare([row()], [], unfinished=[same], **period)
+    assert (reopened.compared, reopened.left_out) == (0, 1)
+    both = compare([], [claim(), claim("2")], unfinished=[same._replace(session_id="x")], **period)
+    assert (both.compared, both.left_out) == (1, 1)
 
 
 def test_only_calls_that_began_within_the_period_count():

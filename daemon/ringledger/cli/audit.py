@@ -10,7 +10,7 @@ from ringledger.cli.asking import PATIENCE, MaxWait, ask, bar, period
 from ringledger.cli.calls import FullNumbers, Until
 from ringledger.cli.frame import console, frame_of, print_table, read
 from ringledger.cli.output import masked_rows, print_json, table
-from ringledger.cli.times import WHEN, instant, short, span
+from ringledger.cli.times import WHEN, counted, instant, short, span
 from ringledger.exits import Exit
 from ringledger.redaction import mask_number
 
@@ -36,8 +36,9 @@ def audit(
 ) -> int:
     """Compare the ledger with the platform's call log for a period, call by call.
 
-    Exits 0 when they agree, 1 with differences; each one is named. Calls that still go on, or ended within the last
-    three minutes, are left out: the log is late. `ringledger backfill` writes what the ledger lacks.
+    Exits 0 when they agree, 1 with differences; each one is named. Calls that still go on or settle, or ended within
+    the last three minutes, are left out and counted: the log is late. `ringledger backfill` writes what the ledger
+    lacks.
     """
     from ringledger.ledger import queries
     from ringledger.service.audit import audit as compared
@@ -91,6 +92,7 @@ def _document(report: "Report", rows: list[Row], since: int, until: int) -> Row:
         "since": to_text(since),
         "until": to_text(until),
         "compared": report.compared,
+        "left_out": report.left_out,
         "summary": dict(Counter(row["kind"] for row in rows)),
         "differences": rows,
     }
@@ -98,8 +100,15 @@ def _document(report: "Report", rows: list[Row], since: int, until: int) -> Row:
 
 def _print(report: "Report", rows: list[Row]) -> None:
     out = console()
+    left_out = f"{counted(report.left_out, 'call')} left out: not finished yet, or only just"
     if not rows:
-        out.print(f"{report.compared} calls compared: the ledger and the platform's call log agree", style="green")
+        said = f"{counted(report.compared, 'call')} compared: the ledger and the platform's call log agree"
+        if report.compared:
+            out.print(said, style="green")
+        else:
+            out.print("nothing to compare: neither the ledger nor the platform's call log has a finished call")
+        if report.left_out:
+            out.print(left_out, style="dim")
         return
     made = table("started", "from", "to", "difference", "ledger", "platform", "session", gap=1)
     for row in rows:
@@ -112,9 +121,12 @@ def _print(report: "Report", rows: list[Row]) -> None:
             row["session_id"],
         )
     print_table(made)
-    counted = Counter(row["kind"] for row in rows)
-    groups = ", ".join(f"{number} {WORDS.get(kind, kind)}" for kind, number in counted.most_common())
-    out.print(f"{report.compared} calls compared, {len(rows)} differences: {groups}", style="red")
+    kinds = Counter(row["kind"] for row in rows)
+    groups = ", ".join(f"{number} {WORDS.get(kind, kind)}" for kind, number in kinds.most_common())
+    told = f"{counted(report.compared, 'call')} compared, {counted(len(rows), 'difference')}: {groups}"
+    out.print(told, style="red")
+    if report.left_out:
+        out.print(left_out, style="dim")
     out.print("`ringledger backfill` for the same period writes what the ledger lacks", style="dim")
 
 

@@ -15,6 +15,7 @@ from ringledger.cli.calls import Until
 from ringledger.cli.failures import Failure, of_kind
 from ringledger.cli.frame import console, frame_of
 from ringledger.cli.output import print_json
+from ringledger.cli.times import counted
 from ringledger.exits import Exit
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ def backfill(ctx: typer.Context, since: From, until: Until = None, max_wait: Max
         print_json(found)
         return
     who = "the daemon has" if found["by"] == "daemon" else "no daemon runs: this command has"
-    holes = f", {found['healed']} holes of coverage healed" if found["healed"] else ""
-    console().print(f"{who} read {found['records']} records; {found['written']} calls written{holes}")
+    holes = f", {counted(found['healed'], 'hole')} of coverage healed" if found["healed"] else ""
+    read, written = counted(found["records"], "record"), counted(found["written"], "call")
+    console().print(f"{who} read {read}; {written} written{holes}")
 
 
 def _by_the_daemon(settings: "Settings", since: int, until: int, max_wait: float, progress: Progress) -> Found | None:

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ringledger.cli.figures import View
-from ringledger.cli.output import calls_table, masked_rows, table, word
-from ringledger.cli.times import short
+from ringledger.cli.output import calls_table, masked_rows, numbered, table, word
+from ringledger.cli.times import counted, short
 from ringledger.ledger.times import to_ms, to_text
 
 #: From this width on, open calls and extensions stand side by side.
@@ -97,7 +97,7 @@ def _doubts(view: View) -> Text:
     holes, waiting = len(view.glance.holes), view.glance.unconfirmed
     parts = [Text(f"{waiting} unconfirmed", style="yellow" if waiting else "dim")]
     if holes:
-        parts.append(Text(f"{holes} {'hole' if holes == 1 else 'holes'} today: see ringledger coverage", style="red"))
+        parts.append(Text(f"{counted(holes, 'hole')} today: see ringledger coverage", style="red"))
     else:
         parts.append(Text("no hole today", style="dim"))
     return Text("  ·  ", style="dim").join(parts)
@@ -203,7 +203,8 @@ def running(ms: int) -> str:
 
 
 def _recent(view: View, height: int, *, masked: bool) -> Panel:
-    rows = masked_rows(view.glance.recent[: height - 3], masked=masked)
+    known = {row["extension_id"]: row["extension_number"] for row in view.glance.extensions if row["extension_number"]}
+    rows = numbered(masked_rows(view.glance.recent[: height - 3], masked=masked), known)
     return _panel("last calls", calls_table(rows) if rows else Text("no call has ended yet", style="dim"))
 
 

@@ -1,14 +1,23 @@
 """`calls`: finished calls, newest first. `calls show` is in :mod:`ringledger.cli.explain`."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ringledger.cli.failures import usage
 from ringledger.cli.frame import console, frame_of, print_table, read
 from ringledger.cli.helps import PlainGroup
-from ringledger.cli.output import CALL_COLUMNS, SPARE, calls_table, masked_rows, print_csv, print_json
+from ringledger.cli.output import (
+    CALL_COLUMNS,
+    SPARE,
+    calls_table,
+    legend,
+    masked_rows,
+    numbered,
+    print_csv,
+    print_json,
+)
 from ringledger.cli.times import WHEN, instant
 
 Since = Annotated[int | None, typer.Option(parser=instant, metavar="TIME", help=f"From then on: {WHEN}.")]
@@ -107,14 +116,17 @@ def calls(
     elif csv:
         print_csv(rows, CALL_COLUMNS)
     else:
-        _print_table(rows, cut=limit is None and len(rows) == SCREENFUL)
+        known = numbered(rows, read(settings, queries.extension_numbers))
+        _print_table(known, cut=limit is None and len(rows) == SCREENFUL)
 
 
-def _print_table(rows: list[dict[str, object]], *, cut: bool) -> None:
+def _print_table(rows: list[dict[str, Any]], *, cut: bool) -> None:
     out = console()
     if not rows:
         out.print("no such call")
         return
     print_table(calls_table(rows), spare=SPARE)
+    if meaning := legend(rows):
+        out.print(meaning, style="dim")
     if cut:
         out.print(f"the newest {SCREENFUL}; --limit N shows more", style="dim")

@@ -20,6 +20,7 @@ def completion(
 ) -> None:
     """The script that lets a shell complete commands and options.
 
-    `source <(ringledger completion bash)`, or `ringledger completion fish | source`.
+    bash and zsh: `source <(ringledger completion bash)` (or zsh), behind `compinit` in .zshrc; fish:
+    `ringledger completion fish | source`.
     """
     print(get_completion_script(prog_name="ringledger", complete_var="_RINGLEDGER_COMPLETE", shell=shell.value))

@@ -25,8 +25,8 @@ from rich.text import Text
 from ringledger.cli.child import DaemonProcess
 from ringledger.cli.failures import Failure, usage
 from ringledger.cli.frame import console, frame_of
-from ringledger.cli.output import calls_table, print_json, word
-from ringledger.cli.times import short, span
+from ringledger.cli.output import calls_table, numbered, print_json, word
+from ringledger.cli.times import counted, short, span
 from ringledger.exits import Exit
 
 if TYPE_CHECKING:
@@ -241,7 +241,8 @@ async def _read(reader: Any) -> Result:
     from ringledger.ledger import queries
 
     sessions = await queries.calls(reader, queries.CallFilter(with_parts=True))
-    return Result(await queries.calls(reader), sessions, len(await queries.active_calls(reader)))
+    calls = numbered(await queries.calls(reader), await queries.extension_numbers(reader))
+    return Result(calls, sessions, len(await queries.active_calls(reader)))
 
 
 def _unconfirmed(sim: "Simulator", result: Result) -> bool:
@@ -265,7 +266,7 @@ def problems(sim: "Simulator", stories: "list[Story]", result: Result) -> list[s
             if row[column] != value
         ]
     if result.open_calls:
-        found.append(f"{result.open_calls} calls are still open")
+        found.append(f"{counted(result.open_calls, 'call is', 'calls are')} still open")
     return found
 
 
@@ -308,7 +309,7 @@ class Show:
         """The table, and how to ask for more."""
         out = self._out
         out.print()
-        out.print(calls_table(result.calls, title=f"{len(result.calls)} calls in the database"))
+        out.print(calls_table(result.calls, title=f"{counted(len(result.calls), 'call')} in the database"))
         out.print("\nThe tutorial's flows are there with their exact figures, and every call of the office.")
         out.print("[bold]look yourself[/]")
         out.print(f'  sqlite3 {database} "{QUESTION}"', soft_wrap=True)

@@ -12,8 +12,8 @@ from rich.console import Console
 from ringledger.cli.calls import FullNumbers, calls_app
 from ringledger.cli.failures import Failure
 from ringledger.cli.frame import console, frame_of, print_table, read
-from ringledger.cli.output import masked_rows, print_json, table, word
-from ringledger.cli.times import clock, short, span
+from ringledger.cli.output import masked_rows, numbered, print_json, rang, table, who, word
+from ringledger.cli.times import clock, counted, short, span
 from ringledger.exits import Exit
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 #: Leg ids have 32 digits; these many tell the legs of one call apart. JSON has them whole.
 LEG_SHOWN = 8
+UNSEEN = "not seen, the call is known from the platform's records alone"
 HELD = frozenset({"OnHold", "ParkedCall"})
 Row = dict[str, Any]
 
@@ -44,6 +45,8 @@ def show(
     if frame.json:
         print_json(shown | {"explanation": explanation(story)})
     else:
+        numbers = read(settings, queries.extension_numbers)
+        shown |= {part: numbered(shown[part], numbers) for part in ("legs", "events")}
         _print(console(), session, shown, explanation(story))
 
 
@@ -75,13 +78,16 @@ def _lasting(call: Row, story: "CallStory") -> list[str]:
     first = clock(rung) if rung else start
     sentences = [f"It started at {start}" + ("." if first == start else f"; the first ring was seen at {first}.")]
     if call["answered_at"]:
+        ring = f"first ring {first} to answer {answer} = {call['ring_seconds']:.3f} s" if rang(call) else UNSEEN
         sentences += [
-            f"Ring: first ring {first} to answer {answer} = {call['ring_seconds']:.3f} s.",
+            f"Ring: {ring}.",
             f"Hold: {_holds(story.transitions)} = {call['hold_seconds']:.3f} s.",
             f"Talk: answer {answer} to end {end}, less the hold = {call['talk_seconds']:.3f} s.",
         ]
-    else:
+    elif rang(call):
         sentences.append(f"Nobody answered, so ring is from {first} to the end {end} = {call['ring_seconds']:.3f} s.")
+    else:
+        sentences.append(f"Nobody answered. Ring: {UNSEEN}.")
     figure = "the platform's own figure" if call["confirmed_at"] else "answer to end, until the platform confirms"
     return [*sentences, f"Duration: {figure} = {call['duration_seconds']:.3f} s.", _end(call)]
 
@@ -124,9 +130,9 @@ def _verdict(call: Row) -> list[str]:
 
 def _standing(call: Row, story: "CallStory") -> list[str]:
     accepted, ignored = call["events_accepted"], call["events_ignored"]
-    legs = "1 leg" if call["leg_count"] == 1 else f"{call['leg_count']} legs"
+    legs = counted(call["leg_count"], "leg")
     return [
-        f"{accepted} events accepted, {ignored} ignored; {legs}; revision {call['revision']}.",
+        f"{counted(accepted, 'event')} accepted, {ignored} ignored; {legs}; revision {call['revision']}.",
         f"It belongs to call {call['part_of']} and is left out of `calls`." if call["part_of"] else "",
         *(f"Call {part['session_id']} belongs to it (the other half of a RingOut)." for part in story.parts),
     ]
@@ -158,7 +164,7 @@ def _print(out: Console, session: str, story: Row, sentences: list[str]) -> None
 def _section(out: Console, title: str, rows: list[Row], columns: dict[str, str]) -> None:
     made = table(*columns.values())
     for row in rows:
-        made.add_row(*(_cell(name, row[name]) for name in columns))
+        made.add_row(*(who(row) if name == "extension_id" else _cell(name, row[name]) for name in columns))
     out.print()
     out.print(f"[bold]{title}[/]")
     print_table(made)
@@ -179,12 +185,12 @@ def _cell(name: str, value: Any) -> Any:
 
 
 _LEGS = {
-    "leg_id": "leg", "extension_id": "extension", "direction": "direction", "started_at": "started",
+    "leg_id": "leg", "extension_id": "ext", "direction": "direction", "started_at": "started",
     "answered_at": "answered", "ended_at": "ended", "status": "status", "source": "source",
 }  # fmt: skip
 _TRANSITIONS = {"at": "at", "from_status": "from", "to_status": "to", "sequence": "sequence", "source": "source"}
 _EVENTS = {
-    "at": "at", "extension_id": "extension", "sequence": "sequence", "status": "status", "outcome": "outcome",
+    "at": "at", "extension_id": "ext", "sequence": "sequence", "status": "status", "outcome": "outcome",
     "reason": "reason", "source": "source", "leg_id": "leg",
 }  # fmt: skip
 _SOURCES = {

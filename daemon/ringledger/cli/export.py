@@ -58,9 +58,11 @@ def export(
     """Finished calls to a file, oldest first.
 
     The columns are those of the view `calls`; phone numbers are masked as the command `calls` does. parquet needs the
-    package's extra `parquet` (pyarrow); its times are timestamps and its truths booleans.
+    package's extra `parquet` (pip install 'ringledger[parquet]'); its times are timestamps and its truths booleans.
     """
     frame = frame_of(ctx)
+    if frame.json and format is not Format.JSONL:
+        raise usage(f"--format {format} and --json exclude each other; keep one")
     settings = frame.settings()
     sheet_of = _sheets(format)
     if format is Format.PARQUET and output is None and sys.stdout.isatty():

@@ -57,17 +57,19 @@ def today_of(minutes: Iterable[Mapping[str, Any]]) -> Today:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One moment of the ledger, and when that was (ms). ``written_at``: when somebody last wrote to the file."""
+    """One moment of the ledger, and when that was (ms). ``written_at``: when somebody last wrote to the file;
+    ``held``: whether a process holds the daemon's lock, as far as that can be told."""
 
     glance: "Glance"
     today: Today
     now: int
     written_at: int
+    held: bool | None = None
 
     @property
     def absent(self) -> bool:
         """Whether no daemon writes to the file."""
-        return self.now - self.written_at > ABSENT_MS
+        return self.held is False or self.now - self.written_at > ABSENT_MS
 
     @property
     def as_of(self) -> int:
@@ -98,10 +100,13 @@ class View:
         }
 
 
-def view_of(glance: "Glance", *, now: int, changed_at: int) -> View:
-    """``changed_at``: when the file last changed, ms. The platform's clock, by which coverage is told, may be slow."""
+def view_of(glance: "Glance", *, now: int, changed_at: int, held: bool | None = None) -> View:
+    """``changed_at``: when the file last changed, ms; ``held``: as in :class:`View`.
+
+    The platform's clock, by which coverage is told, may be slow.
+    """
     told = to_ms(glance.sight["until_at"]) if glance.sight else 0
-    return View(glance, today_of(glance.minutes), now, min(now, max(told, changed_at)))
+    return View(glance, today_of(glance.minutes), now, min(now, max(told, changed_at)), held)
 
 
 def changed_at(path: Path) -> int:

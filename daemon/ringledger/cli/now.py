@@ -13,7 +13,7 @@ from rich.text import Text
 from ringledger.cli.calls import FullNumbers
 from ringledger.cli.follow import follow
 from ringledger.cli.frame import console, frame_of, print_table, read
-from ringledger.cli.output import masked_rows, print_json, table, word
+from ringledger.cli.output import masked_rows, numbered, print_json, table, who, word
 from ringledger.cli.times import short
 from ringledger.settings import Settings
 
@@ -23,7 +23,7 @@ def active(
     watch: Annotated[bool, typer.Option("--watch", help="Again whenever it changes, until Ctrl-C.")] = False,
     full_numbers: FullNumbers = False,
 ) -> None:
-    """Calls open now, oldest first.
+    """Calls open now, oldest first; the two halves of a RingOut are one call.
 
     --watch writes below what is there and needs no particular terminal; with --json each change is a line.
     """
@@ -39,22 +39,28 @@ def active(
     if frame.json:
         print_json(rows)
     else:
-        _print_active(rows)
+        _print_active(numbered(rows, read(settings, queries.extension_numbers)))
 
 
 async def _watch(settings: Settings, *, masked: bool, as_json: bool) -> None:
     from ringledger.ledger import queries
 
     before: list[tuple[Any, ...]] | None = None
-    async with aclosing(follow(settings, queries.active_calls)) as answers:
-        async for answer in answers:
-            if isinstance(answer, str):
+
+    async def look(engine: Any) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        return await queries.active_calls(engine), await queries.extension_numbers(engine)
+
+    async with aclosing(follow(settings, look)) as answers:
+        async for found in answers:
+            if isinstance(found, str):
                 continue  # busy for a moment
+            answer, numbers = found
             seen = [tuple(row[name] for name in ("session_id", "status", "answered_at", "suspect")) for row in answer]
             if seen == before:
                 continue
             before = seen
-            _print_change(masked_rows(answer, masked=masked), as_json=as_json)
+            rows = masked_rows(answer, masked=masked)
+            _print_change(rows if as_json else numbered(rows, numbers), as_json=as_json)
 
 
 def _print_change(rows: list[dict[str, Any]], *, as_json: bool) -> None:
@@ -81,7 +87,7 @@ def _print_active(rows: list[dict[str, Any]]) -> None:
             status.append(" (suspect)", style="red")
         way = {"Inbound": "in", "Outbound": "out"}.get(row["direction"] or "", "")
         ends = (row["from_number"] or "withheld", row["to_number"] or "")
-        made.add_row(short(row["started_at"]), way, *ends, row["extension_id"] or "", status, row["session_id"])
+        made.add_row(short(row["started_at"]), way, *ends, who(row), status, row["session_id"])
     print_table(made)
 
 
@@ -100,6 +106,6 @@ def presence(ctx: typer.Context) -> None:
     made = table("ext", "id", "name", "telephony", "presence", "user", "do not disturb", "since", gap=1)
     for row in rows:
         texts = [Text(row[name] or "") for name in ("presence_status", "user_status", "dnd_status")]
-        who = (row["extension_number"] or "", row["extension_id"], Text(row["name"] or ""))
-        made.add_row(*who, word(row["telephony_status"]), *texts, short(row["since"]))
+        known = (row["extension_number"] or "", row["extension_id"], Text(row["name"] or ""))
+        made.add_row(*known, word(row["telephony_status"]), *texts, short(row["since"]))
     print_table(made, spare=("id",))

@@ -72,6 +72,21 @@ def print_csv(rows: Iterable[Row], columns: Sequence[str], stream: Any = None) -
     writer.writerows(rows)
 
 
+def rang(row: Row) -> bool:
+    """Whether the ring time of a row of ``calls`` is known: nobody saw a call ring that the books alone tell of."""
+    return bool(row["ring_seconds"] or row["events_accepted"])
+
+
+def numbered(rows: Iterable[Row], numbers: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows with ``extension_number``, what people dial: tables show it instead of the id, where it is known."""
+    return [{**row, "extension_number": numbers.get(row["extension_id"] or "")} for row in rows]
+
+
+def who(row: Row) -> str:
+    """An extension in a table: its number (:func:`numbered`), or its id while that is not known."""
+    return row.get("extension_number") or row["extension_id"] or ""
+
+
 def word(text: str | None) -> Text:
     """A status, state or disposition in its colour."""
     return Text(text or "", style=_STYLES.get(text or "", ""))
@@ -112,6 +127,11 @@ def calls_table(rows: Iterable[Row], *, title: str | None = None) -> Table:
     return made
 
 
+def legend(rows: Iterable[Row]) -> str:
+    """What to say below a :func:`calls_table`, if anything."""
+    return "?: not confirmed by the platform yet" if any(row.get("confirmed_at") is None for row in rows) else ""
+
+
 def call_cells(row: Row) -> list[Any]:
     """One line of :func:`calls_table`; a ``?`` behind the disposition: the platform has not confirmed it yet."""
     disposition = word(row["disposition"])
@@ -122,9 +142,9 @@ def call_cells(row: Row) -> list[Any]:
         "int" if row["internal"] else {"Inbound": "in", "Outbound": "out"}[row["direction"]],
         row["from_number"] or "withheld",
         row["to_number"] or "",
-        row["extension_id"] or "",
+        who(row),
         disposition,
-        span(row["ring_seconds"]),
+        span(row["ring_seconds"]) if rang(row) else "",
         span(row["talk_seconds"]) if row["answered_at"] else "",
         row["session_id"],
     ]

@@ -20,6 +20,7 @@ from ringledger.cli.calls import FullNumbers, Since
 from ringledger.cli.failures import Failure, usage
 from ringledger.cli.frame import console, frame_of, print_table
 from ringledger.cli.output import SPARE, calls_table, masked_rows, print_json
+from ringledger.cli.times import counted
 from ringledger.exits import Exit
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _print(found: list[Difference], calls: int) -> None:
             out.print(f"{one.session_id}: not in the database, but replayed", soft_wrap=True)
         else:
             out.print(f"{one.session_id}: {one.column} is {one.recorded!r}, replayed {one.replayed!r}", soft_wrap=True)
-    out.print(f"{calls} calls replayed, {len({one.session_id for one in found})} different")
+    out.print(f"{counted(calls, 'call')} replayed, {len({one.session_id for one in found})} different")
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------

@@ -9,15 +9,17 @@ import typer
 
 from ringledger.cli.asking import PATIENCE, MaxWait, Speed, ask, telephone, tell
 from ringledger.cli.calls import FullNumbers
-from ringledger.cli.frame import console, frame_of, print_table
+from ringledger.cli.frame import console, frame_of, print_table, read
 from ringledger.cli.helps import PlainGroup
-from ringledger.cli.output import SPARE, calls_table, masked_rows, print_json
+from ringledger.cli.output import SPARE, calls_table, masked_rows, numbered, print_json
 from ringledger.exits import Exit
 from ringledger.redaction import mask_number
 
 if TYPE_CHECKING:
     from ringledger.platform.actions import RingOut
     from ringledger.service.oneshot import OneShot
+    from ringledger.service.ringing import Placing
+    from ringledger.settings import Settings
 
 Row = dict[str, Any]
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `ringout` has printed it.")]
@@ -58,11 +60,12 @@ def place(
     full_numbers: FullNumbers = False,
     max_wait: MaxWait = PATIENCE,
     speed: Speed = 1.0,
-) -> None:
+) -> int:
     """Place a two-legged call; the word `place` may be left out.
 
     FROM rings first; when it is answered, TO is rung. Prints the id. The daemon records the call like any other; with
-    --follow its row is waited for, if the database can be read here.
+    --follow its row is waited for, if the database can be read here. Exits 75 when that row was not seen in time: the
+    call was placed all the same.
     """
     frame = frame_of(ctx)
     settings = frame.settings()
@@ -75,12 +78,14 @@ def place(
         from ringledger.platform.actions import Actions
 
         actions = Actions(asking.client)
+        known = await _known(asking) if follow else frozenset()
+        asked = asking.pace.now()
         placed = await actions.ring_out(*numbers, caller_id=shown_id, prompt=prompt)
-        placed_at = asking.client.platform_now_ms()
         if not frame.json:
             console().print(f"RingOut {placed.id}: {own} rings first, then {other}")
         found = row_of(placed) | {"from_number": own, "to_number": other}
-        return found | await _follow(asking, actions, placed, numbers, placed_at, frame.json) if follow else found
+        placing = _placing(asking, numbers, asking.pace.now() - asked, known)
+        return found if not follow else found | await _follow(asking, actions, placed, placing, frame.json)
 
     found = ask(settings, work, max_wait=max_wait, speed=speed)
     if follow:
@@ -88,12 +93,25 @@ def place(
     if frame.json:
         print_json(found)
     elif follow:
-        _print_end(found["call"])
+        _print_end(settings, found["call"])
+    return int(Exit.TRY_AGAIN if follow and found["call"] is None else Exit.OK)
 
 
-async def _follow(
-    asking: "OneShot", actions: Any, placed: "RingOut", numbers: tuple[str, str], placed_at: int, quiet: bool
-) -> Row:
+async def _known(asking: "OneShot") -> frozenset[str]:
+    from ringledger.service.ringing import known_sessions
+
+    return await known_sessions(asking.settings, asking.client.platform_now_ms())
+
+
+def _placing(asking: "OneShot", numbers: tuple[str, str], lasted: float, known: frozenset[str]) -> "Placing":
+    """What to look for in the ledger; ``lasted``: platform seconds from asking to the platform's answer."""
+    from ringledger.service.ringing import Placing
+
+    placed_at = asking.client.platform_now_ms()
+    return Placing(numbers, placed_at - round(lasted * 1000), placed_at, known)
+
+
+async def _follow(asking: "OneShot", actions: Any, placed: "RingOut", placing: "Placing", quiet: bool) -> Row:
     """Both sides of the story: what the platform says of the parties, then the ledger's row."""
     from ringledger.ledger.times import to_text
     from ringledger.service.ringing import follow
@@ -113,15 +131,17 @@ async def _follow(
             "it is over; waiting for its row in the ledger and the platform's confirmation (up to 4 minutes)",
             style="dim",
         )
-    call = await ledgers_row(asking.settings, numbers, placed_at, asking.pace)
+    call = await ledgers_row(asking.settings, placing, asking.pace)
     return row_of(last) | {"over": True, "story": story, "call": call}
 
 
-def _print_end(call: Row | None) -> None:
+def _print_end(settings: "Settings", call: Row | None) -> None:
+    from ringledger.ledger import queries
+
     if call is None:
         tell("the call's row was not seen: is a daemon running, and may you read its database? see `ringledger calls`")
         return
-    print_table(calls_table([call]), spare=SPARE)
+    print_table(calls_table(numbered([call], read(settings, queries.extension_numbers))), spare=SPARE)
     if call["confirmed_at"] is None:
         console().print("not confirmed by the platform's log yet", style="dim")
 

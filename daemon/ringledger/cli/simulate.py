@@ -58,7 +58,9 @@ def simulate(
     calls_per_hour: Annotated[float, typer.Option(min=0, help="A random office makes that many; 0: none.")] = 60,
     extensions: Annotated[int, typer.Option(min=2, max=1000, help="Users of the account.")] = 5,
     seed: Annotated[int, typer.Option(help="The same seed, the same office.")] = 0,
-    speed: Annotated[float, typer.Option(min=0.01, help="Simulated seconds per second.")] = 1,
+    speed: Annotated[
+        float, typer.Option(min=0.01, help="Simulated seconds per second; its clock runs away from the wall's.")
+    ] = 1,
     legacy_2015: Annotated[bool, typer.Option("--legacy-2015", help="Grant the password login of 2015.")] = False,
     fault: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="A fault, as NAME, NAME=RATE or NAME=3x; may be repeated.")
@@ -67,6 +69,11 @@ def simulate(
     """The simulated platform alone, until Ctrl-C.
 
     Prints its address and a configuration that is ready to paste. Stories begin when a daemon has subscribed.
+
+    With --speed N the platform's clock, and with it every time in the ledger, is N - 1 seconds further ahead of the
+    wall's after each second. Commands that compare with the wall's clock then see calls of the future: --since 10m
+    means the wall's ten minutes and finds them all, --until now and `today` may miss calls, and the durations that run
+    in `top` and the open calls' ages in `doctor` are too short. Name times as the ledger shows them.
     """
     from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions, parse_fault
 

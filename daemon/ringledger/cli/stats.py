@@ -13,7 +13,7 @@ from rich.bar import Bar
 
 from ringledger.cli.calls import FullNumbers, Since
 from ringledger.cli.frame import console, frame_of, print_table, read
-from ringledger.cli.output import masked_rows, print_json, table
+from ringledger.cli.output import masked_rows, print_json, rang, table
 from ringledger.cli.times import span
 
 Row = dict[str, Any]
@@ -36,7 +36,8 @@ def stats(
 ) -> None:
     """Counts, answer rate, ring and talk times of finished calls.
 
-    The rate is of calls that came in; answered counts calls of both directions.
+    The rate is of calls that came in; answered counts calls of both directions. The mean ring time leaves out calls
+    nobody saw ring: those known from the platform's records alone.
     """
     from ringledger.ledger import queries
 
@@ -48,6 +49,9 @@ def stats(
     if frame.json:
         print_json(groups)
     elif groups:
+        if by is By.EXTENSION:
+            numbers = read(settings, queries.extension_numbers)
+            groups = [line | {by.value: numbers.get(line[by], line[by])} for line in groups]
         _print(groups, by)
     else:
         console().print("no such call")
@@ -76,6 +80,7 @@ def _key(row: Row, by: By) -> str:
 def _line(key: str, calls: list[Row], by: By) -> Row:
     inbound = [call for call in calls if call["direction"] == "Inbound"]
     answered = [call for call in calls if call["disposition"] == "answered"]
+    seen = [call["ring_seconds"] for call in calls if rang(call)]
     taken = sum(1 for call in inbound if call["disposition"] == "answered")
     return {
         by.value: key,
@@ -85,7 +90,7 @@ def _line(key: str, calls: list[Row], by: By) -> Row:
         "answered": len(answered),
         "missed": sum(1 for call in calls if call["disposition"] == "missed"),
         "answer_rate": round(taken / len(inbound), 4) if inbound else None,
-        "ring_seconds_mean": round(sum(call["ring_seconds"] for call in calls) / len(calls), 3),
+        "ring_seconds_mean": round(sum(seen) / len(seen), 3) if seen else None,
         "talk_seconds_mean": round(sum(call["talk_seconds"] for call in answered) / len(answered), 3)
         if answered
         else None,
@@ -95,7 +100,7 @@ def _line(key: str, calls: list[Row], by: By) -> Row:
 
 def _print(groups: list[Row], by: By) -> None:
     numbers = ("calls", "in", "out", "answered", "missed", "rate", "ring ø", "talk ø", "talk")
-    made = table(by.value, *numbers, "", right=numbers, gap=1)
+    made = table("ext" if by is By.EXTENSION else by.value, *numbers, "", right=numbers, gap=1)
     most = max(line["calls"] for line in groups)
     for line in groups:
         rate = "" if line["answer_rate"] is None else f"{line['answer_rate']:.0%}"

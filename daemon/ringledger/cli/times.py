@@ -1,10 +1,10 @@
-"""Periods as people write them, and times and durations as they read them.
+"""Periods as people write them, and times, durations and counts as they read them.
 
 What must stay true: a time without an offset is local time; everything inside is milliseconds since the epoch, UTC.
 """
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import typer
 
@@ -58,3 +58,14 @@ def span(seconds: float | None) -> str:
     if hours >= 24:
         return f"{hours // 24} d {hours % 24}:{minutes:02d}"
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def dated(text: str, now: datetime | None = None) -> str:
+    """As :func:`short`, with the year before it when that is not the present one."""
+    year, present = (one.astimezone().year for one in (datetime.fromisoformat(text), now or datetime.now(UTC)))
+    return short(text) if year == present else f"{year}-{short(text)}"
+
+
+def counted(number: int, what: str, several: str = "") -> str:
+    """`1 call`, `3 calls`; ``several``: the plural, when it takes more than an s."""
+    return f"{number} {what}" if number == 1 else f"{number} {several or what + 's'}"

@@ -76,11 +76,13 @@ def top(
 async def look(engine: Any, settings: Settings) -> View:
     """What the ledger says now."""
     from ringledger.ledger import queries
+    from ringledger.ledger.held import is_held
 
     now = datetime.now().astimezone()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None).astimezone()
     glance = await queries.glance(engine, since=round(midnight.timestamp() * 1000))
-    return view_of(glance, now=time.time_ns() // 1_000_000, changed_at=changed_at(settings.database.path))
+    path = settings.database.path
+    return view_of(glance, now=time.time_ns() // 1_000_000, changed_at=changed_at(path), held=is_held(path))
 
 
 # -- one frame -------------------------------------------------------------------------------------------------------

@@ -72,17 +72,18 @@ def retry_letters(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that was given up.")] = False,
 ) -> None:
-    """Try again what was given up, as if it were new; a running daemon begins at once."""
+    """Try again what was given up, as if it were new; a running daemon begins at once. What was not given up is left
+    alone."""
     if bool(ids) == everything:
         raise usage("name the ids to retry, or --all; `ringledger webhooks list --dead` shows them")
     frame = frame_of(ctx)
     count = asyncio.run(_retry(frame.settings(), ids or None))
-    if ids and count == 0:
-        raise usage("nothing of that was given up; `ringledger webhooks list --dead` shows what was")
     if frame.json:
         print_json({"retried": count})
-    else:
+    elif count:
         print(f"{count} to be tried again")
+    else:
+        print("nothing of that was given up; `ringledger webhooks list --dead` shows what was")
 
 
 async def _retry(settings: "Settings", ids: Sequence[int] | None) -> int:

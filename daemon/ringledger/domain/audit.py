@@ -1,13 +1,13 @@
 """The ledger against the platform's call log, difference by difference (semantics 8).
 
 A pure comparison. What must stay true: after a back-fill of the period there is no difference; what may still change
-(calls that go on, records younger than the log's delay) is none; records find their call as everywhere else: by
-session, by telephony session, then by direction, numbers and start (semantics 7).
+(calls that go on or settle, records younger than the log's delay) is none; records find their call as everywhere else:
+by session, by telephony session, then by direction, numbers and start (semantics 7).
 """
 
 from collections.abc import Collection, Iterable
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from ringledger.domain.claims import MATCH_WINDOW_MS
 from ringledger.domain.disposition import Disposition, disposition_of
@@ -53,6 +53,20 @@ class Written(NamedTuple):
     confirmed: bool
 
 
+class Begun(NamedTuple):
+    """A call the ledger has heard of and not written yet: it goes on, or settles. ``started_at``: ms."""
+
+    session_id: str
+    telephony_session_id: str | None
+    direction: Direction | None
+    from_number: str | None
+    to_number: str | None
+    started_at: int
+
+
+Call = TypeVar("Call", Written, Begun)
+
+
 class Difference(NamedTuple):
     """One difference. ``ledger`` and ``platform``: what each says (a start in ms, a duration in ms, else words)."""
 
@@ -66,10 +80,12 @@ class Difference(NamedTuple):
 
 
 class Report(NamedTuple):
-    """``compared``: how many calls of the period both or one of them have."""
+    """``compared``: how many calls of the period both or one of them have; ``left_out``: how many of them may still
+    change, and were not compared."""
 
     compared: int
     differences: list[Difference]
+    left_out: int = 0
 
 
 def compare(
@@ -79,32 +95,48 @@ def compare(
     since: int,
     until: int,
     settled: int,
-    open_sessions: Collection[str] = (),
+    unfinished: Collection[Begun] = (),
 ) -> Report:
     """Every difference of the calls that began within the period, oldest first.
 
     ``written`` and ``claims`` should reach beyond the period by the matching window. ``settled``: what ended later may
-    not be in the log yet, ms. ``open_sessions``: calls that go on in the ledger.
+    not be in the log yet, ms. ``unfinished``: calls that go on or settle in the ledger.
     """
     rows = list(written)
     matches = _match(rows, _groups(claims))
     differences: list[Difference] = []
-    compared = 0
+    compared = left_out = 0
+    waiting = list(unfinished)
     for row, group in matches:
         started_at = row.started_at if row is not None else min(claim.started_at for claim in group)
-        if not since <= started_at < until or _unsettled(row, group, settled, open_sessions):
+        if not since <= started_at < until:
+            continue
+        if _unsettled(row, group, settled, waiting):
+            left_out += 1
             continue
         compared += 1
         differences += _of(row, group, rows)
-    return Report(compared, sorted(differences, key=lambda one: (one.started_at, one.session_id)))
+    return Report(compared, sorted(differences, key=lambda one: (one.started_at, one.session_id)), left_out)
 
 
-def _unsettled(row: Written | None, group: list[RecordClaim], settled: int, open_sessions: Collection[str]) -> bool:
-    """Whether a call may still change: it goes on here or there, or has ended a moment ago."""
-    if any(claim.running or claim.call_session_id in open_sessions for claim in group):
+def _unsettled(row: Written | None, group: list[RecordClaim], settled: int, unfinished: list[Begun]) -> bool:
+    """Whether a call may still change: it goes on here or there, settles, or has ended a moment ago."""
+    if any(claim.running for claim in group) or _goes_on(row, group, unfinished):
         return True
     ends = [claim.ended_at for claim in group] + ([row.ended_at] if row is not None else [])
     return max(ends) > settled
+
+
+def _goes_on(row: Written | None, group: list[RecordClaim], unfinished: list[Begun]) -> bool:
+    """Whether the ledger has not finished with the call. Each unfinished one answers for one stranger of the log."""
+    names = {claim.call_session_id for claim in group} | {claim.telephony_session_id for claim in group}
+    names |= {row.session_id} if row is not None else set()
+    if any(call.session_id in names or (call.telephony_session_id or "") in names for call in unfinished):
+        return True
+    found = _nearest(unfinished, group[0]) if row is None else None
+    if found is not None:
+        unfinished.remove(found)
+    return found is not None
 
 
 def _groups(claims: Iterable[RecordClaim]) -> dict[str, list[RecordClaim]]:
@@ -144,8 +176,8 @@ def _match(rows: list[Written], groups: dict[str, list[RecordClaim]]) -> list[tu
     return [*((row, spoken_of.get(row.session_id, [])) for row in rows), *unknown]
 
 
-def _nearest(unanswered: list[Written], claim: RecordClaim) -> Written | None:
-    """A call that never connected, with the same direction and numbers and nearly the same start."""
+def _nearest(unanswered: list[Call], claim: RecordClaim) -> Call | None:
+    """A call with the same direction and numbers and nearly the same start."""
     ends = (claim.direction, _bare(claim.from_party.number), _bare(claim.to_party.number))
     near = [
         row

@@ -11,13 +11,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, and_, column, func, literal_column, or_, select, table
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ringledger.domain.observation import PresenceObservation, RecordClaim
 from ringledger.ledger.errors import classified
 from ringledger.ledger.memory import observation_of
 from ringledger.ledger.schema import observation
 from ringledger.ledger.times import to_text
+from ringledger.ledger.unfinished import unfinished_in
 
 Rows = list[dict[str, Any]]
 
@@ -54,8 +55,8 @@ class CallStory:
 @dataclass(frozen=True, slots=True)
 class Glance:
     """Everything a live view shows, as of one moment. ``minutes``: calls since the day began, by minute (UTC),
-    direction and disposition; ``recent``: the newest finished calls; ``sight``: the newest span of coverage;
-    ``holes``: doubtful and blind ones of today."""
+    direction and disposition; ``active``: without the parts of another call; ``recent``: the newest finished calls;
+    ``sight``: the newest span of coverage; ``holes``: doubtful and blind ones of today."""
 
     active: Rows
     recent: Rows
@@ -112,8 +113,24 @@ async def call(engine: AsyncEngine, session_id: str, *, account_id: str | None =
 
 
 async def active_calls(engine: AsyncEngine) -> Rows:
-    """Calls open now, oldest first."""
-    return await _ask(engine, _all_of("active_calls").order_by(column("started_at")))
+    """Calls open now, oldest first; without the parts of another call, as ``calls``."""
+    try:
+        async with engine.connect() as connection:
+            return await _active(connection)
+    except DBAPIError as error:
+        raise classified(error) from error
+
+
+async def _active(connection: AsyncConnection) -> Rows:
+    """The parts are known from the states alone: the view shows every open session."""
+    rows = (await connection.execute(_all_of("active_calls").order_by(column("started_at")))).mappings()
+    parts = {(one.account_id, one.session_id) for one in await unfinished_in(connection) if one.part_of is not None}
+    return [dict(row) for row in rows if (row["account_id"], row["session_id"]) not in parts]
+
+
+async def extension_numbers(engine: AsyncEngine) -> dict[str, str]:
+    """The numbers people dial, by extension id; those that are known."""
+    return {row["extension_id"]: row["extension_number"] for row in await presence(engine) if row["extension_number"]}
 
 
 async def presence(engine: AsyncEngine) -> Rows:
@@ -142,7 +159,6 @@ async def daily(engine: AsyncEngine, *, since: int | None = None) -> Rows:
 async def glance(engine: AsyncEngine, *, since: int) -> Glance:
     """What :class:`Glance` holds, in one transaction; ``since``: when today began, ms."""
     questions = {
-        "active": _all_of("active_calls").order_by(column("started_at")),
         "recent": _all_of("calls").order_by(column("started_at").desc(), column("session_id").desc()).limit(_RECENT),
         "extensions": _all_of("extension_presence").order_by(*_WHO),
         "minutes": _minutes(since),
@@ -158,10 +174,11 @@ async def glance(engine: AsyncEngine, *, since: int) -> Glance:
                 name: [dict(row) for row in (await connection.execute(question)).mappings()]
                 for name, question in questions.items()
             }
+            active = await _active(connection)
     except DBAPIError as error:
         raise classified(error) from error
     return Glance(
-        found["active"],
+        active,
         found["recent"],
         found["extensions"],
         found["minutes"],

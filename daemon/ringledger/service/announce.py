@@ -108,6 +108,7 @@ def _fields(told: Announcement, committed_at: int) -> dict[str, object]:
         "from_status": _word(told.from_status),
         "to_status": _word(told.to_status),
     }
+    fields = {name: value for name, value in fields.items() if value is not None}
     if told.record is not None:
         return fields | row_of(told.record) | {"updated_at": to_text(committed_at)}
-    return {name: value for name, value in fields.items() if value is not None}
+    return fields

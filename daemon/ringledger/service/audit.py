@@ -6,13 +6,14 @@ What must stay true: nothing is written; a log that could not be read to its end
 from collections.abc import Callable
 from typing import Any, Final
 
-from ringledger.domain.audit import Report, Written, compare
+from ringledger.domain.audit import Begun, Report, Written, compare
 from ringledger.domain.claims import MATCH_WINDOW_MS
 from ringledger.domain.disposition import Disposition
 from ringledger.domain.observation import Direction, RecordClaim
 from ringledger.ledger import queries
 from ringledger.ledger.ledger import Ledger
 from ringledger.ledger.times import to_ms
+from ringledger.ledger.unfinished import Unfinished, unfinished
 from ringledger.platform.query import CallLogQuery
 from ringledger.service.backfill import MARGIN_MS, PER_PAGE
 from ringledger.service.oneshot import OneShot
@@ -39,7 +40,7 @@ async def audit(
             account_id=account, since=since - MARGIN_MS, until=until + MATCH_WINDOW_MS, with_parts=True
         )
         rows = await queries.calls(ledger.reader, wanted)
-        open_now = await queries.active_calls(ledger.reader)
+        going_on = await unfinished(ledger.reader)
     finally:
         await ledger.close()
     return compare(
@@ -48,7 +49,7 @@ async def audit(
         since=since,
         until=until,
         settled=asking.client.platform_now_ms() - SETTLED_MS,
-        open_sessions={row["session_id"] for row in open_now},
+        unfinished=[begun(call) for call in going_on if account is None or call.account_id == account],
     )
 
 
@@ -94,3 +95,10 @@ def written(row: dict[str, Any]) -> Written:
         part_of=row["part_of"],
         confirmed=row["confirmed_at"] is not None,
     )
+
+
+def begun(call: Unfinished) -> Begun:
+    """A call that has no row yet as the comparison wants it."""
+    direction = None if call.direction is None else Direction(call.direction)
+    ends = call.from_number, call.to_number
+    return Begun(call.session_id, call.telephony_session_id, direction, *ends, call.started_at)

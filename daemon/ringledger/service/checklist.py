@@ -175,7 +175,8 @@ def unconfirmed_calls(facts: Facts) -> Outcome | None:
         return None
     if facts.unconfirmed:
         return warning(
-            f"{facts.unconfirmed} calls older than a day", "ringledger calls --unconfirmed; ringledger audit"
+            f"{facts.unconfirmed} {'call' if facts.unconfirmed == 1 else 'calls'} older than a day",
+            "ringledger calls --unconfirmed; ringledger audit",
         )
     return ok("none older than a day")
 

@@ -1,0 +1,28 @@
+"""Whether a daemon holds a database's lock (:mod:`ringledger.ledger.lock`), for those who only look.
+
+What must stay true: no lock is taken, not for a moment, for a daemon that starts just then would be refused; "no" is
+said only when it is certain.
+"""
+
+from pathlib import Path
+from typing import Final
+
+#: The kernel's list of locks, and the name of the machine's own space of processes: from there it shows them all.
+_LOCKS: Final = Path("/proc/locks")
+_PROCESSES: Final = Path("/proc/self/ns/pid")
+_ALL: Final = "pid:[4026531836]"
+
+
+def is_held(database: Path) -> bool | None:
+    """Whether a process holds the lock; ``None``: that cannot be told here (no list, a container's view of it, a file
+    system that numbers its files twice, a database no daemon ever opened)."""
+    lock = database.with_name(f"{database.name}.lock")
+    try:
+        inode, holder = str(lock.stat().st_ino), int(lock.read_text("ascii"))
+        entries = [line.split() for line in _LOCKS.read_text("ascii").splitlines()]
+        complete = str(_PROCESSES.readlink()) == _ALL
+    except (OSError, ValueError):
+        return None
+    if any(words[1] == "FLOCK" and words[5].rpartition(":")[2] == inode for words in entries if len(words) > 5):
+        return True
+    return None if not complete or Path("/proc", str(holder)).exists() else False
