@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 
 import pytest
 
@@ -8,6 +10,14 @@ from ringledger.exits import Exit
 from ringledger.layers import SettingsError
 from ringledger.ledger import errors as ledger
 from ringledger.platform import errors as platform
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_too_many_open_files_blames_no_file(number):
+    code, (line,) = explained(OSError(number, os.strerror(number), "/lib/innocent.py"))
+    assert code is Exit.IO
+    assert "ulimit" in line
+    assert "innocent" not in line
 
 
 @pytest.mark.parametrize(

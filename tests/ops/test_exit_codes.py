@@ -118,6 +118,11 @@ def test_74_an_address_in_use(given, platform, tmp_path):
     told(run(given, "run"), Exit.IO)
 
 
+def test_74_an_address_that_is_none(given):
+    given["http.listen"] = "no.such.host.invalid:80"
+    assert "http.listen no.such.host.invalid: " in told(run(given, "run"), Exit.IO)
+
+
 def test_75_try_again(given, tmp_path):
     with DaemonLock(tmp_path / "r.db"):
         assert "stop that one first" in told(run(given, "db", "upgrade"), Exit.TRY_AGAIN)

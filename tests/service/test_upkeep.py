@@ -71,6 +71,17 @@ async def test_numbers_are_masked_after_a_time(ledger, tmp_path):
     assert count(path, unmasked) == 0
 
 
+@pytest.mark.parametrize("days", [99_999_999, 10**20])
+async def test_more_days_than_there_are_delete_nothing(ledger, tmp_path, days):
+    path = tmp_path / "r.db"
+    calls = count(path, "SELECT count(*) FROM calls")
+    kept = keeper(
+        ledger, RINGING_AT, retention__calls_days=days, retention__mask_numbers_after_days=days, journal__days=days
+    )
+    await kept.care()
+    assert count(path, "SELECT count(*) FROM calls") == calls
+
+
 async def test_a_full_disk_does_not_end_the_rounds(ledger, monkeypatch):
     monkeypatch.setattr(module, "ROUND_SECONDS", 0.01)
     rounds = []

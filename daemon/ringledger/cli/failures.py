@@ -4,6 +4,7 @@ What must stay true: whatever is raised, a person sees one line without secrets 
 of a bug goes to the log, and only when that is set to debug.
 """
 
+import errno
 import sys
 from typing import Any
 
@@ -84,6 +85,8 @@ def _usage(error: Any) -> str:
 
 
 def _io(error: OSError) -> str:
+    if error.errno in {errno.EMFILE, errno.ENFILE}:  # whatever file it was that could not be opened is not to blame
+        return f"{error.strerror}; allow more of them (LimitNOFILE= of the unit, ulimit -n)"
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or str(error) or type(error).__name__}"
 

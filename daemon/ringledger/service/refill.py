@@ -34,6 +34,8 @@ from ringledger.settings import Settings
 Progress = Callable[[int, int], None]
 #: How often a back-fill in the daemon starts again after a penalty.
 ATTEMPTS: Final = 5
+#: The latest moment that can be asked for: the end of the year 9999.
+LATEST_MS: Final = 253_402_300_799_999
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,10 @@ class Refill:
         """``{"do": "backfill", "since": ms, "until": ms, "max_wait": s}`` (a handler of ``Control``)."""
         since, until = request.get("since"), request.get("until")
         patience = request.get("max_wait", MAX_WAIT)
-        if not (isinstance(since, int) and isinstance(until, int) and since < until):
-            raise ValueError("backfill needs since and until, ms, the earlier first")
+        if not (isinstance(since, int) and isinstance(until, int) and 0 <= since < until <= LATEST_MS):
+            raise ValueError("backfill needs since and until, ms since 1970, the earlier first")
+        if not isinstance(patience, int | float):
+            raise ValueError("backfill: max_wait is a number of seconds")  # noqa: TRY004 - of a request, not of ours
         for attempt in range(ATTEMPTS):
             try:
                 done = await self.run(since, until, lambda records, at: send({"records": records, "oldest": at}))

@@ -74,12 +74,17 @@ class Upkeep:
             settings.retention.mask_numbers_after_days,
         )
         done = {
-            "calls_deleted": await purge_calls(self._ledger, now - kept * DAY_MS) if kept else 0,
-            "events_deleted": await purge_journal(self._ledger, now - journal * DAY_MS) if journal else 0,
-            "calls_masked": await mask_numbers(self._ledger, now - readable * DAY_MS) if readable else 0,
+            "calls_deleted": await purge_calls(self._ledger, _ago(now, kept)) if kept else 0,
+            "events_deleted": await purge_journal(self._ledger, _ago(now, journal)) if journal else 0,
+            "calls_masked": await mask_numbers(self._ledger, _ago(now, readable)) if readable else 0,
         }
         if any(done.values()):
             LOG.info(Event.DATABASE_PURGED, **done)
+
+
+def _ago(now_ms: int, days: int) -> int:
+    """So many days ago; of more days than there are the beginning of the count: nothing is older."""
+    return max(0, now_ms - days * DAY_MS)
 
 
 class Watch:

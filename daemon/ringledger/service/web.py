@@ -3,6 +3,7 @@
 What must stay true: /livez touches nothing but the book of loops; no answer holds a number, a name or a secret.
 """
 
+import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -29,11 +30,18 @@ async def serving(listen: str, vitals: Vitals, metrics: Metrics, goodbye: float)
     runner = web.AppRunner(application(vitals, metrics), access_log=None, shutdown_timeout=goodbye / 2)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        await _listen(runner, host, int(port))
         address = runner.addresses[0]
         yield f"{address[0]}:{address[1]}"
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host.strip("[]"), port).start()
+    except socket.gaierror as error:  # which does not say what it is about
+        raise OSError(error.errno, error.strerror, f"http.listen {host}") from error
 
 
 def application(vitals: Vitals, metrics: Metrics) -> web.Application:
