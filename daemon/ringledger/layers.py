@@ -83,6 +83,8 @@ def from_file(path: Path) -> Layer:
         raise SettingsError(f"{path}: is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: is not TOML: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"{path}: is nested too deeply") from None
     lines = dict(_lines(text))
     origins = {key: f"{path}:{_line(lines, key)}" for key, _ in flatten(values)}
     return _with_secret_files(Layer(values, origins), path.parent)

@@ -11,6 +11,7 @@ from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import PubNubAsyncio
 
 from ringledger.domain.observation import Delivery, FeedPosition
+from ringledger.platform.connection import now_ms
 from ringledger.platform.errors import CredentialsRejected
 from ringledger.platform.feed import FeedNoticeKind
 from ringledger.platform.pubnub import PubNubFeed, PubNubOptions
@@ -228,6 +229,35 @@ async def test_a_full_answer_at_work_is_a_possible_overflow_too(sim: Simulator, 
         publish(sim, "one more")
         await sink.until(lambda: len(sink.seen) == 200)
         assert sink.gaps()[known:] == ["possible_overflow"]
+
+
+async def test_what_overflows_while_we_stand_still_is_doubtful_from_before(
+    sim: Simulator, client: PlatformClient
+) -> None:
+    """An answer that is taken in late (a stopped process, a locked database) says nothing of the time in between."""
+
+    class Slow(Recorder):
+        going = asyncio.Event()
+
+        async def deliver(self, delivery: Delivery) -> None:
+            if delivery.observations and not self.seen:
+                await self.going.wait()
+            await super().deliver(delivery)
+
+    sink = Slow()
+    async with running(feed(client, sim), sink):
+        await settled(sim, sink)
+        known = len(sink.gaps())
+        published = now_ms()
+        publish(sim, "first")
+        while now_ms() < published + 200:
+            await asyncio.sleep(0.01)
+        publish(sim, *(str(n) for n in range(150)))
+        sink.going.set()
+        await sink.until(lambda: len(sink.gaps()) > known)
+    gap = sink.told(FeedNoticeKind.GAP)[known]
+    assert gap.reason == "possible_overflow"
+    assert gap.detail["from_at"] <= published
 
 
 async def test_an_old_position_is_a_gap(sim: Simulator, client: PlatformClient) -> None:

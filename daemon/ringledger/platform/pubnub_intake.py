@@ -86,6 +86,10 @@ class Intake:
         self.cursor = cursor
         self.refusals = 0
         self.last_sign_ms = last_sign_ms
+        #: When the poll that brought the cursor was opened, and the one that is open (our clock): nothing older than
+        #: the former is missing, however late its answer was taken in.
+        self._sure_ms = last_sign_ms
+        self._opened_ms = last_sign_ms
         self.last_message = time.monotonic()
         self.poll_open_since: float | None = None
         self.poll_closed_since: float | None = time.monotonic()
@@ -116,7 +120,7 @@ class Intake:
         """Wait for room; the time spent here is nobody's fault."""
         self.poll_open_since = self.poll_closed_since = None
         await self._sink.room()
-        self.poll_open_since = time.monotonic()
+        self.poll_open_since, self._opened_ms = time.monotonic(), now_ms()
 
     async def answered(self, cursor: int, answer: Any) -> tuple[str, int]:
         """Commit a poll's messages; the new cursor and its region (see ``PollGate``)."""
@@ -218,8 +222,8 @@ class Intake:
         if count >= QUEUE_LENGTH:
             self._full += 1
             if self._full == 1:
-                self._full_since = self.last_sign_ms
-                self._gap(GapCause.POSSIBLE_OVERFLOW, self.last_sign_ms)
+                self._full_since = self._sure_ms
+                self._gap(GapCause.POSSIBLE_OVERFLOW, self._sure_ms)
             return
         if self._full > 1:
             self._gap(GapCause.POSSIBLE_OVERFLOW, self._full_since)
@@ -243,6 +247,7 @@ class Intake:
 
     def _poll_over(self) -> None:
         self.poll_open_since, self.poll_closed_since = None, time.monotonic()
+        self._sure_ms = self._opened_ms
 
     def _gap(self, cause: GapCause, from_at: int | None) -> None:
         self._notice(FeedNoticeKind.GAP, cause.value, {"from_at": from_at, "until_at": now_ms()})
