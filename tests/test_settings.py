@@ -129,7 +129,7 @@ def test_what_is_not_toml_is_refused_by_name(tmp_path, text):
 
 def test_a_file_nested_too_deeply_is_told_as_such(tmp_path):
     file = write(tmp_path / "r.toml", "[poll]\ninterval_seconds = " + "[" * 20_000)
-    assert problems(file) == [f"{file}: is nested too deeply"]
+    assert problems(file) == (f"{file}: is nested too deeply",)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path):

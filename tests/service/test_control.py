@@ -81,7 +81,9 @@ async def test_an_error_has_its_name_and_the_next_request_is_answered(path):
         assert await request(path, {"do": "count", "to": 0}, print) == {"counted": 0}
 
 
-@pytest.mark.parametrize("line", [b"hello", b"[]", b"7", b"{}", b'{"do": "dance"}', b'{"do": ["count"]}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "line", [b"hello", b"[]", b"7", b"{}", b'{"do": "dance"}', b'{"do": ["count"]}', b"\xff\xfe", b"[" * 4000]
+)
 async def test_what_is_no_request_is_answered_with_what_is(path, line):
     async with listening(path):
         reader, writer = await asyncio.open_unix_connection(path)

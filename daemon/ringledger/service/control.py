@@ -90,7 +90,7 @@ class Control:
         try:
             request = json.loads(line)
             handler = self._handlers[request["do"]]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             known = ", ".join(sorted(self._handlers))
             return _error("ValueError", f'no such request; {{"do": …}} takes one of: {known}')
         if request["do"] in self._reserved and _caller(writer) not in {0, os.geteuid()}:
