@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 from collections import defaultdict
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ async def waits(events: int, names: tuple[str, ...], per_second: int = 200) -> l
             line.ledger.letters_of = LetterWriter(receivers) if receivers else None
             deliveries = Deliveries(line.ledger, receivers)
             task = asyncio.create_task(deliveries.run())
-            stack.callback(task.cancel)
+            stack.push_async_callback(_end, task)
             as_the_daemon_does()
             took = []
             for n in range(0, events - 10, 10):
@@ -66,6 +66,13 @@ async def waits(events: int, names: tuple[str, ...], per_second: int = 200) -> l
                 await asyncio.sleep(max(0.0, began + 10 / per_second - time.perf_counter()))
             assert not task.done()
         return took
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """The ledger is closed after this: nobody may be in the middle of a transaction."""
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def main() -> None:
