@@ -85,3 +85,16 @@ async def test_a_clock_that_jumps_changes_no_duration_and_rebuilds_the_feed(
         expected = story.expected[0]
         figures = {"ring_seconds", "talk_seconds", "hold_seconds", "started_at", "ended_at"} & expected.keys()
         assert {name: row[name] for name in figures} == {name: expected[name] for name in figures}
+
+
+async def test_a_process_that_stood_still_does_not_trust_its_feed(
+    transport: str, tmp_path: Path, logs: LogLines
+) -> None:
+    """Neither clock jumps against the other when a process is stopped for a while and goes on."""
+    async with Simulator() as sim, running(sim, settings_for(sim, tmp_path / "r.db", transport)) as rig:
+        assert rig.daemon.parts is not None
+        sight = rig.daemon.parts.sight
+        sight.clock, sight.wall = (lambda: time.monotonic() + 45.0), (lambda: time.time() + 45.0)
+        stood = "SELECT 1 FROM coverage WHERE cause LIKE '%stood_still%'"
+        await rig.until(lambda: rig.query(stood), "the time is doubtful", seconds=30)
+        assert "subscription.lost" not in logs.events

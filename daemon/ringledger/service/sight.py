@@ -33,6 +33,8 @@ BROUGHT: Final = frozenset({"written", "opened"})
 BEAT_SECONDS: Final = 5.0
 #: A difference between wall clock and monotonic clock that is no drift.
 JUMP_SECONDS: Final = 60.0
+#: A beat that comes so much too late: the process stood still, and what its feed kept for it may not be all.
+STOOD_SECONDS: Final = 30.0
 #: The end of the current span is written this often: so much of a crash's blindness is told too early (ms).
 EXTEND_MS: Final = 15_000
 
@@ -60,7 +62,7 @@ class Sight:
         self._max_days = max_days
         self._silence = silence
         self._on_gap = on_gap
-        self._clock = clock
+        self.clock = clock
         self._heard_at = clock()
         self._unheard = 0
         #: Our wall clock, seconds; compared with the monotonic one to notice a suspend or a step.
@@ -97,7 +99,7 @@ class Sight:
 
     def heard(self) -> None:
         """The feed has brought something: it is neither silent nor deaf."""
-        self._heard_at, self._unheard = self._clock(), 0
+        self._heard_at, self._unheard = self.clock(), 0
         self._metrics.push_last_event_timestamp_seconds.set(time.time())
         current = self.book.current
         if current is not None and current.state is CoverageState.DOUBTFUL:
@@ -147,15 +149,15 @@ class Sight:
     async def _judge_feed(self) -> None:
         """A feed that is silent although the platform shows calls coming and going is dead, whatever it says of itself
         (the most reported failure of all: platform page 8, number 5)."""
-        if self._unheard and self.on_deaf is not None and self._clock() - self._heard_at > self._silence:
-            self._heard_at, self._unheard = self._clock(), 0
+        if self._unheard and self.on_deaf is not None and self.clock() - self._heard_at > self._silence:
+            self._heard_at, self._unheard = self.clock(), 0
             LOG.warning(Event.FEED_SILENT, reason="calls_go_on")
             await self.on_deaf("silent although calls go on")
 
     async def _judge_clock(self) -> None:
         """A wall clock that ran away from the monotonic one: the machine slept, or the clock was set. No duration
         depends on it, but a connection that slept is not to be trusted (platform page 8, number 10)."""
-        offset = self.wall() - self._clock()
+        offset = self.wall() - self.clock()
         jumped, self._offset = offset - self._offset, offset
         if abs(jumped) > JUMP_SECONDS and self.on_deaf is not None:
             LOG.warning(Event.FEED_GAP, reason="clock_jumped", seconds=round(jumped))
@@ -174,7 +176,22 @@ class Sight:
             with suppress(PlatformError):
                 await self._heal_holes()
             await self.commit()
-            await asyncio.sleep(BEAT_SECONDS)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until the next beat. Connections believe that they were alive while the whole process stood still (it was
+        stopped, or its machine was): the time is doubtful."""
+        began = self.clock()
+        await asyncio.sleep(BEAT_SECONDS)
+        stood = self.clock() - began - BEAT_SECONDS
+        if stood > STOOD_SECONDS:
+            LOG.warning(Event.FEED_GAP, reason="stood_still", seconds=round(stood))
+            now = self._now()
+            since = now - round((stood + BEAT_SECONDS) * 1000)
+            self.book.doubt(since, now, "stood_still")  # what was live before the feed came back, if it has
+            if (current := self.book.current) is not None and current.from_at > since:
+                self.book.doubt(current.from_at, now, "stood_still")
+            self._on_gap()
 
     async def commit(self) -> None:
         """Write the spans that have moved."""
