@@ -56,8 +56,11 @@ ASKING_WITHIN = 300.0
 READY_WITHIN_SECONDS = 60.0
 #: What the steps of a stop may take, seconds, each used in one place, so that their sum is the whole.
 STOP_STAGES = {
-    "feed": 2.0, "commit": 7.0, "tasks": 2.0, "asking": 1.0, "start": 1.0, "database": 4.0, "web": 1.0, "pulse": 1.0
+    "feed": 2.0, "commit": 7.0, "tasks": 2.0, "asking": 1.0, "watch": 1.0, "start": 1.0, "database": 4.0, "web": 1.0,
+    "pulse": 1.0,
 }  # fmt: skip
+#: How long what waits may take to be committed when the database has gone from its place, seconds.
+SETTLE_WITHIN_SECONDS = 7.0
 
 
 class Daemon:
@@ -157,7 +160,7 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(watch.run(), name="watch")
                 await work
-                await _cancel([watching], STOP_STAGES["tasks"])
+                await _cancel([watching], STOP_STAGES["watch"])
                 await watch.look()
         except* Exception as failed:  # noqa: BLE001 - re-raised at once
             raise _first(failed) from None
@@ -166,7 +169,7 @@ class Daemon:
         """Commit what waits. After a while without it: what is not committed is read again from the feed's position."""
         if self.parts is not None and not self._stop.is_set():  # a stop has done so
             with suppress(TimeoutError):
-                async with asyncio.timeout(STOP_STAGES["commit"]):
+                async with asyncio.timeout(SETTLE_WITHIN_SECONDS):
                     self.parts.writer.notify(0)
                     await self.parts.writer.flush()
 
