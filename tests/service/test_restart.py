@@ -123,7 +123,9 @@ class Outage:
         _goes(self.sim, "NoCall", *self.before[1:])
         self.sim.clock.advance(LOG_DELAY)
         async with asyncio.timeout(PATIENCE):
-            while len(self.child.query("SELECT 1 FROM all_calls WHERE confirmed_at IS NOT NULL")) < 5:
+            while len(self.child.query("SELECT 1 FROM all_calls WHERE confirmed_at IS NOT NULL")) < 5 or (
+                self.child.query("SELECT 1 FROM call_state WHERE phase <> 'finished'")
+            ):
                 await asyncio.sleep(0.05)
         assert await self.child.stop() == 0
 
