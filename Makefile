@@ -18,7 +18,7 @@ DEV     := $(VENV)/.dev
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-dev demo test properties check format generate pictures lock wheel vm-test install-test clean
+.PHONY: help build build-dev demo test ops properties check format generate pictures lock wheel vm-test install-test clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +44,11 @@ build-dev: $(DEV)  ## that, and what tests and checks need
 demo: build  ## a simulated RingCentral, the daemon against it, and the calls it recorded
 	@$(BIN)/ringledger demo
 
-test: build-dev  ## the whole suite, with the coverage of the domain
-	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term
+test: build-dev  ## the suite, with the coverage of the domain
+	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term --ignore=tests/ops
+
+ops: build-dev  ## the daemon as a service: units, sandbox, full disks, a database that goes away (two minutes of its own)
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal tests/ops
 
 EXAMPLES ?= 1000
 properties: build-dev  ## the rules of the state machine on EXAMPLES random stories each
