@@ -39,9 +39,12 @@ PACE = {
 }
 #: After so many simulated seconds the platform's log has every call.
 LOG_DELAY_SECONDS = 70
-#: Calls of which a read of presence told something. It is dated by our idea of the platform's clock, which is learnt
-#: from whole seconds and from answers that took their time; all of it passes faster here.
-READ = "SELECT session_id FROM call_events WHERE source = 'presence-read'"
+#: Calls of which a read of presence or a listing told something first. It is dated by our idea of the platform's clock,
+#: which is learnt from whole seconds and from answers that took their time; all of it passes faster here.
+READ = (
+    "SELECT session_id FROM call_events WHERE source = 'presence-read' "
+    "UNION SELECT session_id FROM call_transitions WHERE source = 'active-calls'"
+)
 READ_SLACK_MS = 10_000
 #: A feed that forgets is another matter: here the platform remembers what came while a slow machine was starting a
 #: daemon. (At this speed a real second has the events of twenty; the window of a WebSocket's recovery is 180 real
