@@ -11,7 +11,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; 
 
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install
-HASHED  := $(PIP) --require-hashes -r
+# A lock names everything: without a resolver nobody looks for newer versions of what another package asks for.
+HASHED  := $(PIP) --no-deps --require-hashes -r
 SELF    := $(PIP) --no-deps --no-build-isolation --editable .
 RUNTIME := $(VENV)/.runtime
 DEV     := $(VENV)/.dev
@@ -31,11 +32,13 @@ $(RUNTIME): requirements.lock requirements-build.lock pyproject.toml | $(BIN)/py
 	$(HASHED) requirements.lock
 	$(HASHED) requirements-build.lock
 	$(SELF)
+	$(BIN)/python -m pip --disable-pip-version-check check
 	@touch $@
 
 $(DEV): requirements-dev.lock pyproject.toml | $(BIN)/python
 	$(HASHED) requirements-dev.lock
 	$(SELF)
+	$(BIN)/python -m pip --disable-pip-version-check check
 	@touch $(RUNTIME) $@
 
 build: $(RUNTIME)  ## the environment the daemon runs in
@@ -94,7 +97,7 @@ proofs: build-dev  ## the long proofs: a feed cut for an hour, a daemon stopped 
 
 # No address goes into a lock: the index is the business of the machine that installs.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-           --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
+           --no-strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
 lock: build-dev  ## the newest versions into the locks
 	$(COMPILE) --upgrade pyproject.toml --group dev --output-file requirements-dev.lock

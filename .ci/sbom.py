@@ -17,7 +17,7 @@ def components(lock: str) -> list[dict[str, object]]:
             "version": version,
             "purl": f"pkg:pypi/{name}@{version}",
         }
-        for name, version in re.findall(r"^([a-z0-9.-]+)==([^\s;]+)", lock, re.MULTILINE)
+        for name, version in re.findall(r"^([a-z0-9.-]+)(?:\[[a-z0-9,-]+\])?==([^\s;]+)", lock, re.MULTILINE)
     ]
 
 
