@@ -166,7 +166,8 @@ def names(requirements: list) -> set[str]:
 
 
 def locked(lock: str) -> dict[str, str]:
-    return dict(re.findall(r"^([a-z0-9.-]+)==([^\s;]+)", (ROOT / lock).read_text(), re.MULTILINE))
+    pinned = r"^([a-z0-9.-]+)(?:\[[a-z0-9,-]+\])?==([^\s;]+)"
+    return dict(re.findall(pinned, (ROOT / lock).read_text(), re.MULTILINE))
 
 
 def test_every_direct_dependency_is_locked():

@@ -37,9 +37,9 @@ def _wrong(row: dict[str, Any], call: CallTruth) -> list[str]:
     return found
 
 
-def inexact(rows: Iterable[dict[str, Any]], truth: Iterable[CallTruth], *, slack_ms: int = 0) -> list[str]:
-    """One line for each time or duration that is not the true one to the millisecond (or to ``slack_ms``); for calls
-    whose events all came, so that nothing about them is an estimate."""
+def inexact(rows: Iterable[dict[str, Any]], truth: Iterable[CallTruth]) -> list[str]:
+    """One line for each time or duration that is not the true one to the millisecond; for calls whose events all came,
+    so that nothing about them is an estimate."""
     true = {call.session_id: call for call in truth if call.ended_at is not None}
     found = []
     for row in rows:
@@ -48,16 +48,12 @@ def inexact(rows: Iterable[dict[str, Any]], truth: Iterable[CallTruth], *, slack
             continue
         told = {column: None if row[column] is None else to_ms(row[column]) for column in _TIMES}
         told |= {f"{name}_ms": round(row[f"{name}_seconds"] * 1000) for name in ("ring", "talk", "hold")}
-        wrong = {name: value for name, value in told.items() if not _near(value, getattr(call, name), slack_ms)}
+        wrong = {name: value for name, value in told.items() if value != getattr(call, name)}
         found += [
             f"{call.session_id} ({call.kind}): {name} {value}, is {getattr(call, name)}"
             for name, value in wrong.items()
         ]
     return sorted(found)
-
-
-def _near(told: int | None, true: int | None, slack_ms: int) -> bool:
-    return told == true or (told is not None and true is not None and abs(told - true) <= slack_ms)
 
 
 def seen_whole(events: Iterable[dict[str, Any]], calls: Iterable[SimCall]) -> set[str]:

@@ -342,7 +342,7 @@ def test_late_news_from_before_a_certain_end_leaves_the_verdict() -> None:
 
 @pytest.mark.parametrize("really", [T0 + 7_000, T0 + 11_200])
 def test_an_event_says_when_a_call_was_answered_that_was_just_so_when_it_was_listed(really: int) -> None:
-    """The listing is dated by our idea of the platform's clock: the answer itself may bear a later time."""
+    """The listing is dated to the second, by a clock of its own: the call's answer may bear a later time."""
     desk = Desk().books(claim(duration=10_000, read_at=T0 + 10_000))
     desk.see(presence(EXTENSION, 5, really, item("CallConnected", started=T0)))
     desk.see(presence(EXTENSION, 6, T0 + 60_000, item("NoCall", started=T0))).settle()

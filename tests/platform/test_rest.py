@@ -187,6 +187,33 @@ async def test_the_platforms_clock_is_learnt() -> None:
         assert abs(client.platform_now_ms() - 1767607200500) < 30_000
 
 
+async def test_an_answer_bears_its_own_date_however_long_it_took() -> None:
+    """Not what we make of the platform's clock, which adds the way, and the wait for a turn in the rate group."""
+    ten = 1767607200000
+    async with serving() as fake, client_for(fake.url) as client:
+        scripted(fake, reply(listing(), Date="Mon, 05 Jan 2026 09:00:00 GMT"))
+        await client.call_log(CallLogQuery(), account_id="1")  # since then an hour has passed there, a moment here
+        path = f"{API}/account/~/extension/2/presence"
+        fake.script(path, reply({"extension": {"id": 2}}, Date="Mon, 05 Jan 2026 10:00:00 GMT"))
+        assert (await client.read_presence("2", account_id="1")).at == ten
+        fake.script(
+            f"{API}/account/~/active-calls",
+            reply(listing(record(id="1"), more=True), Date="Mon, 05 Jan 2026 10:00:00 GMT"),
+            reply(listing(record(id="2")), Date="Mon, 05 Jan 2026 10:00:09 GMT"),
+        )
+        told = await client.active_calls(account_id="1")
+        assert (told.read_at, {one.read_at for one in told.claims}) == (ten, {ten})
+
+
+async def test_an_answer_without_a_date_is_dated_by_what_is_known_of_the_platforms_clock() -> None:
+    async with serving() as fake, client_for(fake.url) as client:
+        scripted(fake, reply(listing(), Date="Mon, 05 Jan 2026 10:00:00 GMT"))
+        await client.call_log(CallLogQuery(), account_id="1")
+        fake.script(f"{API}/account/~/extension/2/presence", reply({"extension": {"id": 2}}, Date="yesterday"))
+        seen = await client.read_presence("2", account_id="1")
+        assert abs(seen.at - 1767607200500) < 30_000
+
+
 async def test_one_may_not_read_who_one_is() -> None:
     denied = reply({"errors": [{"errorCode": "CMN-401", "permissionName": "ReadAccounts"}]}, 403)
     async with serving() as fake, client_for(fake.url) as client:

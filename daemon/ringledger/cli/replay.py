@@ -254,7 +254,7 @@ class _Player:
     def _observe(self, seen: "PresenceObservation") -> None:
         self._advance(seen.received_at / 1000)
         if seen.sequence is None:
-            # a journal of an older version does not tell when: then by our idea of the platform's clock
+            # a journal of an older version does not tell when: then by the platform's clock
             asked = self._asked(seen.at if seen.asked_at is None else seen.asked_at, seen.received_at)
             self._reconciler.take_presence(seen, asked=asked, now=self._now)
         else:

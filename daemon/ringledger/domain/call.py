@@ -186,7 +186,7 @@ class CallSession:
         return seen if seen <= by + slack else hint
 
     def note_answer(self, at: int, *, estimated: bool) -> None:
-        """The call was seen answered: by an event of the feed, or (``estimated``) by a read asked for at ``at``."""
+        """The call was seen answered: by an event of the feed, or (``estimated``) by a read answered at ``at``."""
         if not estimated:
             known = self.first_answered_at
             self.first_answered_at = at if known is None or at < known else known

@@ -1,15 +1,15 @@
 """When something happened: the platform's own time, or an estimate until that is known.
 
-An event of the feed says when it happened. A read over REST only says what was so when we asked, by our idea of the
-platform's clock: an estimate. What must stay true: of two exact times the earlier counts, of two estimates too, and an
-exact time replaces an estimate, be it earlier or later; in whatever order they are told.
+An event of the feed says when it happened. A read over REST only says what was so when the platform answered, to the
+second: an estimate. What must stay true: of two exact times the earlier counts, of two estimates too, and an exact time
+replaces an estimate, be it earlier or later; in whatever order they are told.
 """
 
 from typing import Final
 
-#: An exact time may be so much later than an estimate and still be the true one: our idea of the platform's clock is
-#: good for two seconds, and the answer is younger than the question. What comes later still only repeats what had been
-#: seen before.
+#: An exact time may be so much later than an estimate and still be the true one: an answer's date has whole seconds,
+#: and the clocks of those who answer and of those who notify may differ. What comes still later only repeats what had
+#: been seen before.
 ESTIMATE_SLACK_MS: Final = 5_000
 
 #: A call that was listed as running longer after its start than this had been answered before: an event just after that

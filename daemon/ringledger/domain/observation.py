@@ -109,7 +109,7 @@ class RecordClaim(NamedTuple):
     """One record (or leg of a record) of active-calls or the call log: what the platform's own books say.
 
     Durations are ms. ``running``: the record speaks of a call in progress. ``read_at``: when the answer that held
-    the record was *asked for* (ms, our clock corrected to the platform's): a later event outranks it.
+    the record was given (ms, the platform's time).
     """
 
     account_id: str

@@ -83,6 +83,14 @@ class Connection:
         """Now, on the platform's clock as far as known, ms."""
         return now_ms() + self.clock_offset_ms
 
+    def told_at(self, answer: Answer) -> int:
+        """When the platform gave ``answer``, ms: by its own ``Date``, cut to the second, so never later than it was.
+
+        What we make of its clock would add the time the answer took, and the time it waited for its turn.
+        """
+        date = date_of(answer)
+        return self.platform_now_ms() if date is None else date
+
     def _judged(self, request: Request, answer: Answer) -> Answer:
         if answer.status == 429:
             seconds = self._limits.penalise(request.group, answer.headers)
@@ -115,11 +123,10 @@ class Connection:
         return answer
 
     def _learn_clock(self, sent: int, answer: Answer) -> None:
-        try:
-            theirs = parsedate_to_datetime(answer.headers.get("Date", "")).timestamp() * 1000 + 500
-        except (ValueError, TypeError, OverflowError):
+        date = date_of(answer)
+        if date is None:
             return
-        offset = round(theirs - (sent + now_ms()) / 2)
+        offset = round(date + 500 - (sent + now_ms()) / 2)
         self.clock_offset_ms = offset if abs(offset) > CLOCK_NOISE_MS else 0
 
     def _notice(self, kind: PlatformNoticeKind, detail: str) -> None:
@@ -130,3 +137,11 @@ class Connection:
 def now_ms() -> int:
     """Our own clock, ms since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+def date_of(answer: Answer) -> int | None:
+    """The start of the second in which an answer was given, ms since the epoch; ``None`` if its ``Date`` tells none."""
+    try:
+        return round(parsedate_to_datetime(answer.headers.get("Date", "")).timestamp() * 1000)
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -121,7 +121,7 @@ def decode_listing(payload: bytes | str) -> WireListing:
 def decode_records(
     payload: bytes | str, *, account_id: str, source: Source, default_region: str, read_at: int, faxes: bool = False
 ) -> RecordPage:
-    """A page of records or a call-log-sync answer. ``read_at``: when it was asked for, ms.
+    """A page of records or a call-log-sync answer. ``read_at``: when it was given, ms.
 
     Faxes are left out, or with ``faxes`` all but them. Raises :class:`WireError` when the answer is no listing.
     """

@@ -1,7 +1,7 @@
 """The platform's REST interface: typed methods, nothing of its own but paging.
 
 What must stay true: a listing is returned whole or not at all, and an answer that cannot be read counts as an
-outage. Instants handed out (``read_at``) are on the platform's clock.
+outage. Instants handed out (``read_at``) are the platform's own: the ``Date`` of its answer.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All pages of a listing, each record once. ``read_at``: when the first page came, ms."""
+    """All pages of a listing, each record once. ``read_at``: when the first page was told, ms."""
 
     claims: tuple[RecordClaim, ...]
     unreadable: tuple[Unreadable, ...]
@@ -141,8 +141,7 @@ class PlatformClient(Connection):
     async def read_presence(
         self, extension_id: str, *, account_id: str, background: bool = True
     ) -> PresenceObservation:
-        """One extension's calls now, all of them. Told as of the question: what came after it outranks the answer."""
-        asked_at = self.platform_now_ms()
+        """One extension's calls, all of them, as they were when the answer was given."""
         answer = await self.request(
             "GET",
             f"/account/{self.account}/extension/{extension_id}/presence",
@@ -156,7 +155,7 @@ class PlatformClient(Connection):
             account_id=account_id,
             extension_id=extension_id,
             default_region=self.default_region,
-            read_at=asked_at,
+            read_at=self.told_at(answer),
             received_at=now_ms(),
         )
 
@@ -214,7 +213,7 @@ class PlatformClient(Connection):
             if error.code in SYNC_ERRORS:
                 raise SyncExpired(error.code, "the synchronisation token has expired") from None
             raise
-        return self._records(answer.body, account_id, Source.CALL_LOG, self.platform_now_ms())
+        return self._records(answer.body, account_id, Source.CALL_LOG, self.told_at(answer))
 
     async def pages(
         self,
@@ -224,12 +223,12 @@ class PlatformClient(Connection):
         params: Mapping[str, str] | None = None,
         background: bool = True,
     ) -> AsyncIterator[tuple[bytes, int]]:
-        """Each page's body and the instant it came (ms); a failed page raises."""
+        """Each page's body and when it was told (ms); a failed page raises."""
         for page in range(1, MAX_PAGES + 1):
             asked = {**(params or {}), "page": str(page)}
             answer = await self.request("GET", path, group=group, params=asked, background=background)
             listing = read_answer(decode_listing, answer.body)
-            yield answer.body, self.platform_now_ms()
+            yield answer.body, self.told_at(answer)
             if listing.navigation is None or listing.navigation.next_page is None:
                 return
         raise Malformed(f"a listing of more than {MAX_PAGES} pages")

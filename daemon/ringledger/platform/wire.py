@@ -135,7 +135,7 @@ def decode_presence_read(
 ) -> PresenceObservation:
     """An answer of GET presence: a snapshot without sequence. Raises :class:`WireError`.
 
-    ``read_at``: when it was asked for, on the platform's clock (ms); the answer holds no time of its own.
+    ``read_at``: when it was given, by its ``Date`` (ms); the body holds no time of its own.
     ``extension_id``: whom we asked about; the answer's own id wins, since ``~`` may have been asked for.
     """
     wire = decode(_PRESENCE, payload)
