@@ -5,7 +5,7 @@ numbers are already normalised (``+`` and digits), as the domain expects them.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -239,10 +239,10 @@ class Desk:
         Reconciler(self.tracker).take_presence(answer, asked=asked, now=self.now)
         return self._collect()
 
-    def books(self, *claims: RecordClaim, asked: float | None = None) -> "Desk":
+    def books(self, *claims: RecordClaim, asked: float | None = None, in_vain: Collection[CallKey] = ()) -> "Desk":
         """Take records of the platform's books, asked for at monotonic time ``asked`` (default: now)."""
         when = self.now if asked is None else asked
-        Reconciler(self.tracker).take_claims(claims, asked=when, now=self.now)
+        Reconciler(self.tracker).take_claims(claims, asked=when, now=self.now, in_vain=in_vain)
         return self._collect()
 
     def settle(self) -> "Desk":

@@ -7,6 +7,7 @@ import pytest
 from ringledger.domain.call import EndSource, Phase
 from ringledger.domain.observation import PresenceObservation, Source
 from ringledger.domain.record import CallRecord
+from ringledger.domain.status import TelephonyStatus
 from tests.builders import T0, Desk, claim, item, presence
 
 HELD = [
@@ -99,8 +100,9 @@ def test_what_is_told_afterwards_opens_nothing(events: Sequence[PresenceObservat
 def test_the_end_of_one_side_does_not_move_the_end_the_books_told_of_a_call_the_feed_had_begun() -> None:
     desk = Desk().see(presence(2, 50, T0, item("Ringing", "b")), presence(1, 5, T0, item("Ringing", "a"))).wait(90)
     desk.books(claim("Accepted", started=T0, duration=60_000, source=Source.CALL_LOG, extension="1"))
-    desk.see(presence(2, 51, T0 + 10_000, item("NoCall", "b")))
-    assert desk.call().ended_at == T0 + 60_000
+    assert (desk.status_of(1), desk.call().suspect) == (TelephonyStatus.NO_CALL, True)  # no record tells of 2's side
+    desk.see(presence(2, 51, T0 + 10_000, item("NoCall", "b"))).settle()
+    assert (desk.record().ended_at, desk.record().confirmed_at is not None) == (T0 + 60_000, True)
     desk.see(presence(1, 6, T0 + 10_000, item("CallConnected", "a")), presence(1, 7, T0 + 60_000, item("NoCall", "a")))
     assert desk.settle().record().confirmed_at is not None
 

@@ -165,8 +165,25 @@ def test_a_record_under_another_session_is_found_by_its_telephony_session() -> N
 def test_a_call_that_never_connected_is_found_by_numbers_and_start(shift: int, found: bool) -> None:
     desk = Desk().see(presence(EXTENSION, 1, T0, item("Ringing")))
     desk.see(presence(EXTENSION, 2, T0 + 9_000, item("NoCall"))).settle()
-    desk.books(claim("Missed", started=T0 + shift, session="other"))
+    desk.books(claim("Missed", started=T0 + shift, session="other"), in_vain=[CallKey(ACCOUNT, SESSION)])
     assert (len(desk.tracker.calls) == 1) is found
+
+
+def test_who_gives_up_and_dials_again_has_made_two_calls() -> None:
+    """The first time nobody's telephone rang, so only the log knows; the second time it rang and was missed."""
+    desk = Desk().wait(25).see(presence(EXTENSION, 1, T0 + 25_000, item("Ringing")))
+    desk.see(presence(EXTENSION, 2, T0 + 45_000, item("NoCall")), after=20).settle()
+    desk.books(claim("Hang Up", duration=10_000, record="first", session="other", extension=None))
+    desk.books(claim("Missed", started=T0 + 25_000, duration=20_000, record="second"))
+    assert (desk.record("other").disposition, desk.record("other").started_at) == ("abandoned", T0)
+    assert (desk.record().disposition, desk.record().started_at) == ("missed", T0 + 25_000)
+
+
+def test_two_sessions_of_one_answer_are_two_calls() -> None:
+    desk = Desk().see(presence(EXTENSION, 1, T0, item("Ringing")), presence(EXTENSION, 2, T0 + 30_000, item("NoCall")))
+    first = claim("Missed", duration=9_000, record="r1", session="one")
+    desk.settle().books(first, claim("Missed", started=T0 + 20_000, duration=9_000, record="r2", session="two"))
+    assert [key.session_id for key in desk.tracker.calls] == [SESSION, "two"]
 
 
 def test_a_call_that_connected_is_not_found_by_numbers() -> None:
@@ -181,7 +198,10 @@ def test_a_record_without_any_session_is_counted() -> None:
 
 def test_an_unnamed_call_that_is_no_longer_listed_has_ended() -> None:
     desk = Desk().books(claim(duration=20_000, extension=None)).wait(60)
-    Reconciler(desk.tracker).end_unaskable(set(), asked=desk.now, read_at=T0 + 80_000)
+    reconciler = Reconciler(desk.tracker)
+    reconciler.end_unaskable(set(), asked=desk.now, read_at=T0 + 80_000)
+    assert desk.call().phase is Phase.OPEN  # an empty answer may be a fault
+    reconciler.end_unaskable(set(), asked=desk.wait(180).now, read_at=T0 + 260_000)
     record = desk.wait(0).record()
     assert (record.ended_at, record.end_estimated, record.end_source) == (T0 + 20_000, True, EndSource.RECONCILED)
 

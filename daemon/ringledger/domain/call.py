@@ -56,6 +56,8 @@ class Verdict(NamedTuple):
     duration_ms: int
     coarse: bool
     confirmed_at: int
+    #: On whose behalf the record was kept; ``None``: it names nobody.
+    extension_id: str | None = None
 
     @property
     def ended_at(self) -> int:
@@ -124,7 +126,8 @@ class CallSession:
     of a call that only active-calls showed us, or when a read of presence showed it answered; ``answered_by``: when the
     platform was first asked and said so. ``ended_at`` is the time of the last accepted ``NoCall``. ``revision`` is 0
     until the row has been written. ``verdicts`` holds what each record of the platform's books says, by record;
-    ``verdict`` is the one that counts.
+    ``verdict`` is the weightiest of them; whether it stands is decided when the call is over
+    (:mod:`~ringledger.domain.verdicts`).
     """
 
     account_id: str
@@ -197,20 +200,10 @@ class CallSession:
         self.answered_by = at if self.answered_by is None else min(self.answered_by, at)
 
     def live_again(self, at: int) -> None:
-        """A finished call is open again since ``at``.
-
-        Life from before a certain end is late news on its way to that end: what the books said of it still holds.
-        """
+        """A finished call is open again since ``at``. What the books said is kept: it was true of a part of it."""
         self.phase, self.hindsight = Phase.OPEN, None
-        if self.end_estimated or self.ended_at is None or at > self.ended_at:
-            self.forget_verdicts()
         self.end_estimated, self.end_source = False, EndSource.PRESENCE
         self.take_back_hold(at)
-
-    def forget_verdicts(self) -> None:
-        """The call lives: what the books said of its end no longer holds."""
-        self.verdict = None
-        self.verdicts.clear()
 
     def live_legs(self) -> Iterator[Leg]:
         """Legs that have not ended."""

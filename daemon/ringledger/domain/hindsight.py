@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from ringledger.domain.call import CallSession, EndSource, Leg
 from ringledger.domain.observation import PRESENCE_SOURCES, CallItem
-from ringledger.domain.record import COARSE_MS
 from ringledger.domain.status import TelephonyStatus, TerminationType, aggregate
+from ringledger.domain.verdicts import COARSE_MS
 
 
 def only_books_told(call: CallSession) -> bool:

@@ -9,6 +9,7 @@ from typing import Final
 
 from ringledger.domain.call import CallSession
 from ringledger.domain.observation import Direction
+from ringledger.domain.verdicts import COARSE_MS
 
 #: How far apart the two sessions of one RingOut start at most.
 PAIR_WINDOW_MS: Final = 5_000
@@ -36,5 +37,9 @@ def _crossed(inner: CallSession, outer: CallSession) -> bool:
     if (_direction(inner), _direction(outer)) != (Direction.INBOUND, Direction.OUTBOUND):
         return False
     one, two = inner.legs[0], outer.legs[0]
+    if inner.started_at > outer.started_at + COARSE_MS:
+        return False  # one's own telephone rings first
+    if {leg.extension_id for leg in inner.legs} - {""} - {leg.extension_id for leg in outer.legs}:
+        return False  # it rings at others too: that is a call of its own
     numbers = (one.from_party.number, one.to_party.number)
     return None not in numbers and numbers == (two.to_party.number, two.from_party.number)

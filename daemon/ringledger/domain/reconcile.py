@@ -12,20 +12,31 @@ from ringledger.domain.call import CallSession, EndSource, Phase
 from ringledger.domain.changes import Announcement, Happening, IgnoredReason
 from ringledger.domain.claims import (
     Matcher,
-    end_source_of,
     opened_by_claim,
-    take_verdict,
     written_by_claim,
 )
 from ringledger.domain.legs import begin_call, end_live_legs
-from ringledger.domain.observation import CallItem, CallKey, PresenceObservation, RecordClaim, Source
-from ringledger.domain.record import COARSE_MS, CallRecord, derive_record
-from ringledger.domain.sides import take_finished, take_running
+from ringledger.domain.observation import (
+    PRESENCE_SOURCES,
+    CallItem,
+    CallKey,
+    Direction,
+    PresenceObservation,
+    RecordClaim,
+    Source,
+)
+from ringledger.domain.record import CallRecord, derive_record
+from ringledger.domain.sides import goes_on_unseen, take_finished, take_running
 from ringledger.domain.status import TelephonyStatus
 from ringledger.domain.tracker import CallTracker
+from ringledger.domain.verdicts import COARSE_MS, end_source_of, standing, take_verdict, untold_legs
 
 #: A connected call that is not listed is doubted after this silence (semantics 6).
 SILENT_AFTER_MS: Final = 30_000
+#: How old an answer may be when it comes (semantics 6).
+BEHIND_MS: Final = 10_000
+#: Actions of records that tell of somebody's other telephone ringing, not of the call (platform page 5.6).
+FORWARDED: Final = frozenset({"findme", "followme"})
 #: A ringing call heard of more recently than this is not worth a question.
 FRESH_MS: Final = 5_000
 
@@ -35,6 +46,8 @@ class Reconciler:
 
     def __init__(self, tracker: CallTracker) -> None:
         self._tracker = tracker
+        #: Calls without an extension that the last complete listing did not have.
+        self._unlisted: set[CallKey] = set()
 
     @staticmethod
     def unknown_calls(claims: Iterable[RecordClaim], tracker: CallTracker) -> set[CallKey]:
@@ -48,8 +61,13 @@ class Reconciler:
 
     # -- records of active-calls and the call log ------------------------------------------------------------------
 
-    def take_claims(self, claims: Iterable[RecordClaim], *, asked: float, now: float) -> set[CallKey]:
-        """Apply records, call by call. Returns the calls they speak of (for ``doubtful``)."""
+    def take_claims(
+        self, claims: Iterable[RecordClaim], *, asked: float, now: float, in_vain: Collection[CallKey] = ()
+    ) -> set[CallKey]:
+        """Apply records, call by call. Returns the calls they speak of (for ``doubtful``).
+
+        ``in_vain``: calls whose own records have been asked for and do not exist.
+        """
         calls = self._tracker.calls
         matcher: Matcher | None = None
         spoken_of: dict[CallKey, list[RecordClaim]] = {}
@@ -61,7 +79,7 @@ class Reconciler:
                 continue
             key = CallKey(claim.account_id, session_id)
             if key not in calls and key not in spoken_of:
-                matcher = matcher or Matcher(calls.values(), _named(claims))
+                matcher = matcher or Matcher(calls.values(), _named(claims), in_vain)
                 if (call := matcher.find(claim)) is not None:
                     key = call.key
             spoken_of.setdefault(key, []).append(claim)
@@ -80,17 +98,29 @@ class Reconciler:
     def _take_group(self, key: CallKey, group: list[RecordClaim], asked: float, now: float) -> None:
         """All records of one session at once: if any runs, the call runs."""
         self._tracker.books.changes.observations.extend(group)
-        running = [claim for claim in group if claim.running]
-        finished = [claim for claim in group if not claim.running and claim.result]
         call = self._tracker.calls.get(key)
+        own = [claim for claim in group if not _forwarded(claim)] or ([] if call else group)
+        running = [claim for claim in own if claim.running]
+        finished = [claim for claim in own if not claim.running and claim.result]
         if running:
-            newest = max(running, key=lambda claim: claim.ended_at)
-            call = self._open(key, newest, now) if call is None else self._runs(call, newest, asked, now)
+            call = self._go_on(key, call, running, asked, now)
+            if call.phase is not Phase.FINISHED and finished:
+                self._take_books(call, finished)
         elif finished:
             call = self._write(key, finished) if call is None else self._ended(call, finished, asked)
         if call is not None:
             for claim in group:
                 self._tracker.books.claim(call, claim)
+
+    def _go_on(
+        self, key: CallKey, call: CallSession | None, running: list[RecordClaim], asked: float, now: float
+    ) -> CallSession:
+        """Records of one session that run: those of sides we know first, the newest before the others."""
+        known = set() if call is None else {leg.extension_id for leg in call.legs}
+        for claim in sorted(running, key=lambda one: (one.extension_id not in known, -one.ended_at)):
+            call = self._open(key, claim, now) if call is None else self._runs(call, claim, asked, now)
+        assert call is not None  # noqa: S101 - there is at least one record
+        return call
 
     def _open(self, key: CallKey, claim: RecordClaim, now: float) -> CallSession:
         call = self._tracker.calls[key] = opened_by_claim(key, claim)
@@ -104,6 +134,8 @@ class Reconciler:
         """Make the call connected because its record runs."""
         books = self._tracker.books
         leg = take_running(call, claim)
+        if not leg.live and leg.source in PRESENCE_SOURCES:
+            leg = goes_on_unseen(call, claim)
         if not leg.live:
             leg.live, leg.status, leg.ended_at = True, TelephonyStatus.CALL_CONNECTED, None
         self._tracker.index(call.key, leg.extension_id)
@@ -154,18 +186,29 @@ class Reconciler:
     def _ended(self, call: CallSession, finished: list[RecordClaim], asked: float) -> CallSession:
         """The books say a call we know is over: end it if it is open, confirm it if it has ended."""
         last = max(finished, key=lambda claim: claim.ended_at)
-        if call.phase is Phase.OPEN:
-            heard_since = self._tracker.timers.seen_at(call.key) > asked
-            if heard_since or call.last_seen_at > last.ended_at + COARSE_MS:
-                return call  # there has been life after that record: another leg goes on
-            self._take_books(call, finished)
+        if call.phase is Phase.FINISHED:
+            self._confirm(call, finished)
+            return call
+        self._take_books(call, finished)
+        heard_since = self._tracker.timers.seen_at(call.key) > asked
+        if call.phase is Phase.SETTLING or heard_since or call.last_seen_at > last.ended_at + COARSE_MS:
+            return call  # there has been life after that record: it is of another leg, or too old
+        if any(leg.live for leg in untold_legs(call)):
+            self._end_told(call, last)
+        else:
             self._tracker.finish(call, last.ended_at, end_source_of(last.source), by=last.source)
             self._corrected(call, last, "ended")
-        elif call.phase is Phase.SETTLING:
-            self._take_books(call, finished)
-        else:
-            self._confirm(call, finished)
         return call
+
+    def _end_told(self, call: CallSession, last: RecordClaim) -> None:
+        """The books tell of some extensions only: those have ended, of the others only their presence can tell."""
+        before, untold = call.status, untold_legs(call)
+        for leg in [leg for leg in call.live_legs() if leg not in untold]:
+            leg.live, leg.status, leg.ended_at = False, TelephonyStatus.NO_CALL, last.ended_at
+            self._tracker.books.leg(call, leg)
+        self._aggregate(call, before, last.ended_at, last.source)
+        self._tracker.refresh_extensions(call, last.ended_at)
+        self._tracker.suspect(call)
 
     def _take_books(self, call: CallSession, finished: list[RecordClaim]) -> bool:
         changed = False
@@ -180,14 +223,15 @@ class Reconciler:
 
     def _confirm(self, call: CallSession, finished: list[RecordClaim]) -> None:
         """The platform's verdict on a finished call; the row is amended where it says otherwise (semantics 7)."""
-        before, was_confirmed = derive_record(call), call.verdict is not None
+        before, was_confirmed = derive_record(call), standing(call) is not None
         if not self._take_books(call, finished):
             return
         books, claim = self._tracker.books, finished[-1]
-        happening = Happening.AMENDED if was_confirmed else Happening.CONFIRMED
+        confirms = not was_confirmed and standing(call) is not None
+        happening = Happening.CONFIRMED if confirms else Happening.AMENDED
         books.record(call, claim.read_at, claim.source, amended=derive_record(call) != before, as_=happening)
         after = books.changes.records[call.key]
-        if not was_confirmed and _corrects(before, after):
+        if confirms and _corrects(before, after):
             books.changes.announcements.append(
                 Announcement(
                     Happening.AMENDED, call.account_id, call.session_id, after.extension_id, claim.read_at, None,
@@ -222,13 +266,18 @@ class Reconciler:
         return {(call.account_id, leg.extension_id) for leg in call.live_legs() if leg.extension_id}
 
     def end_unaskable(self, listed: Collection[CallKey], *, asked: float, read_at: int) -> None:
-        """Calls no longer listed whose extension nobody ever named: there is no presence to ask, they have ended."""
+        """Calls that two complete listings in a row no longer have, and whose extension nobody ever named: there is no
+        presence to ask, they have ended. One listing is not enough: an empty answer may be a fault.
+        """
+        before, self._unlisted = self._unlisted, set()
         for call in list(self._tracker.calls.values()):
             if call.phase is not Phase.OPEN or call.key in listed or self.extensions_of(call):
                 continue
             silent = read_at - call.last_seen_at > SILENT_AFTER_MS
             if silent and self._tracker.timers.seen_at(call.key) <= asked:
-                self._end_estimated(call, Source.ACTIVE_CALLS)
+                self._unlisted.add(call.key)
+                if call.key in before:
+                    self._end_estimated(call, Source.ACTIVE_CALLS)
 
     # -- presence, read over REST ------------------------------------------------------------------------------------
 
@@ -257,9 +306,19 @@ class Reconciler:
             return
         if call is None:
             call = tracker.calls[key] = begin_call(key, observation)
-        elif call.phase is Phase.FINISHED and call.ended_at is not None and observation.at <= call.ended_at:
+        elif self._outdated(call, observation):
             return
         tracker.accept(call, alive, observation, now, whole=len(alive) == len(items) and not observation.truncated)
+
+    @staticmethod
+    def _outdated(call: CallSession, observation: PresenceObservation) -> bool:
+        """Whether an answer shows alive what an event has just told the end of: answers are older than they look."""
+        until = observation.at - BEHIND_MS
+        if call.phase is Phase.FINISHED:
+            return call.ended_at is not None and call.ended_at >= until
+        mark = call.marks.get(observation.extension_id)
+        ended = not any(leg.live for leg in call.legs_of(observation.extension_id))
+        return ended and mark is not None and mark.at >= until
 
     def _gone(self, call: CallSession, observation: PresenceObservation) -> None:
         """The extension no longer has the call: its legs there have ended, when nobody can say (semantics 6)."""
@@ -285,6 +344,10 @@ class Reconciler:
 def _named(claims: Iterable[RecordClaim]) -> set[CallKey]:
     """The calls that records name by their session."""
     return {CallKey(one.account_id, session_id) for one in claims if (session_id := one.call_session_id) is not None}
+
+
+def _forwarded(claim: RecordClaim) -> bool:
+    return claim.direction is Direction.OUTBOUND and (claim.action or "").casefold() in FORWARDED
 
 
 def _corrects(before: CallRecord, after: CallRecord) -> bool:

@@ -6,15 +6,13 @@ differs from the first writing only where its facts differ.
 
 from typing import NamedTuple
 
-from ringledger.domain.call import CallSession, EndSource, Leg, first_known
+from ringledger.domain.call import CallSession, EndSource, Leg, Verdict, first_known
 from ringledger.domain.disposition import Disposition, disposition_of
 from ringledger.domain.observation import PRESENCE_SOURCES, Direction, Source
+from ringledger.domain.verdicts import COARSE_MS, standing, untold_legs
 
 #: How much later than the caller's answer the callee's first sign may be, in an internal call whose ringing was missed.
 INTERNAL_SLACK_MS = 2_000
-
-#: A duration in whole seconds places the end this exactly; our own figure is kept when it agrees.
-COARSE_MS = 1_000
 
 
 class CallRecord(NamedTuple):
@@ -61,14 +59,14 @@ def derive_record(call: CallSession) -> CallRecord:
     primary = primary_leg(call)
     internal = is_internal(call)
     direction = Direction.OUTBOUND if internal else primary.direction
-    started_at, ended_at = _span(call)
-    disposition = _disposition(call, direction)
+    verdict = standing(call)
+    started_at, ended_at = _span(call, verdict)
+    disposition = _disposition(call, direction, verdict)
     answered_at = _answered(call, disposition, started_at, ended_at)
     ring, talk, hold = _durations(call, started_at, answered_at, ended_at)
     legs = _primary_first(call, primary)
     from_party = first_known([leg.from_party for leg in legs])
     to_party = first_known([leg.to_party for leg in legs])
-    verdict = call.verdict
     duration = max(0, verdict.duration_ms) if verdict else (ended_at - answered_at if answered_at is not None else 0)
     return CallRecord(
         account_id=call.account_id,
@@ -111,14 +109,18 @@ def figures(call: CallSession) -> CallRecord:
 
 
 def primary_leg(call: CallSession) -> Leg:
-    """Whose side the row is told from: the caller's of an internal call, else the leg that answered first, else the
-    one that was there first. A function of the legs alone, so no order of events changes it.
+    """Whose side the row is told from: the caller's of an internal call, else, of the legs in the direction in which
+    the call began, the one that answered first, else the one that was there first. A function of the legs alone, so no
+    order of events changes it.
     """
     legs = call.legs
     if len(legs) == 1:
         return legs[0]
     if is_internal(call):
         legs = [leg for leg in legs if leg.direction is Direction.OUTBOUND] or legs
+    elif len({leg.direction for leg in legs}) > 1:
+        began = min(legs, key=lambda leg: (leg.started_at, *_precedence(leg))).direction
+        legs = [leg for leg in legs if leg.direction is began]
     return min(legs, key=_precedence)
 
 
@@ -135,9 +137,9 @@ def _primary_first(call: CallSession, primary: Leg) -> list[Leg]:
 
 
 def is_internal(call: CallSession) -> bool:
-    """Whether one of our extensions called another (or itself): an outbound leg, and an inbound one that was there
-    before the outbound one was answered. A later inbound leg is a transfer (semantics 1). The platform's books may
-    say so too, of a call one side of which nobody saw.
+    """Whether one of our extensions called another (or itself): an outbound leg, and an inbound one that came with it
+    and was there before the outbound one was answered. A later inbound leg is a transfer, a later outbound one somebody
+    else reached or fetched (semantics 1). The platform's books may say so too, of a call one side of which nobody saw.
     """
     if call.internal:
         return True
@@ -147,28 +149,35 @@ def is_internal(call: CallSession) -> bool:
     if not outbound or len(outbound) == len(call.legs):
         return False
     answers = [leg.answered_at for leg in outbound if leg.answered_at is not None]
+    if not answers and call.answered_by is not None:
+        answers = [call.answered_by]  # the platform has said so by then
     first_inbound = min(leg.started_at for leg in call.legs if leg.direction is Direction.INBOUND)
+    if min(leg.started_at for leg in outbound) > first_inbound + INTERNAL_SLACK_MS:
+        return False
     return not answers or first_inbound <= min(answers) + INTERNAL_SLACK_MS
 
 
-def _span(call: CallSession) -> tuple[int, int]:
+def _span(call: CallSession, verdict: Verdict | None) -> tuple[int, int]:
     """Start and end: the platform's books win over what presence showed (semantics 7).
 
-    Several records of one session (a queue, a transfer) span from the first start to the last end.
+    Several records of one session (a queue, a transfer) span from the first start to the last end. A side none of them
+    tells of that was there before has begun the call.
     """
     started_at = call.started_at
     ended_at = call.ended_at if call.ended_at is not None else call.last_seen_at
-    if books := list(call.verdicts.values()):
-        started_at = min([verdict.started_at for verdict in books])
-        last = max(books, key=lambda verdict: verdict.ended_at)
+    if verdict is not None and (books := list(call.verdicts.values())):
+        began = min([one.started_at for one in books])
+        before = [leg.started_at for leg in untold_legs(call) if not leg.start_estimated]
+        started_at = min([began, *(at for at in before if at < began - COARSE_MS)])
+        last = max(books, key=lambda one: one.ended_at)
         precise_enough = last.coarse and not call.end_estimated and abs(last.ended_at - ended_at) <= COARSE_MS
         ended_at = ended_at if precise_enough else last.ended_at
     return started_at, max(started_at, ended_at)
 
 
-def _disposition(call: CallSession, direction: Direction) -> Disposition:
-    if call.verdict:
-        return disposition_of(call.verdict.result)
+def _disposition(call: CallSession, direction: Direction, verdict: Verdict | None) -> Disposition:
+    if verdict is not None:
+        return disposition_of(verdict.result)
     if call.answered_at is not None:
         return Disposition.ANSWERED
     if call.first_rung_at is None:

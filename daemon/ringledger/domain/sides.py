@@ -9,20 +9,33 @@ from collections.abc import Callable, Collection, Iterable
 
 from ringledger.domain.call import CallSession, Leg
 from ringledger.domain.observation import PRESENCE_SOURCES, Party, RecordClaim
-from ringledger.domain.record import COARSE_MS
 from ringledger.domain.status import TelephonyStatus
+from ringledger.domain.verdicts import COARSE_MS
 
 
 def take_running(call: CallSession, claim: RecordClaim) -> Leg:
-    """The leg of a record in progress: one that lives on that side, else one no record tells of, else a new one."""
+    """The leg of a record in progress: one that lives on that side, else one no record tells of, else one that lives
+    elsewhere and no record tells of (the record may name a queue, or whoever had the call before), else a new one.
+    """
     side = call.side(claim.extension_id, claim.direction)
-    choices: tuple[Callable[[Leg], bool], ...] = (
-        lambda leg: _is_of(leg, claim),
-        lambda leg: leg.live,
-        lambda leg: not leg.records,
+    elsewhere = [leg for leg in call.legs if leg.live and leg.direction is claim.direction and not leg.records]
+    choices: tuple[tuple[Iterable[Leg], Callable[[Leg], bool]], ...] = (
+        (side, lambda leg: leg.live and _is_of(leg, claim)),
+        (side, lambda leg: leg.live),
+        (side, lambda leg: _is_of(leg, claim)),
+        (side, lambda leg: not leg.records),
+        (elsewhere, lambda leg: leg.source in PRESENCE_SOURCES),
     )
-    leg = next((found for fits in choices if (found := _nearest(filter(fits, side), claim)) is not None), None)
+    found = (_nearest(filter(fits, legs), claim) for legs, fits in choices)
+    leg = next((one for one in found if one is not None), None)
     return _told(call, leg or _added(call, claim, live=True), claim)
+
+
+def goes_on_unseen(call: CallSession, claim: RecordClaim) -> Leg:
+    """A new leg of nobody we know: the record runs although every side presence showed has ended (voicemail, a mobile
+    telephone). Only the books can end it.
+    """
+    return _told(call, _added(call, claim._replace(extension_id=None), live=True), claim)
 
 
 def take_finished(call: CallSession, answer: Collection[RecordClaim]) -> list[Leg]:

@@ -23,6 +23,7 @@ from ringledger.domain.pairs import pair_ringout
 from ringledger.domain.record import figures
 from ringledger.domain.status import TelephonyStatus, aggregate
 from ringledger.domain.timers import Timers
+from ringledger.domain.verdicts import COARSE_MS, end_source_of
 from ringledger.domain.working_set import WorkingSet
 
 DEFAULT_SETTLE_SECONDS: Final = 10.0
@@ -74,11 +75,20 @@ class CallTracker(WorkingSet):
         for key, settled in self.timers.due(now):
             call = self.calls[key]
             if settled:
-                self.finish(call, newest_mark(call), EndSource.PRESENCE)
+                self.finish_settled(call)
             elif self.asked_at is not None and self.asked_at < now - self.timers.stale_after_seconds:
                 self.timers.saw(key, now)  # nobody could be asked meanwhile: silence proves nothing
             else:
                 self.finish(call, call.last_seen_at, EndSource.EXPIRED, estimated=True)
+
+    def finish_settled(self, call: CallSession) -> None:
+        """Presence has shown the end of every side it showed; the books may have told of a later one meanwhile."""
+        ended_at = newest_mark(call)
+        last = max(call.verdicts.values(), key=lambda verdict: verdict.ended_at, default=None)
+        if last is not None and last.ended_at > ended_at + COARSE_MS:
+            self.finish(call, last.ended_at, end_source_of(last.source), by=last.source)
+        else:
+            self.finish(call, ended_at, EndSource.PRESENCE)
 
     # -- observing ---------------------------------------------------------------------------------------------
 
@@ -99,21 +109,6 @@ class CallTracker(WorkingSet):
             self.observe_extension(extension, observation, listed)
         self.refresh_extension(extension, observation.at, newest=newest)
 
-    def sort_items(self, observation: PresenceObservation) -> dict[CallKey, list[CallItem]]:
-        """Items by call. What cannot be tracked is counted and left out; an item with an unknown status stays, since
-        its call has not vanished.
-        """
-        listed: dict[CallKey, list[CallItem]] = {}
-        for item in observation.items:
-            session_id = item.call_session_id
-            if item.monitored:
-                self._ignore(observation, item, IgnoredReason.MONITORED)
-            elif session_id is None or item.direction is None:
-                self._ignore(observation, item, IgnoredReason.UNTRACKABLE)
-            else:
-                listed.setdefault(CallKey(observation.account_id, session_id), []).append(item)
-        return listed
-
     def _observe_call(
         self, key: CallKey, items: list[CallItem], observation: PresenceObservation, event: Mark, now: float
     ) -> None:
@@ -123,7 +118,7 @@ class CallTracker(WorkingSet):
         call = self.calls.get(key) or self._begin(key, observation)
         if observation.uuid is not None and call.knows(observation.uuid):
             for item in readable:
-                self._ignore(observation, item, IgnoredReason.DUPLICATE)
+                self.ignore(observation, item, IgnoredReason.DUPLICATE)
             self._count_again(call, observation)
             return
         order = judge(call, observation.extension_id, event, readable)
@@ -158,7 +153,7 @@ class CallTracker(WorkingSet):
         if len(readable) < len(items):
             for item in items:
                 if item.status is None:
-                    self._ignore(observation, item, IgnoredReason.UNKNOWN_STATUS)
+                    self.ignore(observation, item, IgnoredReason.UNKNOWN_STATUS)
         return readable
 
     def _begin(self, key: CallKey, observation: PresenceObservation) -> CallSession:
@@ -260,7 +255,7 @@ class CallTracker(WorkingSet):
             self.books.leg(call, leg)
             learned = learned or new_fact
             if order is Order.STALE:
-                self._ignore(observation, item, IgnoredReason.STALE_SEQUENCE)
+                self.ignore(observation, item, IgnoredReason.STALE_SEQUENCE)
             else:
                 self.books.journal(observation, item, None)
         self.books.call(call)
@@ -290,13 +285,10 @@ class CallTracker(WorkingSet):
             self.books.suspect(call)
             self.books.announce(Happening.SUSPECT, observation, key.session_id)
 
-    def _ignore(self, observation: PresenceObservation, item: CallItem, reason: IgnoredReason) -> None:
-        self.books.ignored(observation, item, reason)
-        session_id = item.call_session_id
-        call = self.calls.get(CallKey(observation.account_id, session_id)) if session_id else None
-        if call is not None and call.legs:
-            call.events_ignored += 1
-            self.books.call(call)
+    def suspect(self, call: CallSession) -> None:
+        """Only the platform can tell whether a call goes on: it is asked at once."""
+        call.suspect = True
+        self.books.suspect(call)
 
     # -- status, end, reopening ----------------------------------------------------------------------------------
 
@@ -320,8 +312,6 @@ class CallTracker(WorkingSet):
                 told = Happening.STATUS_CHANGED
                 books.announce(told, observation, call.session_id, from_status=before, to_status=status)
         if live:
-            if call.phase is Phase.SETTLING:  # what the books said of it was said too early
-                call.forget_verdicts()
             call.phase = Phase.OPEN
             self.timers.stop_settling(key)
         elif call.phase is Phase.OPEN:

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Iterator
 
 from ringledger.domain.books import Books
 from ringledger.domain.call import CallSession, Phase
-from ringledger.domain.changes import Extension
-from ringledger.domain.observation import CallKey, PresenceObservation
+from ringledger.domain.changes import Extension, IgnoredReason
+from ringledger.domain.observation import CallItem, CallKey, PresenceObservation
 from ringledger.domain.timers import Timers
 
 
@@ -23,6 +23,70 @@ class WorkingSet:
         self.timers = timers
         self.books = books
 
+    def key_of(self, account_id: str, item: CallItem) -> CallKey | None:
+        """The call an item speaks of. One that names its telephony session alone means the call in memory that has it
+        (a parked call's, or the last ``NoCall``); a call first known by that alone keeps it as its name.
+        """
+        session_id, telephony = item.call_session_id, item.telephony_session_id
+        if session_id is None:
+            return None
+        key = CallKey(account_id, session_id)
+        if key in self.calls or not telephony:
+            return key
+        if session_id != telephony:
+            other = CallKey(account_id, telephony)
+            return other if other in self.calls else key
+        same = (call.key for call in self.calls.values() if call.telephony_session_id == telephony)
+        return next((found for found in same if found.account_id == account_id), key)
+
+    def nameless(self, observations: Iterable[PresenceObservation]) -> set[str]:
+        """Telephony sessions by which alone items speak of calls that are not in memory."""
+        return {
+            item.telephony_session_id
+            for observation in observations
+            for item in observation.items
+            if item.telephony_session_id
+            and (key := self.key_of(observation.account_id, item)) is not None
+            and key.session_id == item.telephony_session_id
+            and key not in self.calls
+        }
+
+    def sort_items(self, observation: PresenceObservation) -> dict[CallKey, list[CallItem]]:
+        """Items by call. What cannot be tracked is counted and left out; an item with an unknown status stays, since
+        its call has not vanished.
+        """
+        listed: dict[CallKey, list[CallItem]] = {}
+        for told in observation.items:
+            if told.monitored:
+                self.ignore(observation, told, IgnoredReason.MONITORED)
+                continue
+            key = self.key_of(observation.account_id, told)
+            item = self._completed(told, key, observation.extension_id)
+            if key is None or item.direction is None:
+                self.ignore(observation, item, IgnoredReason.UNTRACKABLE)
+            else:
+                listed.setdefault(key, []).append(item)
+        return listed
+
+    def _completed(self, item: CallItem, key: CallKey | None, extension_id: str) -> CallItem:
+        """An item that does not name its session or its direction, with those of the call it speaks of."""
+        if key is None or (item.direction is not None and item.session_id == key.session_id):
+            return item  # nearly all
+        call = self.calls.get(key)
+        if call is None or not call.legs:
+            return item
+        leg = next(call.legs_of(extension_id), call.legs[0])
+        return item._replace(session_id=key.session_id, direction=item.direction or leg.direction)
+
+    def ignore(self, observation: PresenceObservation, item: CallItem, reason: IgnoredReason) -> None:
+        """Count an item that changes nothing, with its call if that is known."""
+        self.books.ignored(observation, item, reason)
+        session_id = item.call_session_id
+        call = self.calls.get(CallKey(observation.account_id, session_id)) if session_id else None
+        if call is not None and call.legs:
+            call.events_ignored += 1
+            self.books.call(call)
+
     def unknown_calls(self, observations: Iterable[PresenceObservation]) -> set[CallKey]:
         """Calls spoken of that are not in memory: ask the ledger for them and ``restore`` before observing."""
         calls = self.calls
@@ -30,8 +94,7 @@ class WorkingSet:
             key
             for observation in observations
             for item in observation.items
-            if (session_id := item.call_session_id) is not None
-            and (key := CallKey(observation.account_id, session_id)) not in calls
+            if (key := self.key_of(observation.account_id, item)) is not None and key not in calls
         }
 
     def restore(self, calls: Iterable[CallSession], extensions: Iterable[Extension] = (), *, now: float) -> None:

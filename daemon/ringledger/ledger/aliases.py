@@ -35,13 +35,27 @@ async def known_as(connection: AsyncConnection, claims: Iterable[RecordClaim]) -
     return found
 
 
+async def of_telephony(connection: AsyncConnection, sessions: Collection[str]) -> set[CallKey]:
+    """The calls of these telephony sessions."""
+    found: set[CallKey] = set()
+    asked = sorted(sessions)
+    for start in range(0, len(asked), CHUNK):
+        query = _with_telephony(asked[start : start + CHUNK])
+        rows = await connection.execute(query, execution_options=UNKEPT)
+        found.update(CallKey(account_id, session_id) for account_id, session_id in rows)
+    return found
+
+
 def _told_by(claims: Collection[RecordClaim]) -> Select[Any]:
     records = {claim.record_id for claim in claims}
     return select(call_source.c.account_id, call_source.c.session_id).where(call_source.c.record_id.in_(records))
 
 
 def _of_telephony(claims: Collection[RecordClaim]) -> Select[Any]:
-    sessions = {claim.telephony_session_id for claim in claims if claim.telephony_session_id}
+    return _with_telephony({claim.telephony_session_id for claim in claims if claim.telephony_session_id})
+
+
+def _with_telephony(sessions: Collection[str]) -> Select[Any]:
     return select(call.c.account_id, call.c.session_id).where(call.c.telephony_session_id.in_(sessions))
 
 

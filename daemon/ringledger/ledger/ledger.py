@@ -215,6 +215,11 @@ class Ledger:
         async with self._reading() as connection:
             return await aliases.known_as(connection, claims)
 
+    async def of_telephony(self, sessions: Collection[str]) -> set[CallKey]:
+        """Finished calls of these telephony sessions."""
+        async with self._reading() as connection:
+            return await aliases.of_telephony(connection, sessions)
+
     async def load_unconfirmed(self, account_id: str, since_ms: int) -> list[UnconfirmedCall]:
         """Calls that ended after ``since_ms`` and that the platform's books have not confirmed, oldest first."""
         call = schema.call

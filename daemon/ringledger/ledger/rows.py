@@ -14,6 +14,7 @@ from ringledger.domain.changes import Changes, Extension, JournalEntry, SourceCl
 from ringledger.domain.coverage import CoverageSpan
 from ringledger.domain.observation import CallKey, Direction, FeedPosition, Party, PresenceObservation, RecordClaim
 from ringledger.domain.record import CallRecord, is_internal, primary_leg
+from ringledger.domain.verdicts import standing
 from ringledger.ledger.statements import Statements
 from ringledger.ledger.times import to_text, to_text_or_none
 
@@ -120,7 +121,7 @@ def state_row(session: CallSession, now_ms: int) -> Row:
 def _remembered_until(session: CallSession, now_ms: int) -> str | None:
     if session.phase is not Phase.FINISHED:
         return None
-    kept = REMEMBER_UNCONFIRMED_MS if session.verdict is None else REMEMBER_CONFIRMED_MS
+    kept = REMEMBER_UNCONFIRMED_MS if standing(session) is None else REMEMBER_CONFIRMED_MS
     return to_text(now_ms + kept)
 
 

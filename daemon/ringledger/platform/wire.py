@@ -218,6 +218,8 @@ def _truncated(body: WireBody) -> bool:
     """Whether absence from the array proves nothing: it was cut, or not sent at all while there is a call."""
     if body.active_calls is None:
         return body.telephony_status != TelephonyStatus.NO_CALL.value
+    if not body.active_calls and body.telephony_status not in {None, "", TelephonyStatus.NO_CALL.value}:
+        return True
     return (body.total_active_calls or 0) > len(body.active_calls)
 
 

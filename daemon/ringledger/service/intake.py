@@ -100,11 +100,13 @@ class Intake:
         asked: float,
         unreadable: Iterable[Unreadable] = (),
         candidates: Collection[CallKey] = (),
+        in_vain: Collection[CallKey] = (),
         position: FeedPosition | None = None,
     ) -> set[CallKey]:
         """Take records of active-calls or the call log; returns the calls they speak of, after the commit.
 
-        ``candidates``: calls a record may mean although its session is another (semantics 7).
+        ``candidates``: calls a record may mean although its session is another (semantics 7); ``in_vain``: those of
+        them whose own records have been asked for and do not exist.
         """
         async with self._applying((), claims, candidates):
             self._note_position(position)
@@ -112,7 +114,7 @@ class Intake:
             told = [
                 one._replace(asked_at=self._on_our_clock(asked), received_at=self._on_our_clock(now)) for one in claims
             ]
-            listed = self.reconciler.take_claims(told, asked=asked, now=now)
+            listed = self.reconciler.take_claims(told, asked=asked, now=now, in_vain=in_vain)
             self._unreadable(unreadable)
         await self._commit()
         return listed
@@ -205,9 +207,15 @@ class Intake:
         asked: set[CallKey] = set()
         strangers: set[CallKey] = set()
         aliases: set[CallKey] = set()
+        named: set[str] = set()
         restored: list[CallSession] = []
         while True:
             wanted = self.tracker.unknown_calls(observations) if observations else set()
+            nameless = self.tracker.nameless(observations) - named if wanted else set()
+            if nameless:  # they may be of a call that is over
+                named |= nameless
+                aliases.update(await self._ledger.of_telephony(nameless))
+                continue  # time has passed: what was in memory may not be any longer
             if claims:
                 wanted |= self.reconciler.unknown_calls(claims, self.tracker)
             nobodys = wanted & asked - {call.key for call in restored} - strangers
