@@ -13,13 +13,13 @@ from ringledger.platform.unreadable import WireError, WireReason
 from tests.platform.payloads import record
 
 
-def page(*records: Any, **rest: Any) -> RecordPage:
+def page(*records: Any, source: Source = Source.CALL_LOG, read_at: int = 77, **rest: Any) -> RecordPage:
     return decode_records(
         json.dumps({"records": list(records), **rest}),
         account_id="1001",
-        source=Source.CALL_LOG,
+        source=source,
         default_region="US",
-        read_at=77,
+        read_at=read_at,
     )
 
 
@@ -56,6 +56,25 @@ def test_whole_seconds_are_coarse() -> None:
 )
 def test_running(fields: dict[str, Any], running: bool) -> None:
     assert one(**fields).running is running
+
+
+@pytest.mark.parametrize(
+    ("fields", "source", "seconds_later", "running"),
+    [
+        ({}, Source.ACTIVE_CALLS, 10, True),  # the older form: it grows from listing to listing
+        ({"result": "Call connected"}, Source.ACTIVE_CALLS, 10, True),
+        ({}, Source.ACTIVE_CALLS, 16, False),
+        ({"finished": True}, Source.ACTIVE_CALLS, 10, False),
+        ({"result": "Missed"}, Source.ACTIVE_CALLS, 10, False),
+        ({}, Source.CALL_LOG, 10, False),  # the log has what is over
+    ],
+)
+def test_a_talk_that_has_lasted_until_it_was_listed_goes_on_unless_it_is_said_to_be_over(
+    fields: dict[str, Any], source: Source, seconds_later: int, running: bool
+) -> None:
+    ended = 1767607200000 + 24_800
+    (claim,) = page(record(**fields), source=source, read_at=ended + seconds_later * 1_000).claims
+    assert claim.running is running
 
 
 def test_on_whose_behalf() -> None:

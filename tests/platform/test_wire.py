@@ -139,6 +139,11 @@ def test_no_array_proves_absence_only_for_an_idle_extension() -> None:
     assert (read(bare).items, read(bare).truncated) == ((), True)
 
 
+@pytest.mark.parametrize(("status", "proves"), [("NoCall", True), (None, True), ("CallConnected", False)])
+def test_an_empty_array_of_an_extension_that_talks_proves_nothing(status: str | None, proves: bool) -> None:
+    assert read(event(telephonyStatus=status, activeCalls=[], totalActiveCalls=0)).truncated is not proves
+
+
 def test_a_start_nobody_understands_is_no_start() -> None:
     assert only(startTime="soon").started_at is None
 

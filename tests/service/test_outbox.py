@@ -134,7 +134,7 @@ def test_a_call_that_becomes_missed_by_the_log_is_told_if_that_is_news():
 
 def test_confirmations_are_told_for_they_raise_the_revision():
     desk = play(observations("answered"))
-    desk.books(claim("Accepted", started=desk.record().started_at, duration=15_000))
+    desk.books(claim("Accepted", started=desk.record().started_at, duration=20_970))
     assert names(letters(desk, "call.finished", "call.confirmed")) == ["call.finished", "call.confirmed"]
 
 

@@ -58,6 +58,8 @@ class Verdict(NamedTuple):
     confirmed_at: int
     #: On whose behalf the record was kept; ``None``: it names nobody.
     extension_id: str | None = None
+    #: It was read while the call was open: what is heard afterwards outranks it.
+    early: bool = False
 
     @property
     def ended_at(self) -> int:

@@ -7,7 +7,7 @@ extension while another talked on, confirms nothing and cuts nothing; where the 
 
 from typing import Final
 
-from ringledger.domain.call import CallSession, EndSource, Leg, Verdict
+from ringledger.domain.call import CallSession, EndSource, Leg, Phase, Verdict
 from ringledger.domain.disposition import Disposition, disposition_of
 from ringledger.domain.observation import PRESENCE_SOURCES, RecordClaim, Source
 
@@ -38,13 +38,14 @@ def take_verdict(call: CallSession, claim: RecordClaim) -> bool:
         claim.coarse,
         known.confirmed_at if known is not None and before[0] else claim.read_at,
         claim.extension_id,
+        call.phase is Phase.OPEN,
     )
     call.verdict = max(call.verdicts.values(), key=_weight)
     return before != _told(call)
 
 
 def _told(call: CallSession) -> tuple[bool, set[Verdict]]:
-    return standing(call) is not None, {one._replace(confirmed_at=0) for one in call.verdicts.values()}
+    return standing(call) is not None, {one._replace(confirmed_at=0, early=False) for one in call.verdicts.values()}
 
 
 def _weight(verdict: Verdict) -> tuple[bool, int, str]:
@@ -58,7 +59,7 @@ def standing(call: CallSession) -> Verdict | None:
     last = max(call.verdicts.values(), key=lambda verdict: verdict.ended_at)
     if call.ended_at <= last.ended_at + LATE_MS:
         return call.verdict
-    if last.confirmed_at < call.ended_at:
+    if last.early or last.confirmed_at < call.ended_at:
         return None  # it was read while the call went on
     outlived = any((leg.ended_at or call.ended_at) > last.ended_at + LATE_MS for leg in untold_legs(call))
     return None if outlived else call.verdict
