@@ -13,6 +13,9 @@ from ringledger.domain.observation import PRESENCE_SOURCES, RecordClaim, Source
 
 #: The feed may tell of an end so much later than the books date it, and mean the same end.
 LATE_MS: Final = 5_000
+#: How much longer a side no record tells of must have gone on to be a part of the call that is missing from the books:
+#: a notification may be late by more than a little, and the last record of a transfer comes on its own.
+OUTLIVED_MS: Final = 30_000
 #: A duration in whole seconds places the end this exactly; our own figure is kept when it agrees.
 COARSE_MS: Final = 1_000
 
@@ -61,7 +64,7 @@ def standing(call: CallSession) -> Verdict | None:
         return call.verdict
     if last.early or last.confirmed_at < call.ended_at:
         return None  # it was read while the call went on
-    outlived = any((leg.ended_at or call.ended_at) > last.ended_at + LATE_MS for leg in untold_legs(call))
+    outlived = any((leg.ended_at or call.ended_at) > last.ended_at + OUTLIVED_MS for leg in untold_legs(call))
     return None if outlived else call.verdict
 
 
