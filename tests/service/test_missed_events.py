@@ -1,5 +1,6 @@
 """Missed events do not matter: what the feed loses comes back from the platform's books (semantics 6 to 8)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,22 @@ async def test_with_a_third_of_the_events_lost_every_call_is_there(seed: int, tr
         await _settled(rig)
         assert sim.faults.happened["drop"] > 20
         assert differences(rig.query("SELECT * FROM all_calls"), pbx.truth()) == []
+
+
+async def test_without_an_administrator_each_extension_tells_its_part(transport: str, tmp_path: Path) -> None:
+    """Queue calls, transfers and internal calls are several records then, read one extension after the other."""
+    pbx = Pbx(default_extensions(6), seed=3)
+    clock = SimClock(speed=SPEED)
+    options = replace(_options("drop=0.1", seed=3), admin=False)
+    async with Simulator(clock=clock, pbx=pbx, options=options) as sim:
+        settings = _settings(
+            sim, tmp_path, transport, platform__extensions=list(pbx.extensions), poll__interval_seconds=60 / SPEED
+        )
+        async with running(sim, settings) as rig:
+            office = Office(list(pbx.extensions.values()), calls_per_hour=120, seed=3)
+            await sim.run_office(office, until=clock.now_ms() + HOUR_MS // 2)
+            await _settled(rig)
+            assert differences(rig.query("SELECT * FROM all_calls"), pbx.truth()) == []
 
 
 def _settings(sim: Simulator, tmp_path: Path, transport: str, **overrides: object):
