@@ -50,16 +50,18 @@ async def test_with_a_third_of_the_events_lost_every_call_is_there(seed: int, tr
 
 async def test_without_an_administrator_each_extension_tells_its_part(transport: str, tmp_path: Path) -> None:
     """Queue calls, transfers and internal calls are several records then, read one extension after the other."""
+    speed = 100.0  # a call is listed for two minutes after its end: time enough for a poll
     pbx = Pbx(default_extensions(6), seed=3)
-    clock = SimClock(speed=SPEED)
+    clock = SimClock(speed=speed)
     options = replace(_options("drop=0.1", seed=3), admin=False)
     async with Simulator(clock=clock, pbx=pbx, options=options) as sim:
-        settings = _settings(
-            sim, tmp_path, transport, platform__extensions=list(pbx.extensions), poll__interval_seconds=60 / SPEED
-        )
+        settings = settings_for(
+            sim, tmp_path / "r.db", transport, calls__settle_seconds=10 / speed, poll__interval_seconds=60 / speed,
+            platform__extensions=list(pbx.extensions),
+        )  # fmt: skip
         async with running(sim, settings) as rig:
-            office = Office(list(pbx.extensions.values()), calls_per_hour=120, seed=3)
-            await sim.run_office(office, until=clock.now_ms() + HOUR_MS // 2)
+            office = Office(list(pbx.extensions.values()), calls_per_hour=200, seed=3)
+            await sim.run_office(office, until=clock.now_ms() + HOUR_MS // 4)
             await _settled(rig)
             assert differences(rig.query("SELECT * FROM all_calls"), pbx.truth()) == []
 
