@@ -156,6 +156,17 @@ def claim(
     )
 
 
+def answered_call(
+    extension: str = "101", sequence: int = 10, at: int = T0, **about: object
+) -> list[PresenceObservation]:
+    """Rings for 5 s, talks for 20 s."""
+    words = [("Ringing", 0), ("CallConnected", 5), ("NoCall", 25)]
+    return [
+        presence(extension, sequence + turn, at + seconds * 1_000, item(status, **about))
+        for turn, (status, seconds) in enumerate(words)
+    ]
+
+
 # -- the tutorial's flows ------------------------------------------------------------------------------------------
 
 
