@@ -108,6 +108,13 @@ def test_a_mistake_is_told_with_file_line_and_key(tmp_path, text, line):
     assert problem.startswith(f"{file}:{line}")
 
 
+@pytest.mark.parametrize("port", ["99999", "0", "http", "-1"])
+def test_an_address_with_an_impossible_port_is_refused_rather_than_tried_for_ever(tmp_path, port):
+    file = write(tmp_path / "r.toml", f"[platform]\nserver_url = 'http://127.0.0.1:{port}'\n")
+    (problem,) = problems(file)
+    assert problem.startswith(f"{file}:2: platform.server_url: found")
+
+
 def test_all_mistakes_are_told_at_once(tmp_path):
     file = write(tmp_path / "r.toml", "[log]\nlevel = 'x'\ncolour = 1\n")
     assert len(problems(file, {"RINGLEDGER_LOG__FORMAT": "xml"})) == 3
