@@ -279,6 +279,7 @@ class Show:
     def __init__(self, out: Console, speed: float) -> None:
         self._out = out
         self._speed = speed
+        self._shown: dict[str, str] = {}
 
     def start(self, url: str, pid: int, database: Path) -> None:
         """Who is there."""
@@ -287,9 +288,14 @@ class Show:
         self._out.print("\n[bold]calls as the daemon records them[/]")
 
     def event(self, event: dict[str, Any]) -> None:
-        """One line of the daemon's log."""
+        """One line of the daemon's log; what is amended in no figure shown here is not shown again."""
         if event.get("event") in {"call.finished", "call.amended"}:
-            self._out.print(self._line(event), soft_wrap=True)
+            line = self._line(event)
+            if self._shown.get(event["session_id"]) != line.plain:
+                self._shown[event["session_id"]] = line.plain
+                if event["event"] == "call.amended":
+                    line.append("  (corrected)", style="dim")
+                self._out.print(line, soft_wrap=True)
 
     def _line(self, row: dict[str, Any]) -> Text:
         line = Text(f"{short(row['started_at'])[6:]}  ")
@@ -301,8 +307,6 @@ class Show:
             line.append(f"  talk {span(row['talk_seconds']):>7}")
         if row["part_of"]:
             line.append("  (inner leg of a RingOut)", style="dim")
-        if row["event"] == "call.amended":
-            line.append("  (corrected)", style="dim")
         return line
 
     def result(self, result: Result, database: Path) -> None:
