@@ -62,7 +62,8 @@ def backup_database(
 
 def _must_be_apart(database: Path, target: Path) -> None:
     """A copy in the place of the database, or of a file beside it, would take it away from under the daemon."""
-    own = [database.with_name(f"{database.name}{ending}") for ending in ("", "-wal", "-shm", "-journal", ".lock")]
+    endings = ("", "-wal", "-shm", "-journal", ".lock", ".penalties")
+    own = [database.with_name(f"{database.name}{ending}") for ending in endings]
     if target.is_dir():
         raise usage(f"{target}: is a directory; name the copy itself")
     if target.resolve() in {path.resolve() for path in own} or (target.exists() and target.samefile(database)):

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from ringledger.platform.pace import Pace
+from ringledger.platform.penalties import PenaltyFile
 
 #: Waited for after a 429 that names no time of its own.
 DEFAULT_PENALTY_SECONDS: Final = 60.0
@@ -81,17 +82,25 @@ class GroupBudget:
 
 
 class RateLimits:
-    """The budgets of one user and app. ``on_wait(group, reason, seconds)`` is told of every wait."""
+    """The budgets of one user and app. ``on_wait(group, reason, seconds)`` is told of every wait; ``penalties``: those
+    that other processes of the same user and app have earned, and where ours are told to them.
+    """
 
-    def __init__(self, *, pace: Pace | None = None, on_wait: Callable[[str, str, float], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        pace: Pace | None = None,
+        on_wait: Callable[[str, str, float], None] | None = None,
+        penalties: PenaltyFile | None = None,
+    ) -> None:
         self.pace = pace or Pace()
         self._on_wait = on_wait
+        self._penalties = penalties
         self._groups = {group: GroupBudget(limit) for group, limit in DEFAULT_LIMITS.items()}
 
     async def acquire(self, group: RateGroup, *, background: bool = True) -> None:
         """Return when a request of ``group`` may leave; it is counted as sent."""
-        budget = self._groups[group]
-        while (seconds := budget.wait(self.pace.now(), background=background)) > 0:
+        while (seconds := (budget := self._heard(group)).wait(self.pace.now(), background=background)) > 0:
             if self._on_wait is not None:
                 penalised = budget.blocked_for(self.pace.now()) > 0
                 self._on_wait(group.value, "penalty" if penalised else "budget", seconds)
@@ -117,11 +126,20 @@ class RateLimits:
         """Stop ``group`` after a 429; returns the penalty in seconds."""
         seconds = retry_after(headers) or DEFAULT_PENALTY_SECONDS
         self._groups[group].penalise(self.pace.now(), seconds)
+        if self._penalties is not None:
+            self._penalties.extend(group.value, seconds / self.pace.speed)
         return seconds
 
     def blocked_for(self, group: RateGroup) -> float:
         """Seconds of penalty left for ``group``."""
-        return self._groups[group].blocked_for(self.pace.now())
+        return self._heard(group).blocked_for(self.pace.now())
+
+    def _heard(self, group: RateGroup) -> GroupBudget:
+        """The group's budget, with the penalties others have earned."""
+        budget = self._groups[group]
+        if self._penalties is not None:
+            budget.penalise(self.pace.now(), self._penalties.left(group.value) * self.pace.speed)
+        return budget
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

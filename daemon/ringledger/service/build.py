@@ -14,9 +14,10 @@ from ringledger.platform.auth import ATTEMPTS, Authenticator, AuthEvent, AuthEve
 from ringledger.platform.connection import PlatformNoticeKind
 from ringledger.platform.errors import CredentialsMissing
 from ringledger.platform.feed import Feed
-from ringledger.platform.grant import GrantKeeper
+from ringledger.platform.grant import GrantKeeper, fingerprint
 from ringledger.platform.limits import RateLimits
 from ringledger.platform.pace import Pace
+from ringledger.platform.penalties import PenaltyFile
 from ringledger.platform.rest import PlatformClient
 from ringledger.platform.websocket import WebSocketFeed, WebSocketOptions
 from ringledger.settings import Settings
@@ -56,13 +57,20 @@ def authenticator(
     return Authenticator(address, session, credentials, limits, on_event=_log_auth, attempts=attempts, keeper=keeper)
 
 
-def rate_limits(metrics: Metrics, pace: Pace | None = None) -> RateLimits:
+def penalties_of(settings: Settings) -> PenaltyFile:
+    """The penalties that every process of this configuration keeps, in a file beside the database."""
+    database = settings.database.path
+    mark = fingerprint(settings.platform.server_url, settings.credentials.client_id)
+    return PenaltyFile(database.with_name(f"{database.name}.penalties"), mark)
+
+
+def rate_limits(settings: Settings, metrics: Metrics, pace: Pace | None = None) -> RateLimits:
     """The budgets of this process."""
 
     def waited(_group: str, _reason: str, seconds: float) -> None:
         metrics.api_throttled_seconds.inc(seconds)
 
-    return RateLimits(pace=pace, on_wait=waited)
+    return RateLimits(pace=pace, on_wait=waited, penalties=penalties_of(settings))
 
 
 def platform_client(

@@ -174,7 +174,7 @@ class Daemon:
                     await self.parts.writer.flush()
 
     async def _run(self, ledger: Ledger, session: aiohttp.ClientSession) -> None:
-        limits = rate_limits(self.metrics, self._pace)
+        limits = rate_limits(self.settings, self.metrics, self._pace)
         auth = authenticator(self.settings, session, limits, keeper=self.notifier.kept(SESSION))
         client = platform_client(self.settings, session, auth, limits)
         me = await self._until_stopped(self._persist(client.whoami))

@@ -21,14 +21,14 @@ from ringledger.ledger.examine import examine, sqlite_verdict, verify
 from ringledger.ledger.lock import DaemonLock
 from ringledger.ledger.schema import SCHEMA_VERSION
 from ringledger.ledger.upgrade import version_of
-from ringledger.metrics import Metrics
 from ringledger.platform.auth import Authenticator
-from ringledger.platform.errors import CredentialsMissing, CredentialsRejected, PlatformError
+from ringledger.platform.errors import CredentialsMissing, CredentialsRejected, PlatformError, Throttled
+from ringledger.platform.limits import RateLimits
 from ringledger.platform.pace import Pace
 from ringledger.platform.people import WhoAmI
 from ringledger.platform.rest import PlatformClient
 from ringledger.service import checklist as _checklist  # noqa: F401 - fills the list of checks
-from ringledger.service.build import authenticator, credentials_missing, platform_client, rate_limits
+from ringledger.service.build import authenticator, credentials_missing, penalties_of, platform_client
 from ringledger.service.checks import Facts
 from ringledger.settings import DEFAULT_PATH, Settings
 
@@ -137,12 +137,18 @@ async def platform_facts(settings: Settings, facts: Facts) -> Facts:
 async def reached(settings: Settings, session: aiohttp.ClientSession) -> tuple[PlatformClient, Authenticator, WhoAmI]:
     """A client that has obtained a token, read its own extension and one listing. Raises ``PlatformError``."""
     credentials_missing(settings)
-    limits = rate_limits(Metrics(), Pace(HASTE))
+    limits = RateLimits(pace=Pace(HASTE), on_wait=_not_within_a_penalty, penalties=penalties_of(settings))
     auth = authenticator(settings, session, limits)
     client = platform_client(settings, session, auth, limits)
     me = await client.whoami()
     await client.active_calls(account_id=me.account_id, extension_id=me.extension_id, background=False)
     return client, auth, me
+
+
+def _not_within_a_penalty(group: str, reason: str, seconds: float) -> None:
+    """Nobody waits for a penalty here: it is what was found. Raises ``Throttled``."""
+    if reason == "penalty":
+        raise Throttled(seconds / HASTE, group)
 
 
 def login_missing(settings: Settings) -> str:

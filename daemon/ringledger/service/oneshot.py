@@ -22,7 +22,7 @@ from ringledger.platform.people import WhoAmI
 from ringledger.platform.query import CallLogQuery
 from ringledger.platform.records import RecordPage
 from ringledger.platform.rest import PlatformClient
-from ringledger.service.build import authenticator, credentials_missing
+from ringledger.service.build import authenticator, credentials_missing, penalties_of
 from ringledger.service.scope import PlatformBooks
 from ringledger.settings import Settings
 
@@ -103,7 +103,7 @@ async def one_shot(
     """
     credentials_missing(settings)
     patience = Patience(max_wait, tell)
-    limits = RateLimits(pace=pace, on_wait=patience.wait)
+    limits = RateLimits(pace=pace, on_wait=patience.wait, penalties=penalties_of(settings))
     async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
         auth = authenticator(settings, session, limits, attempts=1)
         client = OneShotClient(
