@@ -94,7 +94,7 @@ class Event(StrEnum):
     CALL_CONFIRMED = "call.confirmed", "The platform's own records agree, or have had the last word."
     CALL_SUSPECT = "call.suspect", "An open call vanished from its extension; the platform is asked."
     POLL_FINISHED = "poll.finished", "Active calls were read and compared."
-    POLL_FAILED = "poll.failed", "Active calls could not be read whole; nothing was changed."
+    POLL_FAILED = "poll.failed", "Active calls, or what `source` names, could not be read; nothing was changed."
     POLL_CORRECTED = "poll.corrected", "The comparison changed a call; with the kind of correction."
     PLATFORM_THROTTLED = "platform.throttled", "The platform asks for fewer requests; until when."
     PLATFORM_UNAVAILABLE = "platform.unavailable", "The platform does not answer; logged once."

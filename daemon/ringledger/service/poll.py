@@ -1,13 +1,14 @@
 """Reconciliation on the clock: asks for the active calls at start, every interval, after gaps and for suspects.
 
 What must stay true: a poll that fails or is throttled changes nothing and is repeated when the platform allows; only
-a complete listing is proof of absence (semantics 6).
+a complete listing is proof of absence (semantics 6); an extension whose presence cannot be read holds up no other one
+and is asked again.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 from ringledger.domain.changes import Changes
@@ -21,8 +22,16 @@ from ringledger.service.scope import PlatformBooks
 FIRST_RETRY_SECONDS = 5.0
 #: Polls are spread by this share of the interval, so that many daemons do not ask at once.
 JITTER = 0.1
+#: The longest pause between polls that the platform's owner grants (the shortest is the least interval), seconds.
+LONGEST_PAUSE_SECONDS = 300.0
 #: How long doubts are collected before presence is read.
 DEBOUNCE_SECONDS = 0.5
+#: The loop of doubts gives a sign of life at least this often, seconds.
+LONGEST_REST = 15.0
+#: So many extensions in a row that do not answer are an outage: the others are asked when it may be over.
+OUTAGE = 3
+
+Asked = tuple[str, str]
 
 
 class Poller:
@@ -48,8 +57,12 @@ class Poller:
         self._clock = clock
         self._wanted = asyncio.Event()
         self._suspects: dict[CallKey, None] = {}
-        self._cut: dict[tuple[str, str], None] = {}
+        self._cut: dict[Asked, None] = {}
         self._doubted = asyncio.Event()
+        #: Extensions that have not answered; asked again at ``_again_at``, after ever longer pauses.
+        self._unanswered: dict[Asked, None] = {}
+        self._again_at = 0.0
+        self._again_after = FIRST_RETRY_SECONDS
 
     # -- what others ask for ---------------------------------------------------------------------------------------
 
@@ -77,7 +90,7 @@ class Poller:
                 await self._client.pace.sleep(error.retry_after)
                 continue  # as soon as the penalty is over
             if polled:
-                retry, pause = FIRST_RETRY_SECONDS, self.interval * random.uniform(1 - JITTER, 1)  # noqa: S311
+                retry, pause = FIRST_RETRY_SECONDS, pause_after(self.interval)
             else:
                 pause, retry = min(retry, self.interval), retry * 2
             with suppress(TimeoutError):
@@ -89,17 +102,23 @@ class Poller:
         while True:
             beat()
             with suppress(TimeoutError):
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(self._rest()):
                     await self._doubted.wait()
                 await asyncio.sleep(DEBOUNCE_SECONDS)  # doubts come in swarms; one read answers them all
             self._doubted.clear()
-            with suppress(PlatformError):  # the next poll asks again; an outage is told by the connection
+            with suppress(Throttled):  # told by the connection; who was not asked is asked after it
                 await self._read_presence(self._take_doubts())
 
-    def _take_doubts(self) -> set[tuple[str, str]]:
+    def _rest(self) -> float:
+        """Seconds until somebody who has not answered is asked again, or a sign of life is due."""
+        return min(LONGEST_REST, max(0.0, self._again_at - self._clock())) if self._unanswered else LONGEST_REST
+
+    def _take_doubts(self) -> set[Asked]:
         suspects, self._suspects = self._suspects, {}
         cut, self._cut = self._cut, {}
         ask = set(cut)
+        if self._clock() >= self._again_at:
+            ask.update(self._unanswered)
         for key in suspects:
             call = self._intake.tracker.calls.get(key)
             if call is not None and call.suspect:
@@ -133,16 +152,60 @@ class Poller:
         )
         reconciler = self._intake.reconciler
         doubtful = reconciler.doubtful(known, read_at=listing.read_at)
-        await self._read_presence(doubtful)
+        heard = await self._read_presence(doubtful)
         await self._intake.change(lambda: reconciler.end_unaskable(known, asked=asked, read_at=listing.read_at))
         self._intake.tracker.asked_at = asked
-        return len(listing.claims), len(doubtful), len(self._intake.tracker.calls)
+        return len(listing.claims), heard, len(self._intake.tracker.calls)
 
-    async def _read_presence(self, extensions: Iterable[tuple[str, str]]) -> None:
-        for account_id, extension_id in sorted(extensions):
-            asked = self._clock()
-            try:
-                seen = await self._client.read_presence(extension_id, account_id=account_id)
-            except (NotFound, PermissionDenied):
-                continue  # not ours to see any longer: no proof either way, expiry will close the call
-            await self._intake.take_presence(seen, asked=asked)
+    async def _read_presence(self, extensions: Collection[Asked]) -> int:
+        """Ask about each of them; returns how many have been heard of. Who does not answer is told of, once for all,
+        and asked again. Raises ``CredentialsRejected`` and ``Throttled``: nobody else has been asked then.
+        """
+        left = dict.fromkeys(
+            sorted(extensions, key=lambda one: (one in self._unanswered, one))
+        )  # who failed comes last
+        failed: list[PlatformError] = []
+        in_a_row = 0
+        try:
+            for one in list(left):
+                try:
+                    await self._read(*one)
+                except (CredentialsRejected, Throttled):
+                    raise
+                except PlatformError as error:
+                    failed.append(error)
+                    in_a_row += 1
+                    if in_a_row == OUTAGE:
+                        break
+                else:
+                    in_a_row = 0
+                    del left[one]
+                    self._unanswered.pop(one, None)
+        finally:
+            self._ask_again(left, failed)
+        return len(extensions) - len(left)
+
+    def _ask_again(self, left: Mapping[Asked, None], failed: Collection[PlatformError]) -> None:
+        """Plan the next question to those who have not answered, and tell of them."""
+        self._unanswered.update(left)
+        if not self._unanswered:
+            self._again_after = FIRST_RETRY_SECONDS
+        elif self._clock() >= self._again_at:
+            self._again_at = self._clock() + min(self._again_after, self.interval)
+            self._again_after = min(2 * self._again_after, max(FIRST_RETRY_SECONDS, self.interval))
+        for error in list(failed)[:1]:
+            reason, detail = type(error).__name__, str(error)
+            LOG.warning(Event.POLL_FAILED, reason=reason, detail=detail, source="presence", unanswered=len(left))
+
+    async def _read(self, account_id: str, extension_id: str) -> None:
+        asked = self._clock()
+        try:
+            seen = await self._client.read_presence(extension_id, account_id=account_id)
+        except (NotFound, PermissionDenied):
+            return  # not ours to see any longer: no proof either way, expiry will close the call
+        await self._intake.take_presence(seen, asked=asked)
+
+
+def pause_after(interval: float) -> float:
+    """Seconds until the next poll: never less than the interval, which may be the least that is permitted."""
+    return min(interval * random.uniform(1, 1 + JITTER), max(interval, LONGEST_PAUSE_SECONDS))  # noqa: S311
