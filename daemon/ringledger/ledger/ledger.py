@@ -223,11 +223,11 @@ class Ledger:
     async def load_unconfirmed(self, account_id: str, since_ms: int) -> list[UnconfirmedCall]:
         """Calls that ended after ``since_ms`` and that the platform's books have not confirmed, oldest first."""
         call = schema.call
+        columns = [call.c[name] for name in UnconfirmedCall._fields]
+        waits = call.c.confirmed_at.is_(None) & call.c.part_of.is_(None)  # a part is confirmed with its whole
         wanted = (
-            select(
-                call.c.account_id, call.c.session_id, call.c.telephony_session_id, call.c.started_at, call.c.ended_at
-            )
-            .where(call.c.account_id == account_id, call.c.confirmed_at.is_(None), call.c.ended_at > since_ms)
+            select(*columns)
+            .where(call.c.account_id == account_id, waits, call.c.ended_at > since_ms)
             .order_by(call.c.started_at)
         )
         async with self._reading() as connection:

@@ -41,6 +41,9 @@ class UnconfirmedCall(NamedTuple):
     telephony_session_id: str | None
     started_at: int
     ended_at: int
+    answered_at: int | None = None
+    from_number: str | None = None
+    to_number: str | None = None
 
 
 def session_of(state: str) -> CallSession:

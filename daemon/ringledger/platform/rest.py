@@ -23,6 +23,7 @@ from ringledger.platform.subscription import Subscription, decode_subscription, 
 from ringledger.platform.unreadable import WireError
 from ringledger.platform.wire import decode_presence_read
 
+#: Also the platform's most for an incremental synchronisation.
 PAGE_SIZE: Final = 250
 #: The platform's most: thousands of extensions are few requests then, for their group has forty a minute.
 EXTENSIONS_PAGE_SIZE: Final = "1000"
@@ -38,6 +39,13 @@ class Listing:
     claims: tuple[RecordClaim, ...]
     unreadable: tuple[Unreadable, ...]
     read_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPage(RecordPage):
+    """An answer of call-log-sync. ``full``: it has as many records as one may have, there may be more."""
+
+    full: bool = False
 
 
 class PlatformClient(Connection):
@@ -196,8 +204,9 @@ class PlatformClient(Connection):
         since_ms: int | None = None,
         record_count: int = PAGE_SIZE,
         background: bool = True,
-    ) -> RecordPage:
-        """What is new since ``sync_token``; without one everything since ``since_ms``.
+    ) -> SyncPage:
+        """What is new since ``sync_token``; without one everything since ``since_ms``. The newest of it, if it is too
+        much for one answer: then the rest is told by the call log alone, for the next token speaks of all.
 
         Raises :class:`SyncExpired` when the token is no longer good.
         """
@@ -213,7 +222,11 @@ class PlatformClient(Connection):
             if error.code in SYNC_ERRORS:
                 raise SyncExpired(error.code, "the synchronisation token has expired") from None
             raise
-        return self._records(answer.body, account_id, Source.CALL_LOG, self.told_at(answer))
+        page = self._records(answer.body, account_id, Source.CALL_LOG, self.told_at(answer))
+        full = len(read_answer(decode_listing, answer.body).records or ()) >= (
+            PAGE_SIZE if sync_token else record_count
+        )
+        return SyncPage(page.claims, page.unreadable, page.next_page, page.sync_token, full=full)
 
     async def pages(
         self,

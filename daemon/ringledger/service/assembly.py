@@ -71,6 +71,7 @@ async def assemble(
         intake,
         interval=settings.confirm.sync_interval_seconds,
         idle_interval=settings.poll.interval_seconds,
+        max_days=settings.backfill.max_days,
     )
     poller = Poller(books, intake, lambda: list(confirmer.waiting), interval=settings.poll.interval_seconds)
     sight = Sight(

@@ -2,18 +2,20 @@
 
 One incremental synchronisation of the call log settles many calls for one Heavy request; it runs every minute while
 something is unconfirmed, and as often as a poll otherwise. What it does not bring is looked up call by call, on a
-schedule that gives up after a day. The sync token is committed in the same transaction as the records it brought.
+schedule that gives up after a day (:mod:`~ringledger.service.lookups`).
+
+What must stay true: the sync token is committed in the same transaction as the records it brought, and not before all
+up to it has been read. An answer holds so many records at most; what did not fit is read from the call log itself.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from ringledger.domain.call import Phase
 from ringledger.domain.changes import Changes
-from ringledger.domain.observation import CallKey, FeedPosition
+from ringledger.domain.observation import CallKey, FeedPosition, RecordClaim
 from ringledger.ledger.memory import UnconfirmedCall
 from ringledger.logs import LOG, Event
 from ringledger.platform.errors import (
@@ -24,14 +26,13 @@ from ringledger.platform.errors import (
     SyncExpired,
     Throttled,
 )
-from ringledger.platform.query import CallLogQuery
 from ringledger.platform.records import RecordPage
+from ringledger.service.backfill import Backfill
 from ringledger.service.intake import Intake
+from ringledger.service.lookups import Waiting, Way
 from ringledger.service.scope import PlatformBooks
 
-#: Seconds after the end of a call at which it is looked up by itself; afterwards hourly until a day is over.
-LOOKUPS = (30.0, 60.0, 120.0, 300.0)
-LOOKUP_EVERY = 3_600.0
+#: Seconds after its end at which a call is given up.
 GIVE_UP_AFTER = 86_400.0
 #: Look-ups per round: a synchronisation costs one Heavy request, so does each of these.
 LOOKUPS_PER_ROUND = 2
@@ -45,27 +46,9 @@ MARGIN_MS = 3_600_000
 FARTHEST_MS = 29 * 86_400_000
 #: A synchronisation the platform has refused is tried again after so many seconds.
 REFUSED_SECONDS = 3_600.0
+DAY_MS = 86_400_000
 #: The name under which the sync token is kept among the feed positions.
 FEED = "call-log-sync"
-
-
-@dataclass(slots=True)
-class Waiting:
-    """An unconfirmed call: when it ended on our monotonic clock, and what has been tried."""
-
-    ended: float
-    started_at: int
-    telephony_session_id: str | None
-    syncs: int = 0
-    lookups: int = 0
-
-    def due(self, now: float, *, can_sync: bool) -> bool:
-        """Whether it is time to look this call up by itself."""
-        if can_sync and self.syncs < MISSED_SYNCS:
-            return False
-        if self.lookups < len(LOOKUPS):
-            return now >= self.ended + LOOKUPS[self.lookups]
-        return now >= self.ended + LOOKUP_EVERY * (self.lookups - len(LOOKUPS) + 1)
 
 
 class Confirmer:
@@ -73,6 +56,7 @@ class Confirmer:
 
     ``interval``: seconds between synchronisations while something is unconfirmed; ``idle_interval``: while nothing is.
     The latter is what finds a call none of whose events arrived, and that began and ended between two polls.
+    ``max_days``: how far back the call log is read for what a synchronisation has left out.
     """
 
     def __init__(
@@ -82,6 +66,7 @@ class Confirmer:
         *,
         interval: float,
         idle_interval: float,
+        max_days: int = 7,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.interval = interval
@@ -91,7 +76,11 @@ class Confirmer:
         self.client = books.client
         self._intake = intake
         self._clock = clock
+        self._backfill = Backfill(books, intake, lambda: list(self.waiting), clock=clock)
+        self._max_ms = max_days * DAY_MS
         self._token: str | None = None
+        #: The platform's time of the last synchronisation whose records are all here, ms.
+        self._complete_at: int | None = None
         self._can_sync = books.can_sync
         self._next_sync = clock() + idle_interval
         self._work = asyncio.Event()
@@ -100,10 +89,10 @@ class Confirmer:
         """Go on after a restart: calls still unconfirmed, and the sync token."""
         now = self._clock()
         for one in calls:
-            ended = now - max(0.0, (now_ms - one.ended_at) / 1000)
-            key = CallKey(one.account_id, one.session_id)
-            self.waiting[key] = Waiting(ended, one.started_at, one.telephony_session_id)
-        self._token = position.token if position else None
+            age = max(0.0, (now_ms - one.ended_at) / 1000)
+            self.waiting[CallKey(one.account_id, one.session_id)] = Waiting.resumed(one, age, now)
+        if position is not None:
+            self._token, self._complete_at = position.token, position.at
         if self.waiting:
             self._next_sync = min(self._next_sync, now + self.interval)
             self._work.set()
@@ -115,10 +104,10 @@ class Confirmer:
             if call.phase is not Phase.FINISHED:
                 self.waiting.pop(key, None)
         for key, record in changes.records.items():
-            if record.confirmed_at is not None:
+            if record.confirmed_at is not None or record.part_of is not None:  # a part is confirmed with its whole
                 self.waiting.pop(key, None)
-            elif key not in self.waiting and record.part_of is None:  # a part is confirmed with its whole
-                self.waiting[key] = Waiting(now, record.started_at, record.telephony_session_id)
+            elif key not in self.waiting:
+                self.waiting[key] = Waiting.of(record, now)
         self._give_up_oldest(now)
         if self.waiting:
             self._work.set()
@@ -169,9 +158,13 @@ class Confirmer:
                 raise
             if not self.waiting:
                 self._next_sync = now + max(self.interval, self.idle_interval)
-        due = [key for key, one in self.waiting.items() if one.due(self._clock(), can_sync=self._can_sync)]
+        due = [key for key, one in self.waiting.items() if self._is_due(one)]
         for key in due[:LOOKUPS_PER_ROUND]:
             await self.look_up(key)
+
+    def _is_due(self, one: Waiting) -> bool:
+        """Whether it is time to look this call up by itself."""
+        return self._clock() >= one.due_at and (one.syncs >= MISSED_SYNCS or not self._can_sync)
 
     def _give_up(self, now: float) -> None:
         """A day has passed: ``confirmed_at`` stays empty and ``doctor`` says so."""
@@ -202,39 +195,37 @@ class Confirmer:
 
     async def _synchronise(self, asked: float) -> int:
         now_ms = self.client.platform_now_ms()
-        oldest = min([now_ms, *(one.started_at for one in self.waiting.values())])
-        (page,) = await self._books.sync(self._token, max(oldest - MARGIN_MS, now_ms - FARTHEST_MS))
-        self._token = page.sync_token
+        known = now_ms if self._complete_at is None else max(self._complete_at, now_ms - self._max_ms)
+        since = min([known, *(one.started_at for one in self.waiting.values())]) - MARGIN_MS
+        page = await self._books.sync(self._token, max(since, now_ms - FARTHEST_MS))
+        if page.full:  # what did not fit is not told again
+            missing = since if self._complete_at is None else known - MARGIN_MS
+            await self._backfill.run(max(missing, now_ms - self._max_ms - MARGIN_MS), now_ms)
         position = None
         if page.sync_token is not None:
             position = FeedPosition(FEED, self._intake.account_id, page.sync_token, now_ms)
-        await self._take(page, asked, position)
+        await self._take(page, page.claims, asked, position)
+        self._token, self._complete_at = page.sync_token, now_ms
         return len(page.claims)
 
     async def look_up(self, key: CallKey) -> None:
         """Ask for one call's records. Raises ``PlatformError``."""
         one = self.waiting[key]
-        one.lookups += 1
-        asked = self._clock()
-        by_telephony = key.session_id == one.telephony_session_id
-
-        def query(extension_id: str | None) -> CallLogQuery:
-            return CallLogQuery(
-                extension_id=extension_id,
-                session_id=None if by_telephony else key.session_id,
-                telephony_session_id=key.session_id if by_telephony else None,
-            )
-
+        asked, way, before = self._clock(), one.way(key), (one.lookups, one.due_at)
+        one.tried(asked)
         try:
-            async for page in self._books.log_pages(query):
-                await self._take(page, asked, None)
+            async for page in self._books.log_pages(lambda extension_id: one.query(key, way, extension_id)):
+                claims = one.between_its_ends(page.claims) if way is Way.WINDOW else page.claims
+                await self._take(page, claims, asked, None)
         except Throttled:
-            one.lookups -= 1  # nobody has answered
+            one.lookups, one.due_at = before  # nobody has answered
             raise
 
-    async def _take(self, page: RecordPage, asked: float, position: FeedPosition | None) -> None:
+    async def _take(
+        self, page: RecordPage, claims: Sequence[RecordClaim], asked: float, position: FeedPosition | None
+    ) -> None:
         await self._intake.take_claims(
-            self._books.mine(page.claims),
+            self._books.mine(claims),
             asked=asked,
             unreadable=page.unreadable,
             candidates=list(self.waiting),

@@ -11,7 +11,7 @@ from ringledger.domain.observation import RecordClaim, Source
 from ringledger.platform.errors import PermissionDenied
 from ringledger.platform.query import CallLogQuery
 from ringledger.platform.records import RecordPage
-from ringledger.platform.rest import Listing, PlatformClient
+from ringledger.platform.rest import Listing, PlatformClient, SyncPage
 
 T = TypeVar("T")
 #: Our own extension when the platform does not let us read its id: its records cannot be told from others by id.
@@ -60,13 +60,16 @@ class PlatformBooks:
             async for page in self.pages(source, query):
                 yield page
 
-    async def sync(self, token: str | None, since_ms: int | None) -> list[RecordPage]:
-        """What is new in the call log. Tokens are per scope, so only a single scope is synchronised."""
-        return await self._everywhere(
-            lambda extension_id: self.client.call_log_sync(
+    async def sync(self, token: str | None, since_ms: int | None) -> SyncPage:
+        """What is new in the call log. Tokens are per scope, so only a single scope is synchronised (``can_sync``)."""
+        (extension_id,) = self._scopes()
+        try:
+            return await self.client.call_log_sync(
                 account_id=self.account_id, extension_id=extension_id, sync_token=token, since_ms=since_ms
             )
-        )
+        except PermissionDenied:
+            self._narrow()  # what is asked next is asked of each extension
+            raise
 
     @property
     def can_sync(self) -> bool:
