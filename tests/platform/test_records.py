@@ -160,3 +160,9 @@ def test_faxes_are_read_only_when_asked_for() -> None:
     asked = {"account_id": "1001", "source": Source.CALL_LOG, "default_region": "US", "read_at": 77}
     assert [claim.record_id for claim in decode_records(text, **asked).claims] == ["REC-1"]
     assert [claim.record_id for claim in decode_records(text, **asked, faxes=True).claims] == ["REC-F"]
+
+
+def test_both_ends_are_known_by_their_extensions() -> None:
+    ends = {"from": {"phoneNumber": "+15550100001"}, "to": {"extensionId": 2002, "extensionNumber": "102"}}
+    assert one(**ends).parties == ("", "2002")
+    assert one(**{"from": {"extensionId": "2005"}, "to": None}).parties == ("2005", "")

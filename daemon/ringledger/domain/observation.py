@@ -135,6 +135,8 @@ class RecordClaim(NamedTuple):
     #: When it was asked for and when it was taken, by our own clock, ms (for a replay of the journal).
     asked_at: int | None = None
     received_at: int | None = None
+    #: The extension ids of the calling and the called end, each empty when the record names none.
+    parties: tuple[str, ...] = ()
 
     @property
     def call_session_id(self) -> str | None:

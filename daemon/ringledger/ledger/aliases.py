@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringledger.domain.observation import CallKey, RecordClaim
 from ringledger.domain.pairs import PAIR_WINDOW_MS
-from ringledger.ledger.schema import call, call_source
+from ringledger.ledger.schema import call, call_source, call_state
 
 #: Records asked about in one SELECT.
 CHUNK: Final = 200
@@ -43,6 +43,18 @@ async def of_telephony(connection: AsyncConnection, sessions: Collection[str]) -
         query = _with_telephony(asked[start : start + CHUNK])
         rows = await connection.execute(query, execution_options=UNKEPT)
         found.update(CallKey(account_id, session_id) for account_id, session_id in rows)
+    return found
+
+
+async def names_among(connection: AsyncConnection, account_id: str, names: Iterable[str]) -> set[str]:
+    """Those of the names that are the session or the telephony session of a call, finished or not."""
+    found: set[str] = set()
+    asked = list(names)
+    for start in range(0, len(asked), CHUNK):
+        chunk = asked[start : start + CHUNK]
+        for name in (call.c.session_id, call.c.telephony_session_id, call_state.c.session_id):
+            query = select(name).where(name.in_(chunk), name.table.c.account_id == account_id)
+            found.update((await connection.execute(query, execution_options=UNKEPT)).scalars())
     return found
 
 

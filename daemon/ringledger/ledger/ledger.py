@@ -220,6 +220,11 @@ class Ledger:
         async with self._reading() as connection:
             return await aliases.of_telephony(connection, sessions)
 
+    async def names_among(self, account_id: str, names: Collection[str]) -> set[str]:
+        """Those of the names that are the session or the telephony session of a call of the ledger."""
+        async with self._reading() as connection:
+            return await aliases.names_among(connection, account_id, names)
+
     async def load_unconfirmed(self, account_id: str, since_ms: int) -> list[UnconfirmedCall]:
         """Calls that ended after ``since_ms`` and that the platform's books have not confirmed, oldest first."""
         call = schema.call

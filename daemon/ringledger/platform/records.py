@@ -206,6 +206,7 @@ class _Reader:
             internal=_is_extension(wire.from_) and _is_extension(wire.to),
             queue_call=wire.delegation_type == "QueueForwarding",
             coarse=wire.duration_ms is None,
+            parties=tuple(text_id(end.extension_id) or "" if end else "" for end in (wire.from_, wire.to)),
         )
 
     def _runs(self, wire: WireLeg, started_at: int) -> bool:

@@ -66,6 +66,7 @@ async def assemble(
         announce=Announcer(metrics).announce,
         on_doubts=lambda changes: poller.check(changes),  # noqa: PLW0108 - made below
     )
+    books.known = intake.knows
     confirmer = Confirmer(
         books,
         intake,

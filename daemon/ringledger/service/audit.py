@@ -1,6 +1,7 @@
 """Audit: reads both sides of a period, the ledger read-only and the platform's call log whole, and compares them.
 
-What must stay true: nothing is written; a log that could not be read to its end is no log at all.
+What must stay true: nothing is written; a log that could not be read to its end is no log at all; what is compared are
+the calls of those we watch and all that both sides have, as a back-fill would see it.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from ringledger.ledger.unfinished import Unfinished, unfinished
 from ringledger.platform.query import CallLogQuery
 from ringledger.service.backfill import MARGIN_MS, PER_PAGE
 from ringledger.service.oneshot import OneShot
-from ringledger.service.scope import PlatformBooks
+from ringledger.service.scope import PlatformBooks, known_as
 from ringledger.service.sight import LOG_DELAY_MS
 
 #: A call that ended within the log's delay, and the time a daemon takes to confirm it, is no difference yet (ms).
@@ -34,7 +35,7 @@ async def audit(
     ledger = await Ledger.open(asking.settings.database.url, read_only=True)
     try:
         books, me = await asking.books()
-        claims = await _logged(books, since, until, progress)
+        logged = await _logged(books, since, until, progress)
         account = None if me.account_id == "~" else me.account_id
         wanted = queries.CallFilter(
             account_id=account, since=since - MARGIN_MS, until=until + MATCH_WINDOW_MS, with_parts=True
@@ -43,8 +44,11 @@ async def audit(
         going_on = await unfinished(ledger.reader)
     finally:
         await ledger.close()
+    known = {name for call in [*rows, *(one._asdict() for one in going_on)] for name in _names_of(call)}
+    claims = books.mine(logged, known)
+    spoken_of = {name for claim in claims for name in known_as(claim)}
     return compare(
-        [written(row) for row in rows if _watched(row, books)],
+        [written(row) for row in rows if _watched(row, books) or not spoken_of.isdisjoint(_names_of(row))],
         claims,
         since=since,
         until=until,
@@ -67,7 +71,7 @@ async def _logged(
     found: dict[str, RecordClaim] = {}
     oldest = until
     async for page in books.log_pages(query):
-        found.update((claim.record_id, claim) for claim in books.mine(page.claims))
+        found.update((claim.record_id, claim) for claim in page.claims)
         oldest = min([oldest, *(claim.started_at for claim in page.claims)])
         progress(len(found), oldest)
     return list(found.values())
@@ -75,6 +79,11 @@ async def _logged(
 
 def _watched(row: dict[str, Any], books: PlatformBooks) -> bool:
     return books.watched is None or row["extension_id"] is None or row["extension_id"] in books.watched
+
+
+def _names_of(call: dict[str, Any]) -> set[str]:
+    """The sessions by which a call of the ledger is known."""
+    return {name for name in (call["session_id"], call["telephony_session_id"]) if name}
 
 
 def written(row: dict[str, Any]) -> Written:

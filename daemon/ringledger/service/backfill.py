@@ -49,7 +49,7 @@ class Backfill:
         before, records, oldest, asked = self._intake.written, 0, until_ms, self._clock()
         async for page in self.books.log_pages(query):
             await self._intake.take_claims(
-                self.books.mine(page.claims),
+                await self.books.ours(page.claims),
                 asked=asked,
                 unreadable=page.unreadable,
                 candidates=self._candidates(),

@@ -225,7 +225,7 @@ class Confirmer:
         self, page: RecordPage, claims: Sequence[RecordClaim], asked: float, position: FeedPosition | None
     ) -> None:
         await self._intake.take_claims(
-            self._books.mine(claims),
+            await self._books.ours(claims),
             asked=asked,
             unreadable=page.unreadable,
             candidates=list(self.waiting),

@@ -119,6 +119,12 @@ class Intake:
         await self._commit()
         return listed
 
+    async def knows(self, claims: Collection[RecordClaim]) -> set[str]:
+        """By which of their names (sessions, telephony sessions) we know the calls these records speak of."""
+        names = {name for one in claims for name in (one.call_session_id, one.telephony_session_id) if name}
+        here = {name for call in self.tracker.calls.values() for name in (call.session_id, call.telephony_session_id)}
+        return names & here | await self._ledger.names_among(self.account_id, names - here)
+
     async def take_presence(self, observation: PresenceObservation, *, asked: float) -> None:
         """Take one extension's presence as read; returns after the commit."""
         async with self._applying((observation,)):

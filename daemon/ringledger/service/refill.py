@@ -124,6 +124,7 @@ async def alone(asking: OneShot, tell: Callable[[str], None]) -> AsyncIterator[R
         books, me = await asking.books()
         intake = Intake(_tracker(settings), ledger, me.account_id)
         intake.writer = _writer(settings, ledger, intake, tell)
+        books.known = intake.knows
         unconfirmed = await ledger.load_unconfirmed(me.account_id, 0)
         candidates = [CallKey(one.account_id, one.session_id) for one in unconfirmed]
         backfill = Backfill(books, intake, lambda: candidates)
