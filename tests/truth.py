@@ -6,12 +6,18 @@ from typing import Any
 from ringledger.ledger.times import to_ms
 from ringledger.simulator import CallTruth, SimCall
 
-#: Durations of the platform's log are whole seconds where it gives no milliseconds.
+#: How far times may be off that no record has confirmed, or one whose durations are whole seconds.
 SLACK_MS = 1_000
 
 
-def differences(rows: Iterable[dict[str, Any]], truth: Iterable[CallTruth]) -> list[str]:
-    """One line for each call lost, invented or told wrong; ``rows`` are those of ``all_calls``."""
+def differences(
+    rows: Iterable[dict[str, Any]], truth: Iterable[CallTruth], *, whole_seconds: bool = False
+) -> list[str]:
+    """One line for each call lost, invented or told wrong; ``rows`` are those of ``all_calls``.
+
+    The simulator's books know milliseconds, so a confirmed call is compared to the millisecond; ``whole_seconds``:
+    books that were told not to (``BooksOptions.milliseconds``).
+    """
     told = [row["session_id"] for row in rows]
     by_session = {row["session_id"]: row for row in rows}
     found = [f"{session} is there twice" for session in set(told) if told.count(session) > 1]
@@ -20,21 +26,36 @@ def differences(rows: Iterable[dict[str, Any]], truth: Iterable[CallTruth]) -> l
     found += [f"{session} was invented" for session in by_session.keys() - true.keys()]
     for session, call in true.items():
         if session in by_session:
-            found += [f"{session} ({call.kind}): {what}" for what in _wrong(by_session[session], call)]
+            wrong = _wrong(by_session[session], call, whole_seconds=whole_seconds)
+            found += [f"{session} ({call.kind}): {what}" for what in wrong]
     return sorted(found)
 
 
-def _wrong(row: dict[str, Any], call: CallTruth) -> list[str]:
+def _wrong(row: dict[str, Any], call: CallTruth, *, whole_seconds: bool) -> list[str]:
     assert call.ended_at is not None
     found = []
     if row["disposition"] != call.disposition:
         found.append(f"{row['disposition']} instead of {call.disposition}")
     if row["part_of"] != call.part_of:
         found.append(f"part of {row['part_of']} instead of {call.part_of}")
+    confirmed = row["confirmed_at"] is not None
+    slack = 0 if confirmed and not whole_seconds else SLACK_MS
     for column, true in (("started_at", call.started_at), ("ended_at", call.ended_at)):
-        if abs(to_ms(row[column]) - true) > SLACK_MS:
+        if abs(to_ms(row[column]) - true) > slack:
             found.append(f"{column} off by {to_ms(row[column]) - true} ms")
+    duration, true = round(row["duration_seconds"] * 1000), _duration(row, call, confirmed=confirmed)
+    if abs(duration - true) > (SLACK_MS if confirmed and whole_seconds else 0):
+        found.append(f"duration off by {duration - true} ms")
     return found
+
+
+def _duration(row: dict[str, Any], call: CallTruth, *, confirmed: bool) -> int:
+    """Contract 5: the log's figure, which counts from the first ring to the end; until then from answer to end, as far
+    as the row itself knows them."""
+    assert call.ended_at is not None
+    if confirmed:
+        return call.ended_at - call.started_at
+    return 0 if row["answered_at"] is None else to_ms(row["ended_at"]) - to_ms(row["answered_at"])
 
 
 def inexact(rows: Iterable[dict[str, Any]], truth: Iterable[CallTruth]) -> list[str]:
