@@ -1,11 +1,13 @@
 """An answer that is no answer ends no call: what the platform does not say is not so (semantics 6)."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ringledger.simulator import Extension, Options, Pbx, SimCall, SimClock, Simulator, default_extensions
 from ringledger.simulator.model import SimLeg, Step
+from tests.conftest import LogLines
 from tests.rig import Rig, running, settings_for
 from tests.truth import differences
 
@@ -106,12 +108,27 @@ async def test_an_empty_answer_ends_no_call(tmp_path: Path) -> None:
         await _recovers(rig, calls)
 
 
-async def test_a_part_of_a_listing_ends_no_call(tmp_path: Path) -> None:
-    """The second page fails, and the calls on it are silent: not being on the first one is no proof."""
+async def test_a_part_of_a_listing_ends_no_call(tmp_path: Path, logs: LogLines) -> None:
+    """The second page fails, and the calls on it are silent: not being on the first one raises no doubt even, so
+    nobody's presence is asked for."""
     async with _platform(60) as sim, running(sim, _settings(sim, tmp_path)) as rig:
         calls = await _open(rig, 260)
         sim.faults.add("page-fails=1", path="active-calls")
-        await _struck(rig, "page-fails", 2)
+        await _struck(rig, "page-fails", 1)  # a poll that was under way has come to its end
+        finished, asked = logs.events.count("poll.finished"), _presence_read(rig)
+        await rig.until(lambda: len(_failed(logs)) >= 3, "polls fail")
+        assert {(one["level"], one["reason"]) for one in _failed(logs)} == {("warning", "PlatformUnavailable")}
+        assert logs.events.count("poll.finished") == finished
+        assert _presence_read(rig) == asked
         assert len(rig.query("SELECT 1 FROM active_calls")) == 260
         assert rig.query("SELECT 1 FROM all_calls") == []
         await _recovers(rig, calls)
+
+
+def _failed(logs: LogLines) -> list[dict[str, Any]]:
+    """Polls of active-calls that failed; the call log's synchronisation names itself."""
+    return [line for line in logs.named("poll.failed") if "source" not in line]
+
+
+def _presence_read(rig: Rig) -> float:
+    return rig.daemon.metrics.value("api_requests_total", endpoint="presence", code="200")
