@@ -6,18 +6,22 @@ from contextlib import closing
 
 import pytest
 
+from ringledger.cli.replay import Told, Written
 from ringledger.domain.observation import Delivery
 from ringledger.domain.tracker import CallTracker
 from ringledger.ledger.backup import backup
 from ringledger.ledger.ledger import Ledger
+from ringledger.ledger.times import to_ms, to_text
 from ringledger.ledger.upgrade import upgrade
 from ringledger.ledger.writer import LedgerWriter
 from ringledger.platform.connection import now_ms
 from ringledger.service.intake import Intake
+from ringledger.simulator import Office, Options
 from tests.builders import claim, item, presence, presence_read
 from tests.service.test_intake import Silent
 
 from .conftest import deliveries
+from .simulated import eventually
 
 
 @pytest.fixture
@@ -119,3 +123,99 @@ def test_an_answer_that_was_outranked_is_outranked_again(cli, clean, tmp_path, a
     assert row["hold_seconds"] == 60
     ended = cli("replay", "--journal", "--diff")
     assert (ended.code, ended.out) == (0, "1 call replayed, 0 different\n")
+
+
+#: Its end is in the ledger, and nothing comes of it any more: the call stays open.
+LOSE = "DELETE FROM observation WHERE id = (SELECT max(id) FROM observation WHERE kind = 'presence')"
+
+
+@pytest.fixture
+def one_call(clean, tmp_path):
+    """A ledger of one call which is changed by SQL before commands use it; returns its row."""
+
+    def make(*changes, answer=_nothing_there):
+        url = f"sqlite+aiosqlite:///{tmp_path}/live.db"
+        asyncio.run(live(url, answer))
+        with closing(sqlite3.connect(tmp_path / "live.db")) as connection, connection:
+            for sql in changes:
+                assert connection.execute(sql).rowcount > 0
+            connection.row_factory = sqlite3.Row
+            (row,) = connection.execute("SELECT * FROM calls")
+        clean.setenv("RINGLEDGER_DATABASE__URL", url)
+        return row
+
+    return make
+
+
+def test_a_call_this_version_would_lose_is_a_difference_and_1(cli, one_call):
+    session = one_call(LOSE)["session_id"]
+    ended = cli("replay", "--journal", "--diff", "--json")
+    assert (ended.code, ended.err) == (1, "")
+    assert ended.data == [{"session_id": session, "column": None, "recorded": "a call", "replayed": None}]
+    shown = cli("replay", "--journal", "--diff").out
+    assert shown == f"{session}: in the database, but not replayed\n0 calls replayed, 1 different\n"
+
+
+def test_a_replay_has_to_bring_out_what_was_told_whole():
+    """A record is a whole call; events are one if the ledger has accepted any of them."""
+    told = Told()
+    told.add(claim("Accepted", session="booked", started=0, duration=9))
+    told.add(claim(None, session="running", started=0, duration=9))
+    items = [item("CallConnected", session=name) for name in ("seen", "late", "going on")]
+    told.add(presence("101", 1, 0, *items))
+    written = Written({("400100", name) for name in ("booked", "running", "seen", "late", "not told")}, ACCEPTED)
+    assert {session for _, session in written.of(told)} == {"booked", "seen"}
+
+
+ACCEPTED = {("400100", "seen"), ("400100", "going on"), ("400100", "not told")}
+
+
+def test_a_call_that_began_before_the_period_is_not_missed(cli, one_call):
+    """It began 90 s before its events came."""
+    row = one_call(LOSE)
+    assert cli("replay", "--journal", "--diff", "--since", row["started_at"]).code == 1
+    later = to_text(to_ms(row["started_at"]) + 1)
+    assert (cli("replay", "--journal", "--diff", "--since", later)).code == 0
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        "DELETE FROM observation",  # as by the purge of a number
+        "UPDATE call_event SET reason = 'stale_sequence'",  # the older part of the journal was deleted
+    ],
+)
+def test_a_call_the_journal_does_not_tell_of_is_not_missed(cli, one_call, gone):
+    one_call(LOSE, gone)
+    ended = cli("replay", "--journal", "--diff")
+    assert (ended.code, ended.out) == (0, "0 calls replayed, 0 different\n")
+
+
+SPEED = 120.0
+#: The settling time is as much faster as the platform's clock is.
+PACE = {"calls__settle_seconds": 10 / SPEED, "confirm__sync_interval_seconds": 1}
+FAULTS = ("drop=0.15", "duplicate=0.2", "reorder=0.2")
+
+
+def test_a_feed_that_drops_doubles_and_disorders_comes_out_as_it_was_recorded(cli, platform, clean, tmp_path):
+    """What was recorded of it came from the feed, from reads and from the books, and answers outranked each other."""
+    database = tmp_path / "r.db"
+    sim = platform(Options(real_lifetimes=True, faults=FAULTS, fault_seed=3), speed=SPEED)
+    rig = sim.daemon(database, **PACE)
+    office = Office(list(sim.sim.pbx.extensions.values()), calls_per_hour=150, seed=3)
+    sim.wait(sim.sim.run_office(office, until=sim.do(sim.sim.clock.now_ms) + 900_000))
+    unsettled = "SELECT 1 FROM active_calls UNION ALL SELECT 1 FROM unconfirmed_calls"
+    eventually(lambda: sim.do(lambda: len(rig.query("SELECT 1 FROM all_calls")) >= len(sim.sim.pbx.truth())))
+    eventually(lambda: not rig.query(unsettled))
+    sim.stop_daemon()
+    assert sim.sim.faults.happened.keys() >= {"drop", "duplicate", "reorder"}
+    clean.setenv("RINGLEDGER_CALLS__SETTLE_SECONDS", str(PACE["calls__settle_seconds"]))
+    calls = len(cli("export", "--format", "jsonl").out.splitlines())
+    sources = {
+        row["source"] for row in rig.query("SELECT source FROM call_events UNION SELECT source FROM call_sources")
+    }
+    assert sources == {"presence", "presence-read", "active-calls", "call-log"}
+    ended = cli("replay", "--journal", "--diff")
+    assert ended.out.endswith(" calls replayed, 0 different\n")
+    assert (ended.code, ended.err) == (0, "")
+    assert int(ended.out.split()[0]) >= calls > 20

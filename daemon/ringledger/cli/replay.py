@@ -10,7 +10,7 @@ import re
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ringledger.settings import Settings
 
 Row = dict[str, Any]
+#: Account and session.
+Key = tuple[str, str]
 #: Columns that say when and how often a row was written, not what is true of the call.
 ABOUT_WRITING = frozenset({"updated_at", "revision"})
 #: Columns that only the platform's books fill; a file of notifications has none.
@@ -48,6 +50,37 @@ class Difference:
     replayed: Any
 
 
+@dataclass(slots=True)
+class Told:
+    """Calls by what spoke of them: presence, or a record of the platform's books of a call that is over."""
+
+    shown: set[Key] = field(default_factory=set)
+    booked: set[Key] = field(default_factory=set)
+
+    def add(self, seen: "PresenceObservation | RecordClaim") -> None:
+        """Note the calls an observation speaks of."""
+        from ringledger.domain.observation import RecordClaim
+
+        if isinstance(seen, RecordClaim):
+            if seen.call_session_id and seen.result and not seen.running:
+                self.booked.add((seen.account_id, seen.call_session_id))
+            return
+        self.shown.update((seen.account_id, item.call_session_id) for item in seen.items if item.call_session_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The ledger's finished calls before its journal was read, and those of whose events the journal has accepted one:
+    a call is told whole by a record, but not by events that were too late for it."""
+
+    finished: set[Key]
+    accepted: set[Key]
+
+    def of(self, told: Told) -> set[Key]:
+        """The calls a replay of what was told has to bring out."""
+        return self.finished & (told.booked | (told.shown & self.accepted))
+
+
 def replay(
     ctx: typer.Context,
     file: Annotated[
@@ -61,7 +94,8 @@ def replay(
     """Recorded events through this version's tracker.
 
     They go into a scratch database, on the events' own time; the calls that come out are printed.
-    With --diff: the rows that come out different from those of the database, among the calls that were replayed whole.
+    With --diff: the rows that come out different from those of the database, among the calls that were replayed whole;
+    with --journal also the database's calls that the journal tells of and that do not come out at all.
     A line of FILE that is no notification ends the replay: what came before it is shown all the same, the line is
     named, and the exit code is 64.
     """
@@ -70,7 +104,8 @@ def replay(
     frame = frame_of(ctx)
     settings = frame.settings()
     broken: list[Failure] = []
-    rows = asyncio.run(_replayed(settings, file, since or 0, broken))
+    written = asyncio.run(_written(settings, since or 0)) if journal and diff else None
+    rows, told = asyncio.run(_replayed(settings, file, since or 0, broken))
     if not diff:
         shown = masked_rows(rows, masked=frame.masked(settings, full_numbers))
         if frame.json:
@@ -84,6 +119,8 @@ def replay(
     recorded, unfinished = asyncio.run(_recorded(settings))
     rows = [row for row in rows if (row["account_id"], row["session_id"]) not in unfinished]
     found = differences(recorded, rows, ignored=ignored, since=since)
+    if written is not None:
+        found += lost(recorded, rows, known=written.of(told) - unfinished, since=since)
     if frame.json:
         print_json([{name: getattr(one, name) for name in Difference.__slots__} for one in found])
     else:
@@ -124,20 +161,47 @@ def differences(
     return found
 
 
+def lost(recorded: list[Row], replayed: list[Row], *, known: set[Key], since: int | None) -> list[Difference]:
+    """Calls of the database that do not come out, among those the journal tells of (``known``). Calls that began before
+    ``since`` are left out, as above.
+    """
+    from ringledger.ledger.times import to_text
+
+    missing = known - {(row["account_id"], row["session_id"]) for row in replayed}
+    first = "" if since is None else to_text(since)
+    return [
+        Difference(row["session_id"], None, "a call", None)
+        for row in recorded
+        if (row["account_id"], row["session_id"]) in missing and row["started_at"] >= first
+    ]
+
+
 def _print(found: list[Difference], calls: int) -> None:
     out = console()
     for one in found:
-        if one.column is None:
-            out.print(f"{one.session_id}: not in the database, but replayed", soft_wrap=True)
+        if one.column is not None:
+            told = f"{one.column} is {one.recorded!r}, replayed {one.replayed!r}"
         else:
-            out.print(f"{one.session_id}: {one.column} is {one.recorded!r}, replayed {one.replayed!r}", soft_wrap=True)
+            told = "not in the database, but replayed" if one.recorded is None else "in the database, but not replayed"
+        out.print(f"{one.session_id}: {told}", soft_wrap=True)
     out.print(f"{counted(calls, 'call')} replayed, {len({one.session_id for one in found})} different")
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
-async def _recorded(settings: "Settings") -> tuple[list[Row], set[tuple[str, str]]]:
+async def _written(settings: "Settings", since: int) -> Written:
+    from ringledger.ledger import queries
+    from ringledger.ledger.ledger import Ledger
+
+    ledger = await Ledger.open(settings.database.url, read_only=True)
+    try:
+        return Written(await queries.finished(ledger.reader), await queries.accepted(ledger.reader, since=since))
+    finally:
+        await ledger.close()
+
+
+async def _recorded(settings: "Settings") -> tuple[list[Row], set[Key]]:
     """The rows of finished calls, and the calls (account, session) that are still open or settling there."""
     from ringledger.ledger import queries
     from ringledger.ledger.ledger import Ledger
@@ -145,7 +209,7 @@ async def _recorded(settings: "Settings") -> tuple[list[Row], set[tuple[str, str
     ledger = await Ledger.open(settings.database.url, read_only=True)
     try:
         rows = await queries.calls(ledger.reader, queries.CallFilter(with_parts=True))
-        unfinished: set[tuple[str, str]] = set()
+        unfinished: set[Key] = set()
         for account_id in {row["account_id"] for row in rows}:
             unfinished.update((one.account_id, one.session_id) for one in (await ledger.load_open(account_id)).sessions)
         return rows, unfinished
@@ -198,8 +262,10 @@ def _notifications(settings: "Settings", path: Path) -> "Iterator[PresenceObserv
 # -- replaying -------------------------------------------------------------------------------------------------------
 
 
-async def _replayed(settings: "Settings", file: Path | None, since: int, broken: list[Failure]) -> list[Row]:
-    """The rows that come out. ``broken`` gets what ended the reading of a file before its end."""
+async def _replayed(
+    settings: "Settings", file: Path | None, since: int, broken: list[Failure]
+) -> tuple[list[Row], Told]:
+    """The rows that come out, and what was told. ``broken`` gets what ended the reading of a file before its end."""
     from ringledger.ledger import queries
     from ringledger.ledger.ledger import Ledger
     from ringledger.ledger.upgrade import upgrade
@@ -210,8 +276,9 @@ async def _replayed(settings: "Settings", file: Path | None, since: int, broken:
         await asyncio.to_thread(upgrade, url)
         scratch = await Ledger.open(url)
         try:
-            await _Player(settings, scratch).play(source)
-            return await queries.calls(scratch.reader, queries.CallFilter(with_parts=True))
+            player = _Player(settings, scratch)
+            await player.play(source)
+            return await queries.calls(scratch.reader, queries.CallFilter(with_parts=True)), player.told
         finally:
             await scratch.close()
 
@@ -224,6 +291,7 @@ class _Player:
         from ringledger.domain.reconcile import Reconciler
         from ringledger.domain.tracker import CallTracker
 
+        self.told = Told()
         self._claim = RecordClaim
         self._settle = settings.calls.settle_seconds
         self._tracker: CallTracker = CallTracker(
@@ -237,6 +305,7 @@ class _Player:
         """Everything, and a settling time after it; calls still open then stay open."""
         group: list[RecordClaim] = []
         async for seen in source:
+            self.told.add(seen)
             if group and not _same_answer(group[-1], seen):
                 self._claims(group)
                 group = []

@@ -215,6 +215,17 @@ async def observations(
         raise classified(error) from error
 
 
+async def finished(engine: AsyncEngine) -> set[tuple[str, str]]:
+    """Account and session of every finished call, those that belong to one too."""
+    return await _keys(engine, _key_of("all_calls"))
+
+
+async def accepted(engine: AsyncEngine, *, since: int = 0) -> set[tuple[str, str]]:
+    """Account and session of every call of which the journal has accepted an event that came ``since`` then."""
+    ours = and_(column("outcome") == "accepted", column("received_at") >= to_text(since))
+    return await _keys(engine, _key_of("call_events").where(ours, column("session_id").is_not(None)).distinct())
+
+
 #: As many finished calls as a tall terminal shows.
 _RECENT = 40
 #: Counting it, not rows, makes SQLite take the small index of what is unconfirmed instead of a large one.
@@ -273,6 +284,20 @@ def _account(account_id: str | None) -> ColumnElement[bool]:
 def _all_of(view: str) -> Select[Any]:
     source: FromClause = table(view)
     return select(literal_column("*")).select_from(source)
+
+
+def _key_of(view: str) -> Select[Any]:
+    key: list[ColumnElement[Any]] = [column("account_id"), column("session_id")]
+    keys: Select[Any] = Select(*key)
+    return keys.select_from(table(view))
+
+
+async def _keys(engine: AsyncEngine, question: Select[Any]) -> set[tuple[str, str]]:
+    try:
+        async with engine.connect() as connection:
+            return {(account_id, session_id) for account_id, session_id in await connection.execute(question)}
+    except DBAPIError as error:
+        raise classified(error) from error
 
 
 async def _ask(engine: AsyncEngine, question: Select[Any]) -> Rows:
