@@ -106,6 +106,43 @@ def test_a_number_leaves_no_trace(cli, own):
     assert traces(own, number.strip("+")) == 0
 
 
+def test_a_number_as_people_write_it_is_the_one_that_is_kept(cli, own):
+    """As `calls --number` finds it: without its country, with brackets and dashes."""
+    digits = count(own, "SELECT from_number FROM calls WHERE direction = 'Inbound'").removeprefix("+1")
+    listed = cli("calls", "--number", digits, "--json").data
+    assert listed
+    ended = cli("purge", "--number", f"({digits[:3]}) {digits[3:6]}-{digits[6:]}", "--json")
+    assert (ended.code, ended.data["purged"], ended.data["number"]) == (0, len(listed), f"+1{digits}")
+    assert ended.data["found"] is True
+    assert traces(own, digits) == 0
+
+
+def test_a_number_nobody_knows_is_not_told_as_erased(cli, own):
+    calls, events = count(own), count(own, "SELECT count(*) FROM observation")
+    known = count(own, "SELECT from_number FROM calls WHERE direction = 'Inbound'")
+    other = f"+4{known[2:]}"  # its digits occur in what is kept
+    ended = cli("purge", "--number", other)
+    assert ended.code == 0
+    assert f"nothing of {other} was found" in ended.out
+    assert "deleted by" not in ended.out
+    ended = cli("purge", "--number", known[2:-1], "--json")
+    assert (ended.data["found"], ended.data["purged"], ended.data["traceless"]) == (False, 0, None)
+    assert (count(own), count(own, "SELECT count(*) FROM observation")) == (calls, events)
+
+
+def test_the_daemon_erases_a_number_as_people_write_it(cli, platform, tmp_path):
+    sim, database = platform(), tmp_path / "r.db"
+    for n in range(2):
+        sim.past_call(f"90000000{n}", minutes=60 + n, number=f"+1415555010{n}")
+    assert cli("backfill", "--since", "2h").code == 0
+    sim.daemon(database)
+    ended = cli("purge", "--number", "4155550100", "--json")
+    assert (ended.code, ended.data["by"], ended.data["found"], ended.data["purged"]) == (0, "daemon", True, 1)
+    assert ended.data["traceless"] is True
+    assert count(database) == 1
+    assert "nothing of +14155550100 was found" in cli("purge", "--number", "4155550100").out
+
+
 def test_by_age(cli, own):
     assert cli("purge", "--older-than", "2010-01-01", "--json").data["purged"] == 0
     assert count(own) > 0
@@ -127,7 +164,14 @@ def test_it_does_not_work_beside_a_running_daemon(cli, own):
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["--older-than", "90d", "--number", "1"], ["--number", "nobody"], ["--older-than", "soon"]]
+    "words",
+    [
+        [],
+        ["--older-than", "90d", "--number", "1"],
+        ["--number", "nobody"],
+        ["--number", "+1855201XXXX"],
+        ["--older-than", "soon"],
+    ],
 )
 def test_wrong_ways_to_ask(cli, own, words):
     assert cli("purge", *words).code == 64

@@ -2,9 +2,10 @@
 
 import pytest
 
+from ringledger.domain.changes import Changes
 from ringledger.ledger import care, queries
 from ringledger.ledger.letters import Letter
-from tests.builders import ACCOUNT, T0, Desk, item, presence
+from tests.builders import ACCOUNT, T0, Desk, claim, item, presence
 
 DAY = 86_400_000
 ADA, GRACE = "13027430863", "16502008440"
@@ -63,10 +64,10 @@ async def test_the_journal_has_its_own_days(filled):
     assert await left(filled) == ["2", "1"]
 
 
-@pytest.mark.parametrize("number", [GRACE, f"+{GRACE}", "+1 650 200-8440"])
+@pytest.mark.parametrize("number", [GRACE, f"+{GRACE}"])
 async def test_a_number_leaves_no_trace_in_the_file(filled, path, number):
     assert traces(path, GRACE) > 0
-    assert await care.purge_number(filled, number) == 1
+    assert await care.purge_number(filled, number) == (1, 2, 0)
     assert await left(filled) == ["1"]
     assert traces(path, GRACE) == 0
     assert traces(path, ADA) > 0
@@ -75,20 +76,60 @@ async def test_a_number_leaves_no_trace_in_the_file(filled, path, number):
 async def test_a_short_number_takes_only_what_names_it(filled):
     filled.letters_of = lambda _, __: [
         Letter(
-            "receiver", ACCOUNT, session, session, "call.opened", f'{{"extension_id":"101","from_number":"{number}"}}'
+            "receiver",
+            ACCOUNT,
+            session,
+            session,
+            "call.opened",
+            f'{{"data":{{"extension_id":"101","from_number":"{number}"}}}}',
         )
         for session, number in (("4", "101"), ("5", "102"))
     ]
     short = presence(102, 1, T0, item("Ringing", "leg-4", session="4", sender="101"))
     await filled.commit(Desk().see(short).changes, now_ms=T0)
     assert (await count(filled, "observation"), await count(filled, "outbox")) == (6, 2)
-    assert await care.purge_number(filled, "101") == 0
+    assert await care.purge_number(filled, "101") == (0, 2, 1)
     assert (await count(filled, "observation"), await count(filled, "outbox")) == (5, 1)
 
 
-async def test_a_word_is_no_number(filled):
-    with pytest.raises(ValueError, match="no number"):
-        await care.purge_number(filled, "all")
+@pytest.mark.parametrize("number", ["all", "", "+1 650 200-8440", "1650200XXXX"])
+async def test_a_word_is_no_number(filled, number):
+    with pytest.raises(ValueError, match="no telephone number"):
+        await care.purge_number(filled, number)
+
+
+async def test_digits_that_merely_occur_are_no_number(filled):
+    """A part of a number, a session, a leg and a receiver's event: none of them is somebody's number."""
+    other = presence(102, 1, T0, item("Ringing", GRACE, session=GRACE, sender=f"{GRACE}9", sender_name=f"1{GRACE}"))
+    claimed = claim("Accepted", session=GRACE, record=GRACE, sender=f"4{GRACE}")
+    filled.letters_of = lambda _, __: [
+        Letter(
+            "receiver", ACCOUNT, GRACE, GRACE, "call.opened", f'{{"id":"{GRACE}","data":{{"from_number":"1{GRACE}"}}}}'
+        )
+    ]
+    await filled.commit(Desk().see(other).changes, now_ms=T0)
+    await filled.commit(Changes(observations=[claimed]), now_ms=T0)
+    kept = (await count(filled, "observation") - 2, await count(filled, "outbox"))
+    assert await care.purge_number(filled, GRACE) == (1, 2, 0)
+    assert (await count(filled, "observation"), await count(filled, "outbox")) == kept
+    assert await care.purge_number(filled, GRACE[1:]) == (0, 0, 0)
+    assert (await count(filled, "observation"), await count(filled, "outbox")) == kept
+
+
+@pytest.mark.parametrize("step", [1, 2, 500])
+async def test_all_of_a_number_goes_in_steps(filled, monkeypatch, step):
+    """Also what names its owner only, and what can no longer be read."""
+    monkeypatch.setattr(care, "JOURNAL_STEP", step)
+    named = presence(102, 1, T0, item("NoCall", "leg-2", session="2", sender=None, sender_name=f"Caller {GRACE}"))
+    await filled.commit(Desk().see(named).changes, now_ms=T0)
+    async with filled.transaction() as connection:
+        await connection.exec_driver_sql(
+            "INSERT INTO observation (account_id, received_at, kind, body) VALUES (?, ?, 'presence', ?)",
+            (ACCOUNT, "2026-03-02T09:00:00.000Z", f'["{GRACE}"]'),
+        )
+    before = await count(filled, "observation")
+    assert await care.purge_number(filled, GRACE) == (1, 4, 0)
+    assert await count(filled, "observation") == before - 4
 
 
 async def test_masked_numbers_lose_their_last_digits_and_their_names(filled, path):

@@ -93,6 +93,24 @@ async def test_what_was_being_heard_of_a_call_does_not_bring_it_back(database, m
         assert traces(database, ADA) == 0
 
 
+async def test_a_number_without_a_country_is_one_of_the_default_region(database):
+    async with Simulator() as sim, running(sim, settings_for(sim, database, calls__settle_seconds=0.05)) as rig:
+        intake = rig.daemon.intake
+        told = [
+            presence(101, 9_000_001, T0, item("Ringing", sender=ADA)),
+            presence(101, 9_000_002, T0, item("NoCall")),
+            presence(102, 9_000_003, T0, item("Ringing", session="2", sender=f"{ADA[1:]}9")),
+        ]
+        told = [one._replace(account_id=intake.account_id) for one in told]
+        await intake.deliver(Delivery(tuple(told), (), None))
+        await rig.until(lambda: asked(database, "SELECT 1 FROM call"), "it is over")
+        answer = await purge(database, number=f"({ADA[1:4]}) {ADA[4:7]}-{ADA[7:]}")
+        assert answer == {"purged": 1, "traceless": True, "unconfirmed": 1, "events": 2, "open": 0}
+        assert traces(database, ADA) == 0
+        answer = await purge(database, number=f"{ADA[1:]}9")
+        assert (answer["purged"], answer["open"], answer["traceless"]) == (0, 1, False)
+
+
 async def test_by_age_and_what_is_refused(database):
     async with Simulator() as sim, running(sim, settings_for(sim, database)):
         assert (await purge(database, before=0)) == {"purged": 0, "traceless": True, "unconfirmed": 0}

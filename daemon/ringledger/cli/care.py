@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ringledger.cli.asking import telephone
 from ringledger.cli.database import db_app
 from ringledger.cli.failures import Failure, usage
 from ringledger.cli.frame import frame_of, origin
@@ -108,22 +109,28 @@ def purge(
     older_than: Annotated[
         int | None, typer.Option(parser=instant, metavar="AGE", help="Calls that began before: 90d, or a date.")
     ] = None,
-    number: Annotated[str | None, typer.Option(help="Calls with this number at either end, with or without +.")] = None,
+    number: Annotated[
+        str | None, typer.Option(help="Calls with this number at either end, read as `calls --number` reads it.")
+    ] = None,
 ) -> None:
     """Delete calls for good: with everything known of them, and without a trace in the file.
 
     A running daemon does it when asked, and goes on recording; without one this command does it itself. What is not
     over yet stays. Copies of the database are left alone; they are named at the end. The platform keeps its own log:
-    `backfill` over that time would bring the calls back.
+    `backfill` over that time would bring the calls back. A number of which nothing is found is told as that: no
+    erasure has taken place (with --json `found` is false and `traceless` null).
     """
     if (older_than is None) == (number is None):
         raise usage("purge needs either --older-than AGE or --number N")
-    if number is not None and not any(letter.isdecimal() for letter in number):
-        raise usage(f"--number {number}: has no digit")
     frame = frame_of(ctx)
     settings = frame.settings()
+    if number is not None:
+        number = telephone(number, settings.platform.default_region, "--number")
     _must_exist(settings)
     found = asyncio.run(_purged(settings, number, older_than))
+    if number is not None:
+        found |= {"number": number, "found": bool(found["purged"] or found["events"] or found["open"])}
+        found["traceless"] = found["traceless"] if found["found"] else None  # nothing was erased
     copies = _copies(settings.database.path)
     if frame.json:
         print_json({**found, "copies": [str(path) for path in copies]})
@@ -134,12 +141,17 @@ def purge(
 
 
 def _tell(database: Path, found: dict[str, Any]) -> None:
+    if not found.get("found", True):
+        print(f"{database}: nothing of {found['number']} was found, so nothing was deleted; check the number")
+        return
     who = " by the daemon" if found["by"] == "daemon" else ""
     print(f"{database}: {found['purged']} call{'' if found['purged'] == 1 else 's'} deleted{who}")
     if found["unconfirmed"]:
         count = found["unconfirmed"]
         print(f"the platform's log, which has yet to confirm {count} of them, may bring them back: purge again later")
-    if not found["traceless"]:
+    if count := found.get("open", 0):
+        print(f"{count} more {'is' if count == 1 else 'are'} not over yet: purge again afterwards")
+    elif not found["traceless"]:
         print("a reader keeps traces in the write-ahead log: purge again when it has gone")
 
 
@@ -169,7 +181,8 @@ async def _alone(settings: "Settings", number: str | None, before_ms: int | None
         done = await purge(ledger, settings.database.path, number=number, before_ms=before_ms or 0)
     finally:
         await ledger.close()
-    return {"purged": done.calls, "traceless": done.traceless, "unconfirmed": 0}
+    answer = {"purged": done.calls, "traceless": done.traceless, "unconfirmed": 0}
+    return answer if number is None else {**answer, "events": done.events, "open": done.open}
 
 
 def _copies(database: Path) -> list[Path]:

@@ -5,14 +5,15 @@ log is emptied). Work goes in steps, so that the daemon's commits come through i
 touched. Every function takes an open, writing ledger; raises as ``Ledger.commit`` does.
 """
 
-from collections.abc import Collection
-from typing import Any, Final
+from collections.abc import Callable, Collection
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Table, and_, case, delete, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringledger.domain.call import Phase
 from ringledger.ledger.ledger import Ledger
+from ringledger.ledger.mentions import SHORT, in_letter, in_observation, in_state
 from ringledger.ledger.schema import (
     call,
     call_event,
@@ -29,8 +30,6 @@ STEP: Final = 500
 JOURNAL_STEP: Final = 5_000
 #: What stands for the last four digits of a masked number.
 MASK: Final = "xxxx"
-#: A number this short is an extension's: not masked.
-SHORT: Final = 6
 
 _OF_A_CALL: Final = (call_leg, call_transition, call_event, call_source, call_state, outbox, call)
 _Key = tuple[str, str]
@@ -62,22 +61,51 @@ async def purge_journal(ledger: Ledger, before_ms: int) -> int:
     return purged
 
 
-async def purge_number(ledger: Ledger, number: str) -> int:
-    """Delete every finished call with this number at any end, and every observation that names it; how many calls.
-
-    ``number``: E.164 with or without ``+`` (semantics 10). Raises ``ValueError`` when it has no digit.
+class Erased(NamedTuple):
+    """What was deleted of a number: calls, and events in the journal or on their way to a receiver. ``open``: how many
+    calls with it are not over; they stay.
     """
-    digits = "".join(letter for letter in number if letter.isdecimal())
-    if not digits:
-        raise ValueError(f"{number!r} is no number")
+
+    calls: int
+    events: int
+    open: int
+
+
+async def purge_number(ledger: Ledger, number: str) -> Erased:
+    """Delete every finished call with this number at any end, and every event of a call with it.
+
+    ``number``: as the ledger keeps it, ``+`` or not (semantics 10). Raises ``ValueError`` when it is none.
+    """
+    digits = number.removeprefix("+")
+    if not (digits.isascii() and digits.isdecimal()):
+        raise ValueError(f"{number!r} is no telephone number")
     of_a_leg = select(call_leg.c.account_id, call_leg.c.session_id).where(_names(call_leg, digits))
     by_leg = tuple_(call.c.account_id, call.c.session_id).in_(of_a_leg)
     purged = await _purge(ledger, or_(_names(call, digits), by_leg))
+    events = await _purge_rows(ledger, observation, digits, lambda row: in_observation(row.kind, row.body, digits))
+    events += await _purge_rows(ledger, outbox, digits, lambda row: in_letter(row.body, digits))
+    going_on = select(call_state.c.state).where(
+        call_state.c.phase != Phase.FINISHED, call_state.c.state.contains(digits, autoescape=True)
+    )
     async with ledger.transaction() as connection:
-        for table in (observation, outbox):
-            await connection.execute(delete(table).where(_mentions(table.c.body, digits)))
+        states = (await connection.execute(going_on)).scalars().all()
     await ledger.checkpoint(truncate=True)
-    return purged
+    return Erased(purged, events, sum(in_state(state, digits) for state in states))
+
+
+async def _purge_rows(ledger: Ledger, table: Table, digits: str, ours: Callable[[Any], bool]) -> int:
+    """Delete rows whose ``body`` has the digits and that are ``ours``, step by step; how many."""
+    last = purged = 0
+    while True:
+        some = select(table).where(table.c.id > last, table.c.body.contains(digits, autoescape=True))
+        async with ledger.transaction() as connection:
+            rows = (await connection.execute(some.order_by(table.c.id).limit(JOURNAL_STEP))).all()
+            ids = [row.id for row in rows if ours(row)]
+            await connection.execute(delete(table).where(table.c.id.in_(ids)))
+        purged += len(ids)
+        if len(rows) < JOURNAL_STEP:
+            return purged
+        last = rows[-1].id
 
 
 async def mask_numbers(ledger: Ledger, before_ms: int) -> int:
@@ -123,16 +151,6 @@ async def _delete(connection: AsyncConnection, keys: Collection[_Key]) -> None:
 def _names(table: Table, digits: str) -> ColumnElement[bool]:
     same = [digits, f"+{digits}"]
     return or_(*(table.c[name].in_(same) for name in ("from_number", "to_number", "from_raw", "to_raw")))
-
-
-def _mentions(body: ColumnElement[str], digits: str) -> ColumnElement[bool]:
-    """Whether a number is in a journal's or a letter's JSON. Few digits are in every time and id: those of a short one
-    count only where a number stands.
-    """
-    if len(digits) > SHORT:
-        return body.contains(digits, autoescape=True)
-    told = [shape % number for number in (digits, f"+{digits}") for shape in ('["%s",', ',"%s"]', '_number":"%s"')]
-    return or_(*(body.contains(text, autoescape=True) for text in told))
 
 
 def _readable(table: Table) -> ColumnElement[bool]:

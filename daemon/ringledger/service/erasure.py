@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ringledger.domain.observation import CallKey
-from ringledger.ledger.care import purge_calls, purge_number
+from ringledger.ledger.care import Erased, purge_calls, purge_number
 from ringledger.ledger.examine import size_of
 from ringledger.ledger.ledger import Ledger
+from ringledger.platform.numbers import normalise
 from ringledger.service.confirm import Confirmer
 from ringledger.service.control import Json
 from ringledger.service.intake import Intake
@@ -18,42 +19,60 @@ from ringledger.service.intake import Intake
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """How many calls were deleted; ``traceless``: nothing of them is left in the file or its write-ahead log."""
+    """How many calls were deleted; ``traceless``: nothing of them is left in the file or its write-ahead log.
+
+    Of a number: how many events of it went besides, and how many calls with it are ``open`` and stay.
+    """
 
     calls: int
     traceless: bool
+    events: int = 0
+    open: int = 0
 
 
 async def purge(ledger: Ledger, database: Path, *, number: str | None, before_ms: int) -> Purged:
-    """Delete the calls of a number, or those that began before. Raises ``ValueError`` (no number), ``LedgerError``."""
-    calls = await (purge_calls(ledger, before_ms) if number is None else purge_number(ledger, number))
+    """Delete the calls of a number, or those that began before. Raises ``ValueError`` (no number), ``LedgerError``.
+
+    ``number``: as the ledger keeps it, E.164 or a short one.
+    """
+    if number is None:
+        done = Erased(await purge_calls(ledger, before_ms), 0, 0)
+    else:
+        done = await purge_number(ledger, number)
     # Nothing was awaited since the log was emptied, so what it holds now are pages a reader has kept it from giving up.
-    return Purged(calls, size_of(database.with_name(f"{database.name}-wal")) == 0)
+    emptied = size_of(database.with_name(f"{database.name}-wal")) == 0
+    return Purged(done.calls, emptied and not done.open, done.events, done.open)
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """The daemon's answer to ``{"do": "purge", "number": text}`` or ``{"do": "purge", "before": ms}``."""
+    """The daemon's answer to ``{"do": "purge", "number": text}`` or ``{"do": "purge", "before": ms}``. ``region``: for
+    a number written without a country.
+    """
 
     ledger: Ledger
     intake: Intake
     confirmer: Confirmer
     database: Path
+    region: str
 
     async def answer(self, request: Json, _send: Callable[[Json], None]) -> Json:
         """Delete, and forget what was waiting for the platform's verdict (a handler of ``Control``)."""
         number, before = request.get("number"), request.get("before")
         if not ((isinstance(number, str) and before is None) or (isinstance(before, int) and number is None)):
             raise ValueError("purge needs a number, or before: ms")
+        if number is not None:
+            number = normalise(number, self.region) or number
         waiting = set(self.confirmer.waiting)
-        calls = 0
+        calls = events = 0
         # Twice: a call that was being told of had perhaps been read from the ledger before it was deleted there, and
         # was written again. What is read afterwards is gone already.
         for _ in range(2):
             await self.intake.change(lambda: None)  # what has been collected is committed first
             done = await purge(self.ledger, self.database, number=number, before_ms=before or 0)
-            calls += done.calls
-        return {"purged": calls, "traceless": done.traceless, "unconfirmed": await self._forget(waiting)}
+            calls, events = calls + done.calls, events + done.events
+        answer = {"purged": calls, "traceless": done.traceless, "unconfirmed": await self._forget(waiting)}
+        return answer if number is None else {**answer, "events": events, "open": done.open}
 
     async def _forget(self, waiting: set[CallKey]) -> int:
         """Ask no longer about calls that are gone; how many."""

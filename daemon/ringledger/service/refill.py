@@ -106,7 +106,7 @@ def ear(
     """Where a running daemon hears commands, and what it can be asked."""
     database = settings.database.path
     refill = Refill(ledger, intake, sight.backfill, sight.book)
-    erasure = Erasure(ledger, intake, confirmer, database)
+    erasure = Erasure(ledger, intake, confirmer, database, settings.platform.default_region)
     handlers = {"backfill": refill.answer, "webhooks-retry": deliveries.answer, "purge": erasure.answer}
     return Control(socket_path(database), handlers, reserved={"purge"})
 
