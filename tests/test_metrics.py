@@ -1,5 +1,7 @@
 """Metrics: the public names, and no clash between two daemons in one process."""
 
+from math import nan
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from ringledger import __version__
@@ -55,6 +57,18 @@ def test_two_daemons_in_one_process_count_apart():
     one.events_received.labels(source="feed").inc(3)
     assert one.value("events_received_total", source="feed") == 3
     assert two.value("events_received_total", source="feed") == 0
+
+
+def test_what_is_not_known_has_no_sample():
+    metrics = Metrics()
+    expiry = metrics.subscription_expiry_timestamp_seconds
+    name = "ringledger_subscription_expiry_timestamp_seconds"
+    assert metrics.registry.get_sample_value(name) is None
+    expiry.set(17)
+    assert metrics.registry.get_sample_value(name) == 17
+    expiry.set(nan)
+    assert metrics.registry.get_sample_value(name) is None
+    assert f"# TYPE {name} gauge" in metrics.exposition().decode()
 
 
 def test_a_scraper_can_read_it():

@@ -4,9 +4,10 @@ Owns the names, which are public: some may be added, none renamed or removed. Wh
 or session in a label; each `Metrics` has its own registry, so that several daemons can live in one process.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import isnan, nan
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from ringledger import __version__
@@ -19,6 +20,20 @@ RING = (1, 2.5, 5, 10, 15, 20, 30, 45, 60, 120)
 TALK = (5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 REQUEST = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 COMMIT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+
+
+class Known(Gauge):
+    """A gauge without labels, and without a sample while it is not known: before its first value, and while NaN."""
+
+    def __init__(self, name: str, documentation: str, *, registry: CollectorRegistry) -> None:
+        super().__init__(name, documentation, registry=registry)
+        self.set(nan)
+
+    def collect(self) -> Iterator[Metric]:
+        """As :meth:`Gauge.collect`."""
+        for family in super().collect():
+            family.samples = [sample for sample in family.samples if not isnan(sample.value)]
+            yield family
 
 
 class Metrics:
@@ -62,8 +77,10 @@ class Metrics:
         self.push_last_event_timestamp_seconds = self._gauge(
             "push_last_event_timestamp_seconds", "When the feed last brought something."
         )
-        self.subscription_expiry_timestamp_seconds = self._gauge(
-            "subscription_expiry_timestamp_seconds", "When the subscription ends unless it is renewed."
+        self.subscription_expiry_timestamp_seconds = Known(
+            "ringledger_subscription_expiry_timestamp_seconds",
+            "When the subscription ends unless it is renewed; no sample while that is not known.",
+            registry=self.registry,
         )
         self.reconcile_corrections = self._counter(
             "reconcile_corrections_total", "Calls that the platform's own records corrected.", ["kind"]

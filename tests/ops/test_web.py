@@ -1,12 +1,16 @@
 """/livez, /readyz and /metrics of a whole daemon."""
 
+import time
+
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ringledger.platform.feed import FeedNotice, FeedNoticeKind
 from ringledger.service import Daemon
 from ringledger.settings import load_settings
 from ringledger.simulator import Simulator
+from ringledger.simulator.websocket import LIFE_SECONDS
 from tests.rig import running, settings_for
 
 
@@ -36,9 +40,24 @@ async def test_a_healthy_daemon(tmp_path):
         families = {family.name: family for family in text_string_to_metric_families(text)}
         assert families["ringledger_push_connected"].samples[0].value == 1
         assert families["ringledger_db_size_bytes"].samples[0].value > 0
-        assert families["ringledger_subscription_expiry_timestamp_seconds"].samples[0].value > 1.6e9
         asked = {sample.labels["endpoint"] for sample in families["ringledger_api_requests"].samples}
         assert {"oauth", "extension", "subscription", "active-calls"} <= asked
+
+
+@pytest.mark.parametrize("transport", ["websocket", "pubnub"])
+async def test_when_the_subscription_ends_is_told_once_it_is_known(tmp_path, transport):
+    def expiry():
+        text = rig.daemon.metrics.exposition().decode()
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+        return [sample.value for sample in families["ringledger_subscription_expiry_timestamp_seconds"].samples]
+
+    async with Simulator() as sim, running(sim, settings_for(sim, tmp_path / "r.db", transport)) as rig:
+        await rig.until(expiry, "the subscription's end is known")
+        (subscription,) = sim.subscriptions.alive()
+        shown = sim.subscriptions.show(subscription)["expiresIn"] if transport == "pubnub" else LIFE_SECONDS
+        assert expiry()[0] == pytest.approx(time.time() + shown, abs=60)
+        rig.daemon.parts.sight.notice(FeedNotice(FeedNoticeKind.SUBSCRIPTION_LOST, 0))
+        assert expiry() == []
 
 
 async def test_a_stuck_loop_fails_both(tmp_path):

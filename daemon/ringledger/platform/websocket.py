@@ -167,7 +167,8 @@ class WebSocketFeed:
         subscription = await self._create(sink, connection, before.subscription_id if before else "")
         if not subscription.active:
             raise PlatformUnavailable(f"a new subscription has status {subscription.status}")
-        self._notice(sink, FeedNoticeKind.SUBSCRIPTION_CREATED, "", {"subscription_id": subscription.id})
+        told = {"subscription_id": subscription.id, "expires_in": subscription.expires_in}
+        self._notice(sink, FeedNoticeKind.SUBSCRIPTION_CREATED, "", told)
         self._tell_refused(sink, subscription)
         wsc = connection.greeting.wsc or Wsc()
         at = before or Standing("", "", wsc.token or None, wsc.sequence)

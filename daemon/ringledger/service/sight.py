@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from math import nan
 from typing import Any, Final
 
 from ringledger.domain.changes import Changes, Happening
@@ -84,8 +85,9 @@ class Sight:
         """Hear about the feed (``FeedSink``)."""
         level = LOG.warning if notice.kind in _WARNINGS else LOG.info
         level(Event(notice.kind), reason=notice.reason or None, **_readable(notice.detail))
-        if life := notice.detail.get("expires_in"):
-            self._metrics.subscription_expiry_timestamp_seconds.set(time.time() + life)
+        if notice.kind in _OF_A_SUBSCRIPTION:
+            life = notice.detail.get("expires_in")
+            self._metrics.subscription_expiry_timestamp_seconds.set(nan if life is None else time.time() + life)
         match notice.kind:
             case FeedNoticeKind.CONNECTED | FeedNoticeKind.RESUMED:
                 self._up(replayed=notice.kind is FeedNoticeKind.RESUMED)
@@ -230,6 +232,9 @@ class Sight:
         return self.backfill.books.client.platform_now_ms()
 
 
+_OF_A_SUBSCRIPTION: Final = frozenset(
+    {FeedNoticeKind.SUBSCRIPTION_CREATED, FeedNoticeKind.SUBSCRIPTION_RENEWED, FeedNoticeKind.SUBSCRIPTION_LOST}
+)
 _WARNINGS: Final = frozenset(
     {
         FeedNoticeKind.DISCONNECTED,
