@@ -153,6 +153,72 @@ async def test_ready_does_not_wait_for_a_platform_that_is_down(tmp_path, manager
     await asyncio.wait_for(task, PATIENCE)
 
 
+@asynccontextmanager
+async def starting(sim, tmp_path, manager, transport):
+    """A daemon that is not waited for."""
+    daemon = Daemon(settings_for(sim, tmp_path / "r.db", transport), notifier=manager.notifier())
+    task = asyncio.create_task(daemon.run())
+    try:
+        yield daemon
+        daemon.stop("test")
+        await asyncio.wait_for(task, PATIENCE)
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def ticks(manager, number=2):
+    """So many keep-alives more: whatever was about to happen has happened."""
+    seen = manager.read().count("WATCHDOG=1")
+    await manager.until(lambda told: told.count("WATCHDOG=1") >= seen + number)
+
+
+async def reached(gate):
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "pubnub"])
+@pytest.mark.parametrize("last", ["/subscription", "/active-calls"])
+async def test_ready_comes_after_token_subscription_and_first_comparison(tmp_path, manager, logs, transport, last):
+    async with Simulator() as sim:
+        gates = {path: sim.gates.hold(path) for path in ("/oauth/token", "/subscription", "/active-calls")}
+        async with starting(sim, tmp_path, manager, transport) as daemon:
+            await reached(gates["/oauth/token"])
+            await ticks(manager)
+            assert "READY=1" not in manager.told
+            gates["/oauth/token"].release()
+            await reached(gates["/subscription"])
+            await reached(gates["/active-calls"])
+            await ticks(manager)
+            assert "READY=1" not in manager.told
+            first = next(path for path in ("/subscription", "/active-calls") if path != last)
+            gates[first].release()
+            up = {
+                "/subscription": lambda _: daemon.metrics.value("push_connected") == 1,
+                "/active-calls": lambda _: logs.named("poll.finished"),
+            }
+            await manager.until(up[first])
+            await ticks(manager)
+            assert not up[last](None)
+            assert "READY=1" not in manager.told
+            gates[last].release()
+            await manager.until(lambda told: "READY=1" in told)
+            assert up[last](None)
+
+
+@pytest.mark.parametrize("held", ["/oauth/token", "/subscription", "/active-calls"])
+async def test_ready_waits_no_longer_than_its_bound(tmp_path, manager, monkeypatch, held):
+    bound = 0.7
+    monkeypatch.setattr("ringledger.service.daemon.READY_WITHIN_SECONDS", bound)
+    async with Simulator() as sim:
+        gate = sim.gates.hold(held)
+        began = asyncio.get_running_loop().time()
+        async with starting(sim, tmp_path, manager, "websocket"):
+            await reached(gate)
+            await manager.until(lambda told: "READY=1" in told)
+            assert asyncio.get_running_loop().time() - began >= bound
+
+
 @pytest.mark.parametrize(
     ("path", "endpoint"),
     [

@@ -15,6 +15,7 @@ from ringledger.simulator.answers import error_middleware
 from ringledger.simulator.books import Books
 from ringledger.simulator.clock import SimClock
 from ringledger.simulator.faultplan import FaultPlan
+from ringledger.simulator.gates import Gates
 from ringledger.simulator.limits import Limits, RateLimit
 from ringledger.simulator.messages import Messages
 from ringledger.simulator.mishaps import Mishaps
@@ -77,12 +78,13 @@ class Simulator:
         self.pbx = pbx or Pbx()
         scale = (self.clock.speed or 1.0) if self.options.real_lifetimes else 1.0
         self.owner_id = next(iter(self.pbx.extensions))
+        self.gates = Gates()
         self.oauth = self._oauth(scale)
         seconds = self.options.subscription_seconds
         self.subscriptions = Subscriptions(self.clock, self.pbx, self.oauth, seconds=seconds, lifetime_scale=scale)
         self.pubnub = PubNub(self.clock, hold_seconds=self.options.hold_seconds, queue_limit=self.options.queue_limit)
         self.subscriptions.transports["PubNub"] = self.pubnub
-        self.websocket = WebSockets(self.clock, self.oauth, self.subscriptions)
+        self.websocket = WebSockets(self.clock, self.oauth, self.subscriptions, self.gates)
         self.subscriptions.transports["WebSocket"] = self.websocket
         self.rest = Rest(self.pbx, self.oauth)
         self.permissions = Permissions(admin=self.options.admin, missing=self.options.missing_permissions)
@@ -144,6 +146,7 @@ class Simulator:
         app = web.Application(
             middlewares=[
                 error_middleware(self.clock),
+                self.gates.middleware,
                 self.limits.middleware,
                 RestFaults(self.faults, self.limits).middleware,
             ]

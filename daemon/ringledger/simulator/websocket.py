@@ -15,6 +15,7 @@ from aiohttp import web
 
 from ringledger.simulator.answers import ApiError, Json, api_error, invalid, not_found
 from ringledger.simulator.clock import SimClock, iso_z
+from ringledger.simulator.gates import Gates
 from ringledger.simulator.oauth import OAuth, Session
 from ringledger.simulator.subscriptions import Subscription, Subscriptions
 from ringledger.simulator.websocket_session import Peer, WsSession, WsSessions, abort
@@ -29,8 +30,8 @@ class WebSockets:
     Faults: ``silent`` loses every event without a word; ``mute`` sends nothing at all on open connections.
     """
 
-    def __init__(self, clock: SimClock, oauth: OAuth, subscriptions: Subscriptions) -> None:
-        self.clock, self.oauth, self.subscriptions = clock, oauth, subscriptions
+    def __init__(self, clock: SimClock, oauth: OAuth, subscriptions: Subscriptions, gates: Gates) -> None:
+        self.clock, self.oauth, self.subscriptions, self.gates = clock, oauth, subscriptions, gates
         self.sessions = WsSessions()
         self.token_seconds, self.ping_seconds = 30.0, 30.0
         self.idle_seconds, self.absolute_seconds = 1800.0, 86_400.0
@@ -205,6 +206,7 @@ class WebSockets:
 
     async def _handle(self, peer: Peer, meta: Json, body: Any) -> tuple[int, Any]:
         method, path = str(meta.get("method")), str(meta.get("path")).rstrip("/")
+        await self.gates.passed(path)
         if path.startswith("/restapi/oauth"):
             raise api_error(404, "CMN-120", "Invalid URI")
         if path != SUBSCRIPTION and not path.startswith(SUBSCRIPTION + "/"):
