@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -57,16 +57,9 @@ HIDDEN = "**********"
 # --- what can be set ------------------------------------------------------------------------------------
 
 
-def _possible_port(parts: SplitResult) -> bool:
-    try:
-        return parts.port is None or parts.port > 0
-    except ValueError:  # not a number, or too large
-        return False
-
-
 def _http_url(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not _possible_port(parts):
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:  # what is no port raises
         raise ValueError("should be an http:// or https:// address")
     return text.rstrip("/")
 

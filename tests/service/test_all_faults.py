@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ringledger.service.confirm import LOOKUPS
+from ringledger.service.lookups import LOOKUPS
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
 from ringledger.simulator.faultplan import KINDS
 from tests.rig import PATIENCE, running, settings_for

@@ -10,7 +10,7 @@ up to it has been read. An answer holds so many records at most; what did not fi
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 
 from ringledger.domain.call import Phase
@@ -215,19 +215,27 @@ class Confirmer:
         one.tried(asked)
         try:
             async for page in self._books.log_pages(lambda extension_id: one.query(key, way, extension_id)):
-                claims = one.between_its_ends(page.claims) if way is Way.WINDOW else page.claims
-                await self._take(page, claims, asked, None)
+                window = way is Way.WINDOW  # asked for when its own records are not there
+                claims = one.between_its_ends(page.claims) if window else page.claims
+                await self._take(page, claims, asked, None, in_vain=[key] if window else ())
         except Throttled:
             one.lookups, one.due_at = before  # nobody has answered
             raise
 
     async def _take(
-        self, page: RecordPage, claims: Sequence[RecordClaim], asked: float, position: FeedPosition | None
+        self,
+        page: RecordPage,
+        claims: Sequence[RecordClaim],
+        asked: float,
+        position: FeedPosition | None,
+        *,
+        in_vain: Collection[CallKey] = (),
     ) -> None:
         await self._intake.take_claims(
             await self._books.ours(claims),
             asked=asked,
             unreadable=page.unreadable,
             candidates=list(self.waiting),
+            in_vain=in_vain,
             position=position,
         )
