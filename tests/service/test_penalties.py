@@ -1,7 +1,8 @@
-"""A daemon and a command are one user of the platform: neither starts the other's penalty anew."""
+"""A daemon and a command are one user of the platform: neither starts the other's penalty anew.
 
-import asyncio
-import sys
+Both are in this process; what they have in common are the settings and the file beside the database.
+"""
+
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,8 +10,7 @@ from pathlib import Path
 from ringledger.platform.query import CallLogQuery
 from ringledger.service.oneshot import one_shot
 from ringledger.simulator import Options, SimClock, Simulator
-from tests.crash.child import environment
-from tests.rig import PATIENCE, Rig, running, settings_for
+from tests.rig import Rig, running, settings_for
 
 PENALTY = 4.0
 
@@ -32,24 +32,13 @@ def _polls(rig: Rig) -> float:
     return rig.daemon.metrics.value("api_requests_total", endpoint="active-calls", code="200")
 
 
-async def test_a_command_in_a_process_of_its_own_waits_for_the_daemons_penalty(tmp_path: Path) -> None:
-    async with _daemon(tmp_path) as rig:
+async def test_a_command_waits_for_the_daemons_penalty(tmp_path: Path) -> None:
+    told: list[str] = []
+    async with _daemon(tmp_path) as rig, one_shot(rig.daemon.settings, told.append) as asking:
         rig.sim.faults.add("429=1x", path="active-calls")
         await rig.until(lambda: rig.sim.limits.refused == {"heavy": 1})
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ringledger", "platform", "call-log", "--json",
-            env=environment(rig.sim, tmp_path / "r.db", "pubnub"), stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            async with asyncio.timeout(PATIENCE):
-                _, told = await child.communicate()
-        finally:
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
-        assert child.returncode == 0
-        assert "Heavy group's penalty" in told.decode()
+        await asking.client.call_log(CallLogQuery(), account_id="1001")
+        assert "Heavy group's penalty" in told[0]
         assert rig.sim.limits.refused == {"heavy": 1}
         assert rig.sim.limits.violations == 0
 
