@@ -1,16 +1,22 @@
 """A whole daemon and its service manager: order of messages, silence when a loop hangs, the reload pair."""
 
 import asyncio
+import contextvars
 import socket
+import time
 from contextlib import asynccontextmanager
 
 import pytest
 
+from ringledger.domain.changes import Changes
+from ringledger.health import Loops
 from ringledger.service import Daemon
 from ringledger.service.pulse import endpoint_of
+from ringledger.service.upkeep import VERIFY_AT_MOST
 from ringledger.settings import load_settings
 from ringledger.simulator import Simulator
 from ringledger.systemd import Notifier
+from tests.freezer import WATCHED, Freezer
 from tests.rig import PATIENCE, settings_for
 
 
@@ -78,22 +84,88 @@ async def test_order_of_a_life(tmp_path, manager):
     assert daemon.metrics.value("api_requests_total", endpoint="oauth", code="200") >= 1
 
 
-async def test_one_loop_that_hangs_silences_the_watchdog(tmp_path, manager, monkeypatch):
-    monkeypatch.setattr("ringledger.service.daemon.ROUND_WITHIN", 0.2)
-    async with supervised(tmp_path, manager) as daemon:
-        async with daemon.parts.intake._order:  # the lock every loop needs is not given back
-            daemon.parts.intake._timer_moved.set()
-            await manager.until(lambda told: daemon.loops.stuck() == ["timers"])
-            manager.read()
-            before = manager.told.count("WATCHDOG=1")
-            await manager.until(lambda told: any("loops: stuck: timers" in one for one in told))
-            assert manager.told.count("WATCHDOG=1") <= before + 1
-        # Beyond the lock life goes on.
-        monkeypatch.setattr("ringledger.service.daemon.ROUND_WITHIN", 60)
-        daemon.parts.intake._timer_moved.set()
-        await manager.until(lambda told: not daemon.loops.stuck())
-        silent = manager.read().count("WATCHDOG=1")
-        await manager.until(lambda told: told.count("WATCHDOG=1") > silent)
+#: Tasks of the daemon that give no sign of their own, and why that is no hole in the watch.
+SILENT = {
+    "daemon": "waits for all the others and for the word to stop",
+    "pulse": "feeds the watchdog: if it hangs, nobody does",
+    "webhooks": "waits for its loops, which beat",
+    "control": "waits for callers; each request is a task of its own that ends with its caller",
+    "websocket reader": "a part of the feed's connection, which the feed gives up when nothing comes",
+    "websocket watch": "another; it ends the connection, and whoever reads it hears of that",
+}
+#: The PubNub SDK's: the feed judges how long a poll is open, and makes a new client.
+SDKS = ("ReceiveMessagesEffect", "Task")
+#: How often a loop goes round when it has nothing to do, seconds; here all are quick.
+ROUNDS = (
+    "service.upkeep.ROUND_SECONDS", "service.upkeep.WATCH_SECONDS", "service.webhooks.ROUND_SECONDS",
+    "service.roster.BEAT_SECONDS", "service.sight.BEAT_SECONDS", "service.confirm.LONGEST_REST",
+    "platform.websocket.WATCH_SECONDS", "platform.pubnub.WATCH_SECONDS",
+)  # fmt: skip
+
+
+class Leaping:
+    """A clock that is put forward: beyond everything that any loop was allowed."""
+
+    def __init__(self):
+        self.ahead = 0.0
+
+    def __call__(self):
+        return time.monotonic() + self.ahead
+
+    def leap(self):
+        self.ahead += VERIFY_AT_MOST + 1
+
+
+@asynccontextmanager
+async def frozen_at_will(tmp_path, manager, monkeypatch, transport):
+    """A daemon with quick rounds and two receivers, each of its tasks to be frozen; all of them beat."""
+    for name in ROUNDS:
+        monkeypatch.setattr(f"ringledger.{name}", 0.1)
+    hooks = [{"url": f"http://127.0.0.1:9/{n}", "events": ["call.finished"]} for n in range(2)]
+    async with Simulator() as sim:
+        clock = Leaping()
+        settings = settings_for(sim, tmp_path / "r.db", transport, webhooks=hooks)
+        daemon = Daemon(settings, notifier=manager.notifier(), loops=Loops(clock))
+        freezer = Freezer()
+        with_mark = contextvars.copy_context()
+        with_mark.run(WATCHED.set, True)
+        task = asyncio.get_running_loop().create_task(daemon.run(), name="daemon", context=with_mark)
+        try:
+            await manager.until(lambda told: "READY=1" in told or task.done())
+            yield daemon, freezer, clock
+            daemon.stop("test")
+            await asyncio.wait_for(task, PATIENCE)
+        finally:
+            freezer.thaw_all()
+            task.cancel()
+            await asyncio.wait({task})
+
+
+def prod(daemon):
+    """Give those something to do that wait for work."""
+    parts = daemon.parts
+    parts.intake._timer_moved.set()
+    parts.poller.soon()
+    parts.poller.check(Changes())
+    parts.writer.notify(0)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "pubnub"])
+async def test_every_loop_that_hangs_silences_the_watchdog(tmp_path, manager, monkeypatch, transport):
+    async with frozen_at_will(tmp_path, manager, monkeypatch, transport) as (daemon, freezer, clock):
+        silent = set(SILENT) | {one for one in SDKS if transport == "pubnub"}
+        await manager.until(lambda _: {one.split("-")[0] for one in freezer.names} - silent == set(daemon.loops._due))
+        for name in sorted(daemon.loops._due):
+            freezer.freeze(name)
+            prod(daemon)
+            clock.leap()
+            del manager.read()[:]
+            await manager.until(lambda told, name=name: any(one.endswith(f"loops: stuck: {name}") for one in told))
+            assert "WATCHDOG=1" not in manager.read(), name
+            freezer.thaw(name)
+            prod(daemon)
+            await manager.until(lambda _: not daemon.loops.stuck())
+            await ticks(manager, 1)
 
 
 async def test_a_reload_takes_over_what_may_change_and_names_the_rest(tmp_path, manager, logs):

@@ -87,6 +87,11 @@ class LedgerWriter:
         return self._noticed - self._committed
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing waits for a commit, whatever brought it."""
+        return self._served == self._ticket and not self.failing
+
+    @property
     def failing(self) -> bool:
         """Whether the last commit failed."""
         return self._failures > 0

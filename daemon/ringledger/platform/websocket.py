@@ -200,6 +200,7 @@ class WebSocketFeed:
     async def _serve(self, sink: FeedSink, connection: WebSocketConnection, intake: Intake) -> None:
         """Pass on what comes; ends by :class:`ConnectionEnded`, or :class:`_DeadError` when asked to rebuild."""
         while True:
+            self.last_sign = time.monotonic()
             if self._rebuild:
                 raise _DeadError(self._rebuild)
             await sink.room()
@@ -278,9 +279,8 @@ class WebSocketFeed:
         return None
 
     def _beat(self, sink: FeedSink) -> None:
-        """The connection is in order."""
-        self.last_sign = time.monotonic()
-        quiet = self.last_sign - self._last_event
+        """The connection is in order, which says nothing of whoever should take what it brings."""
+        quiet = time.monotonic() - self._last_event
         if quiet < self._options.silence_seconds:
             self._silent = False
         elif self._good_since is not None and not self._silent:

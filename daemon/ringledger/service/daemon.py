@@ -34,7 +34,15 @@ from ringledger.service.pulse import Pulse, RestingPace, watched_session
 from ringledger.service.refill import ear
 from ringledger.service.reload import reloaded
 from ringledger.service.roster import Roster
-from ringledger.service.upkeep import ROUND_AT_MOST, Upkeep, Watch, keep_verified, verify_at_start
+from ringledger.service.upkeep import (
+    ROUND_AT_MOST,
+    VERIFY_AT_MOST,
+    WATCH_AT_MOST,
+    Upkeep,
+    Watch,
+    keep_verified,
+    verify_at_start,
+)
 from ringledger.service.vitals import Vitals
 from ringledger.service.web import serving
 from ringledger.settings import Settings
@@ -77,6 +85,7 @@ class Daemon:
         metrics: Metrics | None = None,
         pace: Pace | None = None,
         notifier: Notifier | None = None,
+        loops: health.Loops | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = metrics or Metrics()
@@ -84,7 +93,7 @@ class Daemon:
         self.intake: Intake | None = None
         self.parts: Parts | None = None
         self.notifier = notifier or Notifier({})
-        self.loops = health.Loops()
+        self.loops = loops or health.Loops()
         self.vitals = Vitals(self, self.loops, self.metrics)
         self.pulse = Pulse(self.notifier, self.vitals)
         #: Where /livez and its neighbours are served; empty: nowhere.
@@ -158,7 +167,7 @@ class Daemon:
         """Do the work while the database is where it was, and look once more at the end. Raises what either raises."""
         try:
             async with asyncio.TaskGroup() as group:
-                watching = group.create_task(watch.run(), name="watch")
+                watching = group.create_task(watch.run(self._beat("watch", lambda: WATCH_AT_MOST)), name="watch")
                 await work
                 await _cancel([watching], STOP_STAGES["watch"])
                 await watch.look()
@@ -234,7 +243,7 @@ class Daemon:
             ("doubts", parts.poller.run_doubts(self._beat("doubts", lambda: ASKING_WITHIN))),
             ("sight", parts.sight.run(self._beat("sight", lambda: ASKING_WITHIN))),
             ("housekeeping", upkeep.run(self._beat("housekeeping", lambda: ROUND_AT_MOST))),
-            ("verify", keep_verified(self.settings)),
+            ("verify", keep_verified(self.settings, self._beat("verify", lambda: VERIFY_AT_MOST))),
             ("webhooks", parts.deliveries.run(lambda name: self.loops.beat(name, ROUND_WITHIN))),
             ("control", self._ear(parts, ledger).run()),
             ("roster", parts.roster.run(parts.intake, parts.feed, self._beat("roster", lambda: ASKING_WITHIN))),

@@ -32,6 +32,10 @@ VERIFY_AT_ONCE: Final = 64 * 1024 * 1024
 #: Whether the file is still where it was is looked at this often, seconds.
 WATCH_SECONDS: Final = 10.0
 ASK: Final = "put the file that is to be the ledger there, with the daemon stopped, and start it again"
+#: A verification may take this long: it reads the whole file, and leaves the disk to others.
+VERIFY_AT_MOST: Final = 6 * 3_600.0
+#: A look may take this long: a file that has lost its place is copied first.
+WATCH_AT_MOST: Final = 900.0
 #: A round may take this long: deleting many old calls is work, step by step.
 ROUND_AT_MOST: Final = 900.0
 
@@ -97,9 +101,10 @@ class Watch:
         self._ledger = ledger
         self._settle = settle
 
-    async def run(self) -> None:
+    async def run(self, beat: Callable[[], None] = lambda: None) -> None:
         """Look for ever. Raises ``DatabaseReplaced``."""
         while True:
+            beat()
             await self.look()
             await asyncio.sleep(WATCH_SECONDS)
 
@@ -131,12 +136,16 @@ async def verify_at_start(settings: Settings) -> None:
         await verified(settings)
 
 
-async def keep_verified(settings: Settings) -> None:
+async def keep_verified(settings: Settings, beat: Callable[[], None] = lambda: None) -> None:
     """Verify a large database behind the start, and any once a week. Raises ``DatabaseCorrupt``."""
+    beat()
     if size_of(settings.database.path) > VERIFY_AT_ONCE:
         await verified(settings)
     while True:
-        await asyncio.sleep(VERIFY_SECONDS)
+        again = time.monotonic() + VERIFY_SECONDS
+        while (left := again - time.monotonic()) > 0:
+            beat()
+            await asyncio.sleep(min(left, ROUND_SECONDS))
         await verified(settings, thorough=True)
 
 

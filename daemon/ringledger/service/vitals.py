@@ -67,8 +67,7 @@ class Vitals:
         if sign != self._feed_sign:
             self._feed_sign = sign
             self.loops.beat("feed", FEED_WITHIN)
-        idle = not parts.writer.pending and not parts.writer.failing
-        if idle or parts.writer.attempts != self._attempts:
+        if parts.writer.idle or parts.writer.attempts != self._attempts:
             self._attempts = parts.writer.attempts
             self.loops.beat("writer", WRITER_WITHIN)
 

@@ -9,9 +9,10 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -98,15 +99,17 @@ class Deliveries:
         ]
 
     async def run(self, beat: Callable[[str], None] = lambda _: None) -> None:
-        """Until cancelled. ``beat``: called by each receiver's loop, with its name, as it goes round."""
+        """Until cancelled. ``beat``: called by each loop, with its name, as it goes round."""
         async with posting(self._patience.timeout_seconds) as session, asyncio.TaskGroup() as group:
-            group.create_task(self._keep())
-            group.create_task(self._look())
+            loops: list[tuple[str, Callable[[Callable[[], None]], Coroutine[Any, Any, None]]]] = [
+                ("letters given up", self._keep),
+                ("letters counted", self._look),
+            ]
             if self._carriers:
-                group.create_task(self._desk.run())
-            for number, carrier in enumerate(self._carriers, start=1):
-                name = f"webhook {number}"
-                group.create_task(carrier.run(session, beat, name), name=name)
+                loops.append(("letters written down", self._desk.run))
+            loops += [(f"webhook {n}", partial(one.run, session)) for n, one in enumerate(self._carriers, start=1)]
+            for name, loop in loops:
+                group.create_task(loop(partial(beat, name)), name=name)
 
     def committed(self, changes: Changes) -> None:
         """There may be letters."""
@@ -134,7 +137,7 @@ class Deliveries:
         except LedgerUnavailable as error:
             raise ValueError(str(error)) from error
 
-    async def _keep(self) -> None:
+    async def _keep(self, beat: Callable[[], None]) -> None:
         """Letters nobody can take or nobody has asked for do not stay for ever."""
         known = [carrier.receiver.key for carrier in self._carriers]
         while True:
@@ -143,14 +146,22 @@ class Deliveries:
                 if count := await outbox.give_up_strangers(self._ledger, known, now_ms=now):
                     LOG.warning(Event.WEBHOOK_FAILED, reason=outbox.UNKNOWN_RECEIVER, count=count)
                 await outbox.forget_dead(self._ledger, now - self._patience.dead_days * 86_400_000)
-            await asyncio.sleep(KEEPER_SECONDS)
+            await _rest(KEEPER_SECONDS, beat)
 
-    async def _look(self) -> None:
+    async def _look(self, beat: Callable[[], None]) -> None:
         """What stands in the outbox, for the figures."""
         while True:
             with suppress(LedgerUnavailable):
                 self._tally.stand(await outbox.standing(self._ledger), self._now_ms())
-            await asyncio.sleep(LOOK_SECONDS if self._carriers else KEEPER_SECONDS)
+            await _rest(LOOK_SECONDS if self._carriers else KEEPER_SECONDS, beat)
+
+
+async def _rest(seconds: float, beat: Callable[[], None]) -> None:
+    """In pieces: who waits is not stuck."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        beat()
+        await asyncio.sleep(min(left, ROUND_SECONDS))
 
 
 def deliveries_of(
@@ -178,13 +189,17 @@ class _Desk:
         self._done.append((carrier, key, outcome))
         self._some.set()
 
-    async def run(self) -> None:
+    async def run(self, beat: Callable[[], None]) -> None:
         try:
             while True:
-                await self._some.wait()
-                await asyncio.sleep(GATHER_SECONDS)
-                self._some.clear()
-                await self._write()
+                beat()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(ROUND_SECONDS):
+                        await self._some.wait()
+                if self._some.is_set():
+                    await asyncio.sleep(GATHER_SECONDS)
+                    self._some.clear()
+                    await self._write()
         finally:
             with suppress(Exception):  # what is not written down is sent once more
                 await outbox.settle(self._ledger, [outcome for *_, outcome in self._done], now_ms=self._now_ms())
@@ -242,10 +257,10 @@ class _Carrier:
         self._busy.discard(key)
         self.wake()
 
-    async def run(self, session: aiohttp.ClientSession, beat: Callable[[str], None], name: str) -> None:
+    async def run(self, session: aiohttp.ClientSession, beat: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as group:
             while True:
-                beat(name)
+                beat()
                 self._news.clear()
                 try:
                     leaving, seconds = await self._next()
