@@ -12,6 +12,7 @@ import structlog
 from hypothesis import settings as hypothesis_settings
 
 from ringledger.logs import configure_logging
+from tests.needs import lacking
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,6 +40,14 @@ class LogLines:
     @property
     def text(self) -> str:
         return self.stream.getvalue()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What a test needs and this machine lacks is a reason to skip it, but not where every test has to run."""
+    for mark in item.iter_markers("needs"):
+        there, what, cure = mark.args
+        if not there:
+            lacking(what, cure)
 
 
 @pytest.fixture

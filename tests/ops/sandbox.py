@@ -56,13 +56,14 @@ def allowed(filters: list[str]) -> set[str]:
     return found | members("@default")
 
 
-def missing() -> str:
-    """What this machine lacks for it; empty: nothing."""
-    if find_library("seccomp") is None:
-        return "libseccomp is not installed"
-    if ctypes.CDLL(None).prctl(PR_GET_MDWE, 0, 0, 0, 0) < 0:
-        return "this kernel (before 6.3) does not know how to refuse write and execute"
-    return ""
+def library() -> str | None:
+    """The name of libseccomp; ``None``: it is not installed."""
+    return find_library("seccomp")
+
+
+def old_kernel() -> bool:
+    """Whether it is from before 6.3 and does not know how to refuse write and execute."""
+    return ctypes.CDLL(None).prctl(PR_GET_MDWE, 0, 0, 0, 0) < 0
 
 
 def confine(calls: set[str], families: list[str], refusal: int) -> None:
@@ -71,17 +72,17 @@ def confine(calls: set[str], families: list[str], refusal: int) -> None:
     for option, value in ((PR_SET_NO_NEW_PRIVS, 1), (PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN)):
         if libc.prctl(option, value, 0, 0, 0) != 0:
             raise OSError(ctypes.get_errno(), f"prctl {option}")
-    library = ctypes.CDLL(find_library("seccomp"))
-    library.seccomp_init.restype = ctypes.c_void_p
-    context = ctypes.c_void_p(library.seccomp_init(SCMP_ACT_ERRNO | refusal))
+    seccomp = ctypes.CDLL(library())
+    seccomp.seccomp_init.restype = ctypes.c_void_p
+    context = ctypes.c_void_p(seccomp.seccomp_init(SCMP_ACT_ERRNO | refusal))
     rules = [(call, 0, None) for call in sorted(calls - {"socket"})]
     rules += [("socket", 1, Comparison(0, SCMP_CMP_EQ, getattr(socket, name), 0)) for name in families]
     for call, count, comparison in rules:
-        number = library.seccomp_syscall_resolve_name(call.encode())
+        number = seccomp.seccomp_syscall_resolve_name(call.encode())
         if number != UNKNOWN:
             compared = None if comparison is None else ctypes.byref(comparison)
-            library.seccomp_rule_add_array(context, SCMP_ACT_ALLOW, number, count, compared)
-    if library.seccomp_load(context) != 0:
+            seccomp.seccomp_rule_add_array(context, SCMP_ACT_ALLOW, number, count, compared)
+    if seccomp.seccomp_load(context) != 0:
         raise OSError("the filter was not accepted")
 
 

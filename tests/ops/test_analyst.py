@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import needs
+
 from .conftest import PATIENCE, ringledger
 
 GROUP, ANALYST, STRANGER = 54321, 54322, 54323
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="changing the user needs root")
+pytestmark = needs(os.geteuid() == 0, "root", "run the tests as root")
 
 #: Everything is imported before the change, for the other user may not see the interpreter's files.
 AS_SOMEBODY = """

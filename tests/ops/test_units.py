@@ -13,12 +13,13 @@ from ringledger.layers import CREDENTIALS
 from ringledger.service import daemon
 from ringledger.service.daemon import STOP_STAGES
 from ringledger.settings import DEFAULT_PATH, Settings
+from tests.needs import needs
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 SERVICES = ["ringledger.service", "ringledger-backup.service"]
 UNITS = [*SERVICES, "ringledger-backup.timer"]
 
-needs_analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+needs_analyze = needs(shutil.which("systemd-analyze"), "systemd-analyze", "apt-get install systemd")
 
 
 def keys(unit: str, section: str = "Service") -> dict[str, list[str]]:
