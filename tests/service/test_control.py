@@ -2,16 +2,26 @@
 
 import asyncio
 import json
+import os
 import socket
 import stat
+import subprocess
+import sys
+import tempfile
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import pytest
 
 from ringledger.platform.errors import PermissionDenied
 from ringledger.service.control import Control, Refused, request, socket_path
+from ringledger.simulator import Simulator
+from tests.needs import needs
+from tests.rig import running, settings_for
 
 PATIENCE = 10.0
+#: Requests that change nothing: the group may read.
+SHARED: set[str] = set()
 
 
 async def count(asked, send):
@@ -51,6 +61,45 @@ async def test_progress_and_a_result(path):
         heard = []
         assert await request(path, {"do": "count", "to": 3}, heard.append) == {"counted": 3}
         assert heard == [{"number": 0}, {"number": 1}, {"number": 2}]
+
+
+#: What may be asked of a daemon that writes, in this ledger or at a receiver's.
+WRITING = (
+    {"do": "purge", "before": 1},
+    {"do": "backfill", "since": 1, "until": 2},
+    {"do": "webhooks-retry", "ids": None},
+)
+#: Somebody else with the socket's group, as an analyst is; the interpreter's files are not theirs to see afterwards.
+AS_AN_ANALYST = """
+import json, os, socket, sys
+here = socket.socket(socket.AF_UNIX)
+os.setgroups([]); os.setgid(0); os.setuid(54322)
+here.connect(sys.argv[1])
+answers = here.makefile()
+for line in sys.argv[2:]:
+    here.sendall(line.encode() + b"\\n")
+    print(answers.readline(), end="")
+"""
+
+
+@needs(os.geteuid() == 0, "root", "run the tests as root")
+async def test_the_group_may_ask_for_nothing_that_writes():
+    with tempfile.TemporaryDirectory(prefix="ringledger-test-") as folder:
+        Path(folder).chmod(0o755)
+        database = Path(folder) / "r.db"
+        async with Simulator() as sim, running(sim, settings_for(sim, database)) as rig:
+            await rig.until(socket_path(database).exists, "it listens")
+            asked = [*(json.dumps(one) for one in WRITING), '{"do": ""}']
+            command = [sys.executable, "-c", AS_AN_ANALYST, str(socket_path(database)), *asked]
+            done = await asyncio.to_thread(
+                subprocess.run, command, capture_output=True, text=True, check=True, timeout=30
+            )
+            *answers, known = (json.loads(line)["error"] for line in done.stdout.splitlines())
+            assert [one["kind"] for one in answers] == ["PermissionError"] * len(WRITING)
+            assert all("as root or as the daemon's user" in one["message"] for one in answers)
+            listed = known["message"].rpartition(": ")[2].split(", ")
+            assert set(listed) - SHARED == {one["do"] for one in WRITING}
+            assert await request(socket_path(database), WRITING[0], print)  # its own user may
 
 
 async def test_nobody_listens(path):

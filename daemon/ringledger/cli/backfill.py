@@ -60,7 +60,7 @@ def _by_the_daemon(settings: "Settings", since: int, until: int, max_wait: float
     except Refused as error:
         raise of_kind(error.kind, str(error)) from None
     except PermissionError:
-        text = f"{path}: permission denied; run this as the daemon's user or a member of its group"
+        text = f"{path}: permission denied; run this as root or as the daemon's user"
         raise Failure(Exit.IO, text) from None
     return None if found is None else {"by": "daemon", **found}
 

@@ -167,7 +167,7 @@ async def _purged(settings: "Settings", number: str | None, before_ms: int | Non
         code = {"ValueError": Exit.USAGE, "PermissionError": Exit.IO}.get(refused.kind, Exit.TRY_AGAIN)
         raise Failure(code, str(refused)) from None
     except PermissionError:
-        text = f"{path}: permission denied; run this as the daemon's user or a member of its group"
+        text = f"{path}: permission denied; run this as root or as the daemon's user"
         raise Failure(Exit.IO, text) from None
     return {"by": "command", **await _alone(settings, number, before_ms)} if done is None else {"by": "daemon", **done}
 

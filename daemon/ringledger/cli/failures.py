@@ -20,6 +20,7 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 _PLATFORM = {
     "CredentialsRejected": (Exit.CREDENTIALS, "check [credentials] in the configuration"),
     "CredentialsMissing": (Exit.CONFIG, "set it in [credentials] of the configuration; `ringledger doctor` says more"),
+    "PermissionError": (Exit.IO, ""),
     "PermissionDenied": (Exit.CREDENTIALS, "give the app or the user that permission"),
     "Throttled": (Exit.TRY_AGAIN, "wait and try again"),
     "PlatformUnavailable": (Exit.UNAVAILABLE, "check platform.server_url and the network, or try again later"),

@@ -95,7 +95,7 @@ async def _retry(settings: "Settings", ids: Sequence[int] | None) -> int:
     try:
         answer = await request(socket_path(settings.database.path), asked, lambda _: None)
     except Refused as refused:
-        raise Failure(Exit.TRY_AGAIN, str(refused)) from None
+        raise Failure(Exit.IO if refused.kind == "PermissionError" else Exit.TRY_AGAIN, str(refused)) from None
     if answer is not None:
         return int(answer["retried"])
     ledger = await Ledger.open(settings.database.url)

@@ -1,9 +1,9 @@
 """The daemon's ear for commands: a Unix socket beside the database, answered line by line.
 
 A request is one line of JSON, ``{"do": "backfill", …}``; the answer is any number of ``{"progress": …}`` lines and then
-one ``{"result": …}`` or ``{"error": {"kind": …, "message": …}}``. What must stay true: only owner and group may ask
-(0660), and what deletes only owner and root; no secret passes through; whatever is asked, the daemon lives on; a caller
-who goes away ends what they asked for.
+one ``{"result": …}`` or ``{"error": {"kind": …, "message": …}}``. What must stay true: what writes, here or elsewhere,
+is done for the daemon's own user and root alone; the group (0660) is answered only what it may read; no secret passes
+through; whatever is asked, the daemon lives on; a caller who goes away ends what they asked for.
 """
 
 import asyncio
@@ -49,13 +49,13 @@ class Refused(Exception):
 
 
 class Control:
-    """Listens at ``path`` and lets ``handlers`` answer, by the request's ``do``; those that are ``reserved`` answer the
-    daemon's own user and root alone."""
+    """Listens at ``path`` and lets ``handlers`` answer, by the request's ``do``: the daemon's own user and root, and
+    everybody who can reach the socket those that are ``shared`` because they change nothing."""
 
-    def __init__(self, path: Path, handlers: Mapping[str, Handler], *, reserved: Collection[str] = ()) -> None:
+    def __init__(self, path: Path, handlers: Mapping[str, Handler], *, shared: Collection[str] = ()) -> None:
         self.path = path
         self._handlers = handlers
-        self._reserved = reserved
+        self._shared = shared
         self._busy: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -93,7 +93,7 @@ class Control:
         except (ValueError, KeyError, TypeError, RecursionError):
             known = ", ".join(sorted(self._handlers))
             return _error("ValueError", f'no such request; {{"do": …}} takes one of: {known}')
-        if request["do"] in self._reserved and _caller(writer) not in {0, os.geteuid()}:
+        if request["do"] not in self._shared and _caller(writer) not in {0, os.geteuid()}:
             return _error("PermissionError", f"{request['do']}: run this as root or as the daemon's user")
         try:
             return {"result": await handler(request, lambda progress: _send(writer, {"progress": progress}))}

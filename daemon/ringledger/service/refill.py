@@ -108,7 +108,7 @@ def ear(
     refill = Refill(ledger, intake, sight.backfill, sight.book)
     erasure = Erasure(ledger, intake, confirmer, database, settings.platform.default_region)
     handlers = {"backfill": refill.answer, "webhooks-retry": deliveries.answer, "purge": erasure.answer}
-    return Control(socket_path(database), handlers, reserved={"purge"})
+    return Control(socket_path(database), handlers)
 
 
 @asynccontextmanager
