@@ -1,13 +1,19 @@
 """A feed that was cut, a daemon that was stopped: everything is there afterwards, and `coverage` says what happened."""
 
 import asyncio
+import json
+import sqlite3
 import sys
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ringledger.ledger.times import to_ms
+from ringledger.ledger.times import to_ms, to_text
+from ringledger.service.sight import EXTEND_MS
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
 from tests.crash.child import environment
 from tests.rig import Rig, running, settings_for
@@ -20,10 +26,11 @@ EXTENSIONS = default_extensions(30)
 pytestmark = pytest.mark.timeout(300)
 
 
-def _platform(seed: int = 1) -> Simulator:
+def _platform(seed: int = 1, *, hours_ago: float = 0.0) -> Simulator:
     # an hour that passes in seconds leaves no time for renewals: what would be renewed lives longer instead
     options = Options(subscription_seconds=10 * 86_400, token_seconds=10 * 86_400)
-    return Simulator(clock=SimClock(speed=1), pbx=Pbx(EXTENSIONS, seed=seed), options=options)
+    clock = SimClock(datetime.now(UTC) - timedelta(hours=hours_ago), speed=1)
+    return Simulator(clock=clock, pbx=Pbx(EXTENSIONS, seed=seed), options=options)
 
 
 def _settings(sim: Simulator, door: Door, tmp_path: Path, transport: str, **overrides: Any):
@@ -93,15 +100,27 @@ async def test_the_feed_is_cut_for_an_hour_of_500_calls(
             assert len(truth) - len(_told(rig)) <= sum(one["recovered_calls"] for one in holes) <= len(truth)
 
 
+async def _command(sim: Simulator, rig: Rig, *words: str) -> tuple[int, Any]:
+    """A command about this ledger and platform: its exit code, and the JSON it prints."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ringledger", *words, "--json",
+        env=environment(sim, rig.database, "pubnub"), stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, _ = await child.communicate()
+    return child.returncode or 0, json.loads(out)
+
+
 async def test_the_daemon_is_stopped_for_a_day(
     transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with _platform() as sim, door_to(sim) as door:
+    """Commands take their time from the machine, so this day is over about now."""
+    async with _platform(hours_ago=25) as sim, door_to(sim) as door:
         settings = _settings(sim, door, tmp_path, transport)
         office = Office(EXTENSIONS, calls_per_hour=60, seed=2)
         async with running(sim, settings):
             pass
-        calls = office.day(sim.clock.now_ms(), 23.5)
+        begun = sim.clock.now_ms()
+        calls = office.day(begun, 23.5)
         await happen(sim, calls)
         sim.clock.advance(HOUR)
         async with running(sim, settings) as rig:
@@ -114,72 +133,107 @@ async def test_the_daemon_is_stopped_for_a_day(
             with capsys.disabled():
                 print(f"\nstopped: {transport}, {len(truth)} calls in a day", tuple(down.values())[1:])
             assert len(truth) - len(_told(rig)) <= down["recovered_calls"] <= len(truth)
+            await _a_row_is_deleted_by_hand(sim, rig, begun)
+            assert differences(rig.query("SELECT * FROM all_calls"), truth) == []
 
 
-async def _coverage(sim: Simulator, rig: Rig, *words: str) -> tuple[int, str]:
-    """What the command says of this ledger, and its exit code."""
-    env = environment(sim, rig.database, "pubnub") | {"COLUMNS": "200", "NO_COLOR": "1"}
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ringledger", "coverage", *words, env=env, stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await child.communicate()
-    return child.returncode or 0, out.decode()
+async def _a_row_is_deleted_by_hand(sim: Simulator, rig: Rig, begun: int) -> None:
+    """`audit` agrees, names the row that is missing, and agrees again after `backfill`."""
+    period = ("--since", to_text(begun), "--until", to_text(sim.clock.now_ms()))
+    wholes = [call for call in sim.pbx.truth() if call.part_of is None]
+    code, report = await _command(sim, rig, "audit", *period)
+    assert (code, report["differences"], report["left_out"]) == (0, [], 0)
+    assert report["compared"] >= len(wholes)
+    victim = wholes[len(wholes) // 2]
+    with closing(sqlite3.connect(rig.database)) as connection, connection:
+        assert connection.execute("DELETE FROM call WHERE session_id = ?", (victim.session_id,)).rowcount == 1
+    code, report = await _command(sim, rig, "audit", *period)
+    named = [(one["kind"], one["session_id"], to_ms(one["started_at"])) for one in report["differences"]]
+    assert (code, named) == (1, [("missing_in_ledger", victim.session_id, victim.started_at)])
+    code, done = await _command(sim, rig, "backfill", *period[:2])
+    assert (code, done["written"]) == (0, 1)
+    code, report = await _command(sim, rig, "audit", *period)
+    assert (code, report["differences"]) == (0, [])
 
 
-async def test_a_day_with_two_holes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both are named to the second, with what healed them and how many calls came back."""
-    async with _platform() as sim, door_to(sim) as door:  # noqa: SIM117 - the settings need both
+async def test_a_day_with_two_holes(tmp_path: Path) -> None:
+    """`coverage` names both to the second, with what healed them and how many calls came back; while one of them is
+    not healed the answer is no."""
+    async with _platform(hours_ago=14) as sim, door_to(sim) as door:  # noqa: SIM117 - the settings need both
         async with running(sim, _settings(sim, door, tmp_path, "pubnub")) as rig:
             await _passes(rig, LOG_DELAY_SECONDS)
             await _healed(rig)
             begun = sim.clock.now_ms()
-            holes = []
+            holes: list[Hole] = []
             for number, minutes in enumerate((10, 30)):
                 await _passes(rig, 6 * HOUR)
-                cut = sim.clock.now_ms()
-                await door.shut()
-                await rig.until(lambda: _state(rig) == "blind", "the cut is noticed")
-                office = Office(EXTENSIONS, calls_per_hour=240, seed=10 + number)
-                calls = [call for call in office.day(cut, minutes / 60) if call.part_of is None]
-                before = {call.session_id for call in sim.pbx.truth()}
-                await happen(sim, [_numbered(call, number) for call in calls], real_seconds=1)
-                await _passes(rig, LOG_DELAY_SECONDS)
-                await door.open()
-                await rig.until(lambda: _state(rig) == "live", "the feed is back", seconds=40)
-                holes.append((cut, sim.clock.now_ms(), {call.session_id for call in sim.pbx.truth()} - before))
-                await rig.daemon.parts.sight.commit()
-                code, _ = await _coverage(sim, rig)
+                holes.append(hole := await _cut(rig, door, number, minutes))
+                code, rows = await _coverage(sim, rig, begun)
                 assert code == 1, "a hole that nothing has healed yet"
+                (open_one,) = [one for one in rows if one["state"] not in {"live", "healed"}]
+                assert open_one["state"] == "blind"
+                hole.is_named_by(open_one)
+                assert [one["state"] for one in rows].count("healed") == number
                 await _passes(rig, LOG_DELAY_SECONDS)
                 await _complete(rig)
                 await _healed(rig)
             await _passes(rig, HOUR)
-            period = ["--since", _text(begun), "--until", _text(sim.clock.now_ms() - 30_000)]
-            code, text = await _coverage(sim, rig, *period)
-            with capsys.disabled():
-                print("\nholes:", [(cut, back, len(lost)) for cut, back, lost in holes], f"\n{text}")
+            code, rows = await _coverage(sim, rig, begun)
             assert code == 0
-            told = [one for one in _spans(rig) if one["state"] == "healed" and one["cause"] != "before_first_start"][
-                -2:
-            ]
-            for one, (cut, back, lost) in zip(told, holes, strict=True):
-                assert abs(to_ms(one["from_at"]) - cut) <= 1_000
-                assert abs(to_ms(one["until_at"]) - back) <= 1_000
-                assert len(lost - _told(rig)) <= one["recovered_calls"] <= len(lost)
-                assert one["cause"].endswith("healed by call-log")
+            assert [one["state"] for one in rows] == ["live", "healed", "live", "healed", "live"]
+            for hole, row in zip(holes, rows[1::2], strict=True):
+                hole.is_named_by(row)
+                assert row["cause"].endswith("healed by call-log")
+                assert len(hole.lost - _told(rig)) <= row["recovered_calls"] <= len(hole.lost)
             assert differences(rig.query("SELECT * FROM all_calls"), sim.pbx.truth()) == []
+
+
+@dataclass(slots=True)
+class Hole:
+    """When the feed was cut and back (ms), and the calls that happened meanwhile."""
+
+    cut: int
+    back: int
+    lost: set[str]
+
+    def is_named_by(self, row: dict[str, Any]) -> None:
+        """Whether a row of `coverage` has both its ends to the second."""
+        assert abs(to_ms(row["from_at"]) - self.cut) <= 1_000
+        assert abs(to_ms(row["until_at"]) - self.back) <= 1_000
+
+
+async def _cut(rig: Rig, door: Door, number: int, minutes: float) -> Hole:
+    """So many minutes of calls nobody hears of; the feed is back afterwards."""
+    sim = rig.sim
+    cut = sim.clock.now_ms()
+    await door.shut()
+    await rig.until(lambda: _state(rig) == "blind", "the cut is noticed")
+    office = Office(EXTENSIONS, calls_per_hour=240, seed=10 + number)
+    calls = [call for call in office.day(cut, minutes / 60) if call.part_of is None]
+    before = {call.session_id for call in sim.pbx.truth()}
+    await happen(sim, [_numbered(call, number) for call in calls], real_seconds=1)
+    await _passes(rig, LOG_DELAY_SECONDS)
+    await door.open()
+    await rig.until(lambda: _state(rig) == "live", "the feed is back", seconds=40)
+    return Hole(cut, sim.clock.now_ms(), {call.session_id for call in sim.pbx.truth()} - before)
+
+
+async def _coverage(sim: Simulator, rig: Rig, begun: int) -> tuple[int, list[dict[str, Any]]]:
+    """What the command says of the time from then to now, and its exit code."""
+    assert rig.daemon.parts is not None
+    await rig.daemon.parts.sight.commit()  # what is otherwise written every five seconds
+    now = sim.clock.now_ms()
+    reached = to_text(now - EXTEND_MS)
+    await rig.until(lambda: _spans(rig)[-1]["until_at"] >= reached, "the account reaches so far")
+    period = ("--since", to_text(begun), "--until", to_text(now))
+    code, rows = await _command(sim, rig, "coverage", *period)
+    return code, rows
 
 
 def _numbered(call: Any, number: int) -> Any:
     """Two offices count their sessions alike."""
     call.session_id = f"{number + 1}{call.session_id}"
     return call
-
-
-def _text(at: int) -> str:
-    from ringledger.ledger.times import to_text
-
-    return to_text(at)
 
 
 async def _passes(rig: Rig, seconds: int) -> None:
