@@ -1,6 +1,7 @@
 import shutil
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -151,8 +152,18 @@ def test_by_age(cli, own):
 
 
 def test_copies_that_may_still_hold_it_are_named(cli, own):
-    cli("db", "backup")
-    assert "a copy may still hold them" in cli("purge", "--older-than", "0d").out
+    made = [Path(cli("db", "backup", "--json").data["path"])]
+    for ending in (".schema1.20260102T030405Z.backup", ".saved-20260102T030405Z"):
+        made.append(own.with_name(f"{own.name}{ending}"))
+    made.append(own.with_name(f".{own.name}.schema1.20260102T030405Z.backup.4711.partial"))
+    for path in made[1:]:
+        path.touch()
+    for other in ("ringledger.db.toml", "other.db.saved-1", "ringledger.dbx.schema1.20260102T030405Z.backup"):
+        own.with_name(other).touch()
+    ended = cli("purge", "--older-than", "0d")
+    told = [line for line in ended.out.splitlines() if line.startswith("a copy may still hold them: ")]
+    assert {line.partition(": ")[2] for line in told} == {str(path) for path in made}
+    assert set(cli("purge", "--number", "+14155550199", "--json").data["copies"]) == {str(path) for path in made}
 
 
 def test_it_does_not_work_beside_a_running_daemon(cli, own):

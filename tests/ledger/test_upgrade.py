@@ -99,6 +99,20 @@ def test_an_older_database_is_copied_first_and_then_upgraded(url, path, future):
     assert "ck_call_disposition" in dict(schema_of(path))["call"]
 
 
+def test_copies_from_before_upgrades_expire_and_no_others(url, path, future):
+    put_a_call(path)
+    old = [path.with_name(f"{path.name}.schema{n}.2026010{n}T000000Z.backup") for n in range(1, 6)]
+    others = [
+        path.with_name(f"{path.name}.saved-20260101T000000Z"),
+        path.with_name("x.schema1.20260101T000000Z.backup"),
+    ]
+    for one in [*old, *others]:
+        one.touch()
+    report = upgrade(url, scripts=future)
+    left = {one for one in path.parent.iterdir() if one.name.endswith(".backup") or ".saved-" in one.name}
+    assert left == {report.backup, *old[-2:], *others}
+
+
 def test_killed_in_the_middle_the_old_schema_is_whole_and_the_next_start_upgrades(url, path, future):
     put_a_call(path)
     before = schema_of(path)

@@ -71,6 +71,17 @@ async def test_numbers_are_masked_after_a_time(ledger, tmp_path):
     assert count(path, unmasked) == 0
 
 
+async def test_copies_from_before_upgrades_go_after_a_month(ledger, tmp_path, logs):
+    old, young = (tmp_path / f"r.db.schema1.2026{day}T000000Z.backup" for day in ("0301", "0321"))
+    theirs = tmp_path / "r.db.saved-20260101T000000Z"
+    for path in (old, young, theirs):
+        path.touch()
+    await keeper(ledger, RINGING_AT + 31 * DAY_MS, journal__days=0).care()
+    assert (old.exists(), young.exists(), theirs.exists()) == (False, True, True)
+    (line,) = logs.named("database.purged")
+    assert line["copies_deleted"] == 1
+
+
 @pytest.mark.parametrize("days", [99_999_999, 10**20])
 async def test_more_days_than_there_are_delete_nothing(ledger, tmp_path, days):
     path = tmp_path / "r.db"

@@ -116,12 +116,14 @@ def purge(
     """Delete calls for good: with everything known of them, and without a trace in the file.
 
     A running daemon does it when asked, and goes on recording; without one this command does it itself. What is not
-    over yet stays. Copies of the database are left alone; they are named at the end. The platform keeps its own log:
-    `backfill` over that time would bring the calls back. A number of which nothing is found is told as that: no
+    over yet stays. Copies beside the database are left alone; they are named at the end. The platform keeps its own
+    log: `backfill` over that time would bring the calls back. A number of which nothing is found is told as that: no
     erasure has taken place (with --json `found` is false and `traceless` null).
     """
     if (older_than is None) == (number is None):
         raise usage("purge needs either --older-than AGE or --number N")
+    from ringledger.ledger.copies import copies as copies_of
+
     frame = frame_of(ctx)
     settings = frame.settings()
     if number is not None:
@@ -131,7 +133,7 @@ def purge(
     if number is not None:
         found |= {"number": number, "found": bool(found["purged"] or found["events"] or found["open"])}
         found["traceless"] = found["traceless"] if found["found"] else None  # nothing was erased
-    copies = _copies(settings.database.path)
+    copies = copies_of(settings.database.path)
     if frame.json:
         print_json({**found, "copies": [str(path) for path in copies]})
         return
@@ -183,11 +185,6 @@ async def _alone(settings: "Settings", number: str | None, before_ms: int | None
         await ledger.close()
     answer = {"purged": done.calls, "traceless": done.traceless, "unconfirmed": 0}
     return answer if number is None else {**answer, "events": done.events, "open": done.open}
-
-
-def _copies(database: Path) -> list[Path]:
-    beside = database.parent.glob(f"{database.name}.*.backup")
-    return sorted([*beside, *(database.parent / "backups").glob("ringledger-*.db")])
 
 
 def _must_exist(settings: "Settings") -> None:

@@ -8,9 +8,8 @@ the next start upgrades cleanly; no file that is not ours is ever written to; an
 
 import sqlite3
 import warnings
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from sqlalchemy import URL, Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from ringledger.ledger.backup import backup
+from ringledger.ledger.copies import before_upgrade, expire
 from ringledger.ledger.database import connect, is_sqlite, migration_engine, parse, path_of, placed
 from ringledger.ledger.errors import (
     DatabaseCorrupt,
@@ -25,6 +25,7 @@ from ringledger.ledger.errors import (
     DatabaseMissing,
     DatabaseNewer,
     LedgerBroken,
+    LedgerFailing,
     classified,
 )
 from ringledger.ledger.lock import DaemonLock
@@ -153,12 +154,14 @@ def _move(url: str | URL, target: str, scripts: Path) -> UpgradeReport:
             after = _run(parsed, target if moving else None, scripts)
         except (sqlite3.Error, DBAPIError) as error:
             raise _told_of(path, error) from error
+        if copy is not None:
+            with suppress(LedgerFailing):  # the daemon tries again
+                expire(path)
         return UpgradeReport(before, after, copy)
 
 
 def _backup_before(path: Path, version: int) -> Path:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return backup(path, path.with_name(f"{path.name}.schema{version}.{stamp}.backup"))
+    return backup(path, before_upgrade(path, version))
 
 
 def _run(url: URL, target: str | None, scripts: Path) -> int:

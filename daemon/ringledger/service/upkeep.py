@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Final
 
 from ringledger.ledger.care import mask_numbers, purge_calls, purge_journal
-from ringledger.ledger.errors import DatabaseReplaced, LedgerError, LedgerUnavailable
+from ringledger.ledger.copies import expire, rescued
+from ringledger.ledger.errors import DatabaseReplaced, LedgerError, LedgerFailing, LedgerUnavailable
 from ringledger.ledger.examine import size_of, verify
 from ringledger.ledger.ledger import Ledger
 from ringledger.logs import LOG, Event
@@ -70,7 +70,8 @@ class Upkeep:
                     await self.care()
 
     async def care(self) -> None:
-        """Delete and mask what the settings say is too old. Raises ``LedgerUnavailable``."""
+        """Delete and mask what the settings say is too old, and copies from before upgrades. Raises
+        ``LedgerUnavailable``."""
         settings, now = self._settings(), self._now_ms()
         kept, journal, readable = (
             settings.retention.calls_days,
@@ -81,9 +82,17 @@ class Upkeep:
             "calls_deleted": await purge_calls(self._ledger, _ago(now, kept)) if kept else 0,
             "events_deleted": await purge_journal(self._ledger, _ago(now, journal)) if journal else 0,
             "calls_masked": await mask_numbers(self._ledger, _ago(now, readable)) if readable else 0,
+            "copies_deleted": await self._expire_copies(now),
         }
         if any(done.values()):
             LOG.info(Event.DATABASE_PURGED, **done)
+
+    async def _expire_copies(self, now_ms: int) -> int:
+        """How many could be deleted; in a directory that is not ours to write they stay."""
+        place = self._ledger.place
+        with suppress(LedgerFailing):
+            return len(await asyncio.to_thread(expire, place.path, now_ms)) if place else 0
+        return 0
 
 
 def _ago(now_ms: int, days: int) -> int:
@@ -118,8 +127,7 @@ class Watch:
         place, lost = self._ledger.place, self.lost
         if place is None or not lost:
             return
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        target = place.path.with_name(f"{place.path.name}.saved-{stamp}")
+        target = rescued(place.path)
         try:
             await self._settle()
             await self._ledger.save(target)
