@@ -3,13 +3,15 @@
 import asyncio
 import contextvars
 import socket
+import sqlite3
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import pytest
 
 from ringledger.domain.changes import Changes
 from ringledger.health import Loops
+from ringledger.ledger.upgrade import downgrade, upgrade
 from ringledger.service import Daemon
 from ringledger.service.pulse import endpoint_of
 from ringledger.service.upkeep import VERIFY_AT_MOST
@@ -82,6 +84,28 @@ async def test_order_of_a_life(tmp_path, manager):
     assert told.count("READY=1") == told.count("STOPPING=1") == 1
     assert not [one for one in told[ready:] if one.startswith("EXTEND")]
     assert daemon.metrics.value("api_requests_total", endpoint="oauth", code="200") >= 1
+
+
+async def test_an_upgrade_that_takes_long_asks_for_time_and_says_what_it_is(tmp_path, manager):
+    """A lock that somebody else holds makes it take as long as we like."""
+    database = tmp_path / "r.db"
+    url = f"sqlite+aiosqlite:///{database}"
+    await asyncio.to_thread(upgrade, url)
+    version = (await asyncio.to_thread(downgrade, url)).after
+    async with Simulator() as sim:
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            async with starting(sim, tmp_path, manager, "websocket"):
+                await manager.until(lambda told: told.count("EXTEND_TIMEOUT_USEC=60000000") >= 3)
+                said = [one for one in manager.told if one.startswith("STATUS=")]
+                assert said[-1] == f"STATUS=starting: upgrading the database from schema {version} to {version + 1}"
+                assert not [one for one in said if "platform" in one]
+                other.execute("ROLLBACK")
+                await manager.until(lambda told: "READY=1" in told)
+    ready = manager.told.index("READY=1")
+    said = [one for one in manager.told[:ready] if one.startswith("STATUS=")]
+    assert [one for one in said if "asking the platform" in one]
+    assert not [one for one in manager.told[ready:] if one.startswith("EXTEND")]
 
 
 #: Tasks of the daemon that give no sign of their own, and why that is no hole in the watch.

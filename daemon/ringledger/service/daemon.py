@@ -15,7 +15,8 @@ import aiohttp
 from ringledger import __version__, health
 from ringledger.layers import SettingsError
 from ringledger.ledger.ledger import Ledger
-from ringledger.ledger.upgrade import upgrade
+from ringledger.ledger.schema import SCHEMA_VERSION
+from ringledger.ledger.upgrade import upgrade, version_of
 from ringledger.logs import LOG, Event, bind_account
 from ringledger.metrics import Metrics
 from ringledger.platform.errors import CredentialsRejected, PlatformError
@@ -146,11 +147,15 @@ class Daemon:
 
     async def _open(self) -> None:
         url = self.settings.database.url
+        if 0 < (version := await asyncio.to_thread(version_of, url)) < SCHEMA_VERSION:
+            self._enter(f"upgrading the database from schema {version} to {SCHEMA_VERSION}")
         report = await asyncio.to_thread(upgrade, url)
         if report.before != report.after:
             LOG.info(Event.DATABASE_UPGRADED, before=report.before, after=report.after)
+        self._enter("verifying the database")
         await verify_at_start(self.settings)
         self.pulse.preparing = False
+        self._enter("asking the platform")
         ledger = await Ledger.open(url)
         watch = Watch(ledger, self._settle)
         becoming = asyncio.create_task(self._become_ready(watch), name="ready")
@@ -162,6 +167,10 @@ class Daemon:
             with suppress(TimeoutError):  # everything is committed; only the log was not emptied into the file
                 async with asyncio.timeout(STOP_STAGES["database"]):
                     await ledger.close()
+
+    def _enter(self, phase: str) -> None:
+        self.vitals.phase = phase
+        self.pulse.tell()
 
     async def _watched(self, watch: Watch, work: Coroutine[Any, Any, None]) -> None:
         """Do the work while the database is where it was, and look once more at the end. Raises what either raises."""

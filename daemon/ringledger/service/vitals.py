@@ -33,6 +33,8 @@ class Vitals:
     metrics: Metrics
     started: float = field(default_factory=time.monotonic)
     extensions: int = 0
+    #: What the start is at, for people.
+    phase: str = "opening the database"
     _feed_changed: tuple[bool, float] = (False, 0.0)
     _feed_sign: float = 0.0
     _attempts: int = -1
@@ -83,7 +85,7 @@ class Vitals:
     def status(self) -> str:
         """One line for people."""
         if not self.daemon.ready.is_set():
-            return "starting: " + ("asking the platform" if self.daemon.parts is None else "first comparison and feed")
+            return f"starting: {self.phase if self.daemon.parts is None else 'first comparison and feed'}"
         parts, now = self.daemon.parts, time.monotonic()
         open_calls = len(parts.intake.tracker.calls) if parts else 0
         down = self._feed_down(now)
