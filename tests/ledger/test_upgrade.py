@@ -52,6 +52,40 @@ from ringledger.ledger.upgrade import upgrade
 upgrade(sys.argv[1], scripts=Path(sys.argv[2]))
 """
 
+#: Upgrades again and again, each time killed at the next statement of SQL that any connection begins, until one ends by
+#: itself. A line for each, and a pause in which the files can be looked at.
+KILLER = """
+import os, signal, sqlite3, sys
+import alembic.command, alembic.config, alembic.script, alembic.autogenerate
+from ringledger.ledger.upgrade import upgrade
+
+url, left, plain = sys.argv[1], 0, sqlite3.connect
+
+def tick(_):
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def traced(*args, **options):
+    connection = plain(*args, **options)
+    connection.set_trace_callback(tick)
+    return connection
+
+sqlite3.connect = traced
+for number in range(1, 10_000):
+    child = os.fork()
+    if not child:
+        left = number
+        upgrade(url)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(code, flush=True)
+    if code != -signal.SIGKILL:
+        break
+    sys.stdin.readline()
+"""
+
 
 @pytest.fixture
 def future(tmp_path):
@@ -124,6 +158,51 @@ def test_killed_in_the_middle_the_old_schema_is_whole_and_the_next_start_upgrade
     assert check(url).problems == ()
     assert upgrade(url, scripts=future).after == NEXT
     assert look(path, "SELECT count(*) FROM call") == [(1,)]
+
+
+@pytest.mark.parametrize("version", range(SCHEMA_VERSION))
+def test_killed_at_any_statement_the_next_start_goes_on(tmp_path, url, path, version):
+    """From every released version, and from nothing. Each start meets what the one before was killed over."""
+    for _ in range(SCHEMA_VERSION - version):
+        downgrade(url)
+    if version:
+        put_a_call(path)
+        with closing(sqlite3.connect(path)) as connection:  # a downgrade leaves no views, that program has some
+            connection.execute("CREATE VIEW calls AS SELECT session_id FROM call")
+    else:
+        path.unlink()
+    for file in tmp_path.iterdir():
+        if version == 0 or file.suffix == ".backup":
+            file.unlink()
+    old = look(path, "SELECT name, sql FROM sqlite_master ORDER BY name")
+    killer = [sys.executable, "-c", KILLER, url]
+    kills, new = 0, None
+    with subprocess.Popen(killer, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        while (code := int(child.stdout.readline())) == -signal.SIGKILL:
+            kills += 1
+            found = schema_of(path)
+            if found != old:  # nothing in between, and nothing that comes and goes
+                assert look(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
+                assert found == (new or found)
+                new = found
+            else:
+                assert new is None
+            child.stdin.write("\n")
+            child.stdin.flush()
+    assert code == 0
+    assert kills > 20
+    assert check(url).problems == ()
+    assert new in (None, schema_of(path))
+    if version:
+        assert look(path, "SELECT session_id FROM calls") == [("1",)]
+        made = list(tmp_path.glob("*.backup"))
+        assert made
+        assert not list(tmp_path.glob(".*.partial"))
+        for copy in made:
+            assert look(copy, "PRAGMA user_version") == [(version,)]
+            assert look(copy, "SELECT session_id FROM call") == [("1",)]
+    else:
+        assert not list(tmp_path.glob("*.backup"))
 
 
 def test_one_revision_back_and_forth(url, path, future):

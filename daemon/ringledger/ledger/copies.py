@@ -40,7 +40,8 @@ def copies(database: Path) -> list[Path]:
 
 
 def expire(database: Path, now_ms: int | None = None) -> list[Path]:
-    """Delete copies from before an upgrade but the newest few, and those too old (``now_ms``: if that is known).
+    """Delete copies from before an upgrade but the newest few, those too old (``now_ms``: if that is known), and those
+    a kill left unfinished: whoever calls this holds the database's lock, so nobody else is making one.
 
     Returns what was deleted. Raises ``LedgerFailing``.
     """
@@ -52,6 +53,7 @@ def expire(database: Path, now_ms: int | None = None) -> list[Path]:
     newest = sorted(made, key=lambda path: (made[path], path.name))[-KEPT:]
     oldest = 0.0 if now_ms is None else now_ms - KEPT_DAYS * DAY_MS
     gone = sorted(path for path, at in made.items() if path not in newest or at < oldest)
+    gone += [path for path in _files(database.parent) if _is_unfinished(path.name, database.name)]
     try:
         for path in gone:
             path.unlink(missing_ok=True)
@@ -60,6 +62,11 @@ def expire(database: Path, now_ms: int | None = None) -> list[Path]:
             f"{database.parent}: {error.strerror}; delete {gone[0].name} and its like by hand"
         ) from error
     return gone
+
+
+def _is_unfinished(name: str, database: str) -> bool:
+    """Of a copy from before an upgrade; `db backup` may be at work on another."""
+    return name.startswith(f".{database}.schema") and name.endswith(".partial")
 
 
 def _is_copy(name: str, database: str) -> bool:
