@@ -37,6 +37,17 @@ async def count(ledger, table):
         return (await connection.exec_driver_sql(f"SELECT count(*) FROM {table}")).scalar_one()
 
 
+#: Where a number stands, and the column that holds it.
+MASKED = {"call": "from_number", "call_leg": "from_number", "call_state": "state", "observation": "body",
+          "outbox": "body"}  # fmt: skip
+
+
+async def mentions(ledger, table, text):
+    async with ledger.reader.connect() as connection:
+        found = f"SELECT count(*) FROM {table} WHERE {MASKED[table]} LIKE '%{text}%'"
+        return (await connection.exec_driver_sql(found)).scalar_one()
+
+
 def traces(path, text):
     return sum(file.read_bytes().count(text.encode()) for file in path.parent.glob(f"{path.name}*"))
 
@@ -141,6 +152,23 @@ async def test_masked_numbers_lose_their_last_digits_and_their_names(filled, pat
         legs = (await connection.exec_driver_sql("SELECT from_number FROM call_legs ORDER BY started_at")).scalars()
         assert next(iter(legs)) == "+1302743xxxx"
     assert await care.mask_numbers(filled, T0 + DAY) == 0
+
+
+async def test_a_masked_number_leaves_no_trace_in_the_file(ledger, path):
+    """Neither where it stood, nor in the journal, the remembered state or a letter that was given up; nor its name."""
+    body = f'{{"data":{{"from_number":"+{ADA}"}}}}'
+    ledger.letters_of = lambda _, __: [Letter("receiver", ACCOUNT, "1", "1", "call.finished", body)]
+    desk = Desk().see(*story("1", T0, ADA)).settle().see(*story("2", T0 + DAY, GRACE)).settle()
+    await ledger.commit(desk.changes, now_ms=T0)
+    async with ledger.transaction() as connection:
+        await connection.exec_driver_sql("UPDATE outbox SET gave_up_at = since")
+    assert {table for table in MASKED if await mentions(ledger, table, ADA)} == set(MASKED)
+    assert traces(path, ADA) > len(MASKED)
+    await care.mask_numbers(ledger, T0 + DAY)
+    assert [table for table in MASKED if await mentions(ledger, table, ADA)] == []
+    assert traces(path, ADA) == 0
+    assert traces(path, GRACE) > 0
+    assert path.with_name(f"{path.name}-wal").stat().st_size == 0
 
 
 async def test_nothing_open_is_touched(ledger):
