@@ -38,6 +38,24 @@ def test_a_backup_is_whole_and_named_by_itself(cli, own):
     assert count(copy, "PRAGMA journal_mode") == "delete"
 
 
+@pytest.mark.parametrize("place", [(), ("copy.db",)])
+def test_a_damaged_database_gives_no_copy_and_takes_none_away(cli, own, tmp_path, place):
+    """Damage further down, which opening does not meet: the copy is read before it gets its name."""
+    target = [tmp_path / name for name in place]
+    for path in target:
+        path.write_text("an older copy")
+    with own.open("r+b") as file:
+        file.seek(4096 * (count(own, "PRAGMA page_count") // 2))
+        file.write(b"\xff" * 4096)
+    ended = cli("db", "backup", *target)
+    assert ended.code == 65
+    assert "does not verify" in ended.err
+    assert ended.err.count("\n") == 1
+    assert [path.read_text() for path in target] == ["an older copy"] * len(target)
+    beside = [path for path in own.parent.rglob("*") if path.is_file() and not path.name.startswith(own.name)]
+    assert beside == target
+
+
 def test_only_its_own_copies_are_removed_and_the_newest_stay(cli, own):
     made = own.parent / "backups"
     made.mkdir()
