@@ -5,23 +5,18 @@ on before a commit, so there it is every call that goes on; what was forgotten m
 """
 
 import os
-import sqlite3
 import time
-from collections.abc import Callable, Iterable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from ringledger.simulator import CallTruth, SimCall, SimClock
+from ringledger.simulator import SimClock
 from tests.ops.conftest import Platform, ringledger
-from tests.ops.test_disk_full import file_system, fill
+from tests.ops.test_disk_full import WRITTEN_WITHIN, asked, begun, file_system, fill, known, on_its_thread
 
 pytestmark = pytest.mark.timeout(600)
 
 SECONDS = int(os.environ.get("FULL_SECONDS", "60"))
-#: All that was known is in the database so many seconds after there is space again.
-WRITTEN_WITHIN = 5.0
 #: Memory may grow by so much while the disk is full, MiB.
 GROWTH = 48.0
 #: The call log knows a call some minutes after its end; what PubNub forgot is there then.
@@ -35,29 +30,8 @@ def rss(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
-def asked(database: Path, sql: str) -> list[tuple[str, ...]]:
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        return connection.execute(sql).fetchall()
-
-
-def known(database: Path) -> set[str]:
-    """Calls the database speaks of, over or not."""
-    return {row[0] for row in asked(database, "SELECT session_id FROM call_state UNION SELECT session_id FROM call")}
-
-
-def begun(platform: Platform) -> set[str]:
-    return _on_its_thread(platform, platform.sim.pbx.truth)
-
-
 def going_on(platform: Platform) -> set[str]:
-    return _on_its_thread(platform, platform.sim.pbx.open_calls)
-
-
-def _on_its_thread(platform: Platform, calls: Callable[[], Iterable[CallTruth | SimCall]]) -> set[str]:
-    async def sessions() -> set[str]:
-        return {call.session_id for call in calls()}
-
-    return platform.do(sessions())
+    return on_its_thread(platform, platform.sim.pbx.open_calls)
 
 
 def test_a_minute(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
