@@ -1,11 +1,17 @@
 """The platform's own verdict outranks what presence showed, and each source's word is kept (semantics 7)."""
 
+import asyncio
+import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ringledger.ledger.times import to_ms
 from ringledger.platform.limits import RateGroup
 from ringledger.simulator import Options, RingOutOptions, load_story
+from tests.crash.child import environment
 from tests.rig import Rig, office
 
 SPEED = 60.0
@@ -29,6 +35,40 @@ async def test_a_ringout_whose_callee_never_answers(transport: str, tmp_path: Pa
         assert _said(rig) == {("presence", None), ("active-calls", "In Progress"), ("call-log", "No Answer")}
         heard = [one["status"] for one in rig.query("SELECT status FROM call_events WHERE source = 'presence'")]
         assert heard == ["Ringing", "CallConnected", "NoCall"]
+        await _the_command_tells_who_said_what(rig, row)
+
+
+async def _the_command_tells_who_said_what(rig: Rig, row: dict[str, Any]) -> None:
+    """`calls show`: to presence somebody talked, the log says that nobody answered, and the log's word counts."""
+    story = json.loads(await _show(rig, row["session_id"], "--json"))
+    said = {one["source"]: one for one in story["sources"]}
+    seen = [(one["to_status"], one["source"]) for one in story["transitions"]]
+    assert seen == [("Ringing", "presence"), ("CallConnected", "presence"), ("NoCall", "presence")]
+    connected, over = to_ms(story["transitions"][1]["at"]), to_ms(story["transitions"][2]["at"])
+    assert said["presence"]["result"] is None
+    assert round(said["presence"]["duration_seconds"] * 1000) == over - connected > 0
+    assert (said["active-calls"]["result"], said["call-log"]["result"]) == ("In Progress", "No Answer")
+    verdict = "Disposition no_answer: call-log says 'No Answer', confirmed "
+    assert [one for one in story["explanation"] if one.startswith(verdict)]
+    text = await _show(rig, row["session_id"])
+    table = text.partition("what each source says")[2].splitlines()
+    (presence,) = [line for line in table if "presence" in line]
+    (log,) = [line for line in table if "call-log" in line]
+    assert "No Answer" in log
+    assert "No Answer" not in presence
+    assert verdict in text
+    assert "CallConnected" in text.partition("changes of status")[2].partition("events")[0]
+
+
+async def _show(rig: Rig, *words: str) -> str:
+    """What `calls show` prints about this ledger."""
+    env = environment(rig.sim, rig.database, "pubnub") | {"COLUMNS": "200", "NO_COLOR": "1"}
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "ringledger", "calls", "show", *words, env=env, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await child.communicate()
+    assert child.returncode == 0
+    return out.decode()
 
 
 FIND_ME = """
