@@ -259,7 +259,8 @@ BAD = Facts(
     open_secrets=("/x",), open_database="/x", readers_locked_out=True, unit_drift=("/x",), retention_set=False,
     schema=(1, 2), damage="page 3", journal_mode="delete", oldest_open=1e6, stale_after=14400, unconfirmed=3,
     last_event=1e6, platform_error="down", credentials_error="no", missing_permissions=("ReadPresence",),
-    clock_offset=99, login_missing="no", misplaced="/x", foreign="/x", elsewhere=7, letters_dead=1,
+    clock_offset=99, subscription_error="no", login_missing="no", misplaced="/x", foreign="/x", elsewhere=7,
+    letters_dead=1,
 )  # fmt: skip
 
 
@@ -270,6 +271,55 @@ def test_every_problem_has_a_reason_and_a_cure():
         assert one.bad, one.code
         assert one.why
         assert one.cure
+
+
+def test_refused_extensions_are_named_and_many_are_counted():
+    (one,) = examine(Facts(subscription_error="", refused=(("7", "SUB-408"), ("8", ""))))
+    assert (one.code, one.severity, one.found) == (
+        "subscription",
+        "warning",
+        "not granted for extension 7 (SUB-408), 8",
+    )
+    (one,) = examine(Facts(subscription_error="", refused=tuple((str(n), "") for n in range(8))))
+    assert one.found == "not granted for extension 0, 1, 2, 3, 4 and 3 more"
+    (one,) = examine(Facts(subscription_error="", refused=()))
+    assert (one.severity, one.found) == ("ok", "granted")
+
+
+TRANSPORTS = ["websocket", "pubnub"]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_without_a_daemon_a_subscription_is_tried_and_deleted(cli, configured, clean, transport):
+    with simulated() as sim:
+        configured(sim)
+        clean.setenv("RINGLEDGER_FEED__TRANSPORT", transport)
+        assert codes(cli("doctor", "--json"))["subscription"]["found"] == "granted"
+        clean.setenv("RINGLEDGER_PLATFORM__EXTENSIONS", "2001,~,9999")
+        found = codes(cli("doctor", "--json"))["subscription"]
+        assert (found["severity"], found["found"]) == ("warning", "not granted for extension 9999 (SUB-408)")
+        clean.setenv("RINGLEDGER_PLATFORM__EXTENSIONS", "9999")
+        ended = cli("doctor", "--json")
+        assert ended.code == 69
+        assert codes(ended)["subscription"]["severity"] == "failure"
+        assert codes(ended)["platform"]["found"] == "answers"
+        assert "subscription" not in codes(cli("doctor", "--json", "--offline"))
+        assert sim.subscriptions.alive() == []
+        assert sim.subscriptions.opened == 2
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_running_daemon_is_asked(cli, platform, clean, tmp_path, transport):
+    sim, database = platform(), tmp_path / "r.db"
+    sim.daemon(database, transport=transport, platform__extensions=["2001", "9999"])
+    opened = sim.do(lambda: sim.sim.subscriptions.opened)
+    found = codes(cli("doctor", "--json"))
+    assert found["subscription"]["found"] == "not granted for extension 9999 (SUB-408)"
+    assert {"started", "loops", "feed", "poll", "store", "integrity", "platform"} <= found.keys()
+    assert found["started"]["found"] == "ready"
+    assert list(found) == [one.code for one in CHECKS if one.code in found]
+    assert "subscription" in codes(cli("doctor", "--json", "--offline"))
+    assert sim.do(lambda: sim.sim.subscriptions.opened) == opened
 
 
 def test_a_young_problem_is_not_shown_yet():

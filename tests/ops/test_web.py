@@ -35,7 +35,7 @@ async def test_a_healthy_daemon(tmp_path):
         status, text = await get(rig.daemon, "/readyz?verbose")
         assert status == 200
         codes = [line.split()[1].rstrip(":") for line in text.splitlines()]
-        assert codes == ["started", "loops", "feed", "poll", "store", "disk", "clock"]
+        assert codes == ["started", "loops", "feed", "subscription", "poll", "store", "disk", "clock"]
         status, text = await get(rig.daemon, "/metrics")
         families = {family.name: family for family in text_string_to_metric_families(text)}
         assert families["ringledger_push_connected"].samples[0].value == 1

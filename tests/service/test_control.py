@@ -21,7 +21,7 @@ from tests.rig import running, settings_for
 
 PATIENCE = 10.0
 #: Requests that change nothing: the group may read.
-SHARED: set[str] = set()
+SHARED = {"findings"}
 
 
 async def count(asked, send):
@@ -89,16 +89,19 @@ async def test_the_group_may_ask_for_nothing_that_writes():
         database = Path(folder) / "r.db"
         async with Simulator() as sim, running(sim, settings_for(sim, database)) as rig:
             await rig.until(socket_path(database).exists, "it listens")
-            asked = [*(json.dumps(one) for one in WRITING), '{"do": ""}']
+            asked = [*(json.dumps(one) for one in WRITING), '{"do": "findings"}', '{"do": ""}']
             command = [sys.executable, "-c", AS_AN_ANALYST, str(socket_path(database)), *asked]
             done = await asyncio.to_thread(
                 subprocess.run, command, capture_output=True, text=True, check=True, timeout=30
             )
-            *answers, known = (json.loads(line)["error"] for line in done.stdout.splitlines())
+            *told, findings, unknown = (json.loads(line) for line in done.stdout.splitlines())
+            answers, known = [one["error"] for one in told], unknown["error"]
+            assert findings["result"]["findings"]  # which changes nothing
             assert [one["kind"] for one in answers] == ["PermissionError"] * len(WRITING)
             assert all("as root or as the daemon's user" in one["message"] for one in answers)
             listed = known["message"].rpartition(": ")[2].split(", ")
             assert set(listed) - SHARED == {one["do"] for one in WRITING}
+            assert set(listed) >= SHARED
             assert await request(socket_path(database), WRITING[0], print)  # its own user may
 
 

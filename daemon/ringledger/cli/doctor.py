@@ -27,8 +27,11 @@ EXITS = {
     "credentials": Exit.CREDENTIALS,
     "permissions": Exit.CREDENTIALS,
     "platform": Exit.UNAVAILABLE,
+    "subscription": Exit.UNAVAILABLE,
     "disk": Exit.IO,
 }
+#: A daemon that does not answer so soon, seconds, is left out.
+ANSWER_WITHIN = 10.0
 _STYLES = {"ok": "green", "warning": "yellow", "failure": "red"}
 
 
@@ -41,7 +44,8 @@ def doctor(
     Every check has a name that stays, and none keeps the others from being made. Exits 0 when all is well, 1 with
     warnings; with failures 65 for a database that is damaged or another program's, 78 for a configuration that cannot
     work (nothing to log in with, no place for a database, one newer than the program), 77 for credentials or
-    permissions the platform refuses, 69 when it does not answer, 74 for the disk. Nothing is changed.
+    permissions the platform refuses, 69 when it does not answer or grants no subscription, 74 for the disk. A running
+    daemon is asked what it finds; without one a subscription is made for a trial and deleted. Nothing else is changed.
     """
     frame = frame_of(ctx)
     settings = frame.settings()
@@ -56,12 +60,26 @@ def doctor(
 
 def _findings(settings: "Settings", *, offline: bool) -> list["Finding"]:
     from ringledger.service.checks import examine
-    from ringledger.service.diagnose import database_facts, machine_facts, platform_facts
+    from ringledger.service.diagnose import database_facts, machine_facts, merged, platform_facts
 
+    daemons = asyncio.run(_of_the_daemon(settings))
     facts = database_facts(settings, machine_facts(settings))
     if not offline:
-        facts = asyncio.run(platform_facts(settings, facts))
-    return list(examine(facts))
+        facts = asyncio.run(platform_facts(settings, facts, trial=daemons is None))
+    return merged(examine(facts), daemons or ())
+
+
+async def _of_the_daemon(settings: "Settings") -> list["Finding"] | None:
+    """What a running daemon finds; ``None``: there is none, or none that answers us."""
+    from ringledger.service.control import Refused, request, socket_path
+    from ringledger.service.diagnose import findings_of
+
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN):
+            told = await request(socket_path(settings.database.path), {"do": "findings"}, lambda _: None)
+    except (Refused, OSError, TimeoutError):
+        return None
+    return None if told is None else findings_of(told["findings"])
 
 
 def exit_code(findings: list["Finding"]) -> Exit:

@@ -3,6 +3,8 @@
 What must stay true: an encryption key lives in memory only and is never shown.
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -43,6 +45,7 @@ class WireSubscription(msgspec.Struct, rename="camel"):
     delivery_mode: WireDelivery | None = None
 
 
+_EXTENSION: Final = re.compile(r"/extension/([^/?]+)")
 _SUBSCRIPTION: Final = msgspec.json.Decoder(WireSubscription)
 
 
@@ -90,6 +93,11 @@ def decode_subscriptions(payload: bytes) -> list[Subscription]:
         except WireError:
             continue
     return found
+
+
+def refused_extensions(filters: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The extensions of filters that are not served, each with the platform's reason."""
+    return tuple(((match[1] if (match := _EXTENSION.search(text)) else text), reason) for text, reason in filters)
 
 
 def _subscription(wire: WireSubscription, pubnub: PubNubDelivery | None) -> Subscription:

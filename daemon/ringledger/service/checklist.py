@@ -15,6 +15,8 @@ from ringledger.service.checks import (
     warning,
 )
 
+#: So many of a kind are named in one line.
+NAMED = 5
 LOG = "journalctl -u ringledger -n 50"
 
 
@@ -37,6 +39,18 @@ def feed(facts: Facts) -> Outcome | None:
     if facts.feed_down is None:
         return None
     return failure(f"down for {facts.feed_down:.0f} s", LOG) if facts.feed_down > 0 else ok("up")
+
+
+@check("subscription", "what the platform does not push is seen by the poll only, minutes late", delay=60)
+def subscription(facts: Facts) -> Outcome | None:
+    if facts.subscription_error:
+        return failure(facts.subscription_error, f"ringledger auth status; the app's permissions; {LOG}")
+    if facts.refused:
+        named = [f"{one} ({reason})" if reason else one for one, reason in facts.refused[:NAMED]]
+        more = f" and {len(facts.refused) - NAMED} more" if len(facts.refused) > NAMED else ""
+        cure = "correct platform.extensions, or let the app's user see them (ReadPresence)"
+        return warning(f"not granted for extension {', '.join(named)}{more}", cure)
+    return None if facts.subscription_error is None else ok("granted")
 
 
 @check("poll", "lost events are found by comparing with the platform's active calls", delay=30)

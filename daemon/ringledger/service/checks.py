@@ -64,6 +64,10 @@ class Facts:
     excess_permissions: tuple[str, ...] | None = None
     clock_offset: float | None = None
     reachable: bool | None = None
+    # of the subscription, which a daemon has and a command tries: why there is none, and extensions it does not serve,
+    # each with the platform's reason
+    subscription_error: str | None = None
+    refused: tuple[tuple[str, str], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,6 +269,7 @@ class Daemon:
             sight=parts.sight,
             deliveries=parts.deliveries,
             confirmer=parts.confirmer,
+            findings=self.vitals.answer,
         )
 
     async def _feed(self, parts: Parts) -> None:

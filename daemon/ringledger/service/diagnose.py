@@ -7,7 +7,7 @@ finding, not an error.
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -27,9 +27,19 @@ from ringledger.platform.limits import RateLimits
 from ringledger.platform.pace import Pace
 from ringledger.platform.people import WhoAmI
 from ringledger.platform.rest import PlatformClient
+from ringledger.platform.subscription import refused_extensions
+from ringledger.platform.trial import tried
 from ringledger.service import checklist as _checklist  # noqa: F401 - fills the list of checks
 from ringledger.service.build import authenticator, credentials_missing, penalties_of, platform_client
 from ringledger.service.checks import Facts
+from ringledger.service.build import (
+    authenticator,
+    credentials_missing,
+    event_filters,
+    platform_client,
+    rate_limits,
+)
+from ringledger.service.checks import CHECKS, Facts, Finding, Severity
 from ringledger.settings import DEFAULT_PATH, Settings
 
 DAY_MS: Final = 86_400_000
@@ -112,17 +122,19 @@ def _age(at_ms: int | None, now_ms: int) -> float | None:
     return None if at_ms is None else (now_ms - at_ms) / 1000
 
 
-async def platform_facts(settings: Settings, facts: Facts) -> Facts:
-    """What the platform tells: a token, its permissions, one's own extension, the active calls, its clock."""
+async def platform_facts(settings: Settings, facts: Facts, *, trial: bool = False) -> Facts:
+    """What the platform tells: a token, its permissions, one's own extension, the active calls, its clock; and with
+    ``trial`` whether it grants a subscription, which is deleted at once.
+    """
     if facts.login_missing:
         return facts  # there is nothing to ask it with
     try:
         async with aiohttp.ClientSession() as session:
-            client, auth, _ = await reached(settings, session)
+            client, auth, me = await reached(settings, session)
             scope = auth.status.scope
             missing, excess = judged(scope, settings.feed.transport)
             return replace(
-                facts,
+                await _subscription(settings, client, me, facts) if trial else facts,
                 reachable=True,
                 missing_permissions=missing if scope else None,
                 excess_permissions=excess if scope else None,
@@ -132,6 +144,27 @@ async def platform_facts(settings: Settings, facts: Facts) -> Facts:
         return replace(facts, credentials_error=str(error))
     except PlatformError as error:
         return replace(facts, platform_error=str(error))
+
+
+async def _subscription(settings: Settings, client: PlatformClient, me: WhoAmI, facts: Facts) -> Facts:
+    """For the extensions that are named in the settings; of "all" one's own stands for the others."""
+    named = [me.extension_id if one in {"~", "all"} else one for one in settings.platform.extensions]
+    try:
+        made = await tried(client, event_filters(settings, list(dict.fromkeys(named))), settings.feed.transport)
+    except PlatformError as error:
+        return replace(facts, subscription_error=str(error) or type(error).__name__)
+    return replace(facts, subscription_error="", refused=refused_extensions(made.disabled_filters))
+
+
+def findings_of(told: Iterable[Mapping[str, str]]) -> list[Finding]:
+    """What a running daemon has answered to ``{"do": "findings"}``."""
+    return [Finding(**{**one, "severity": Severity(one["severity"])}) for one in told]  # type: ignore[arg-type]
+
+
+def merged(own: Iterable[Finding], daemons: Iterable[Finding]) -> list[Finding]:
+    """One finding of each check, in the order of the list; what we have seen for ourselves goes first."""
+    found = {one.code: one for one in (*daemons, *own)}
+    return [found[one.code] for one in CHECKS if one.code in found]
 
 
 async def reached(settings: Settings, session: aiohttp.ClientSession) -> tuple[PlatformClient, Authenticator, WhoAmI]:

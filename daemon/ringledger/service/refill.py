@@ -22,7 +22,7 @@ from ringledger.platform.connection import now_ms
 from ringledger.platform.errors import Throttled
 from ringledger.service.backfill import Backfill
 from ringledger.service.confirm import Confirmer
-from ringledger.service.control import Control, Json, socket_path
+from ringledger.service.control import Control, Handler, Json, socket_path
 from ringledger.service.erasure import Erasure
 from ringledger.service.intake import Intake
 from ringledger.service.oneshot import MAX_WAIT, OneShot
@@ -101,14 +101,21 @@ class Refill:
 
 
 def ear(
-    settings: Settings, ledger: Ledger, intake: Intake, *, sight: Sight, deliveries: Deliveries, confirmer: Confirmer
+    settings: Settings,
+    ledger: Ledger,
+    intake: Intake,
+    *,
+    sight: Sight,
+    deliveries: Deliveries,
+    confirmer: Confirmer,
+    findings: Handler,
 ) -> Control:
     """Where a running daemon hears commands, and what it can be asked."""
     database = settings.database.path
     refill = Refill(ledger, intake, sight.backfill, sight.book)
     erasure = Erasure(ledger, intake, confirmer, database, settings.platform.default_region)
     handlers = {"backfill": refill.answer, "webhooks-retry": deliveries.answer, "purge": erasure.answer}
-    return Control(socket_path(database), handlers)
+    return Control(socket_path(database), {**handlers, "findings": findings}, shared={"findings"})
 
 
 @asynccontextmanager

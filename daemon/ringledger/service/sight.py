@@ -70,6 +70,10 @@ class Sight:
         self.wall: Callable[[], float] = time.time
         self._offset = self.wall() - clock()
         self._looked_at: set[int] = set()
+        #: Why there is no subscription (empty: there is one), ``None`` before anything was heard of one, and the
+        #: filters it does not serve, each with the platform's reason.
+        self.unsubscribed: str | None = None
+        self.refused: tuple[tuple[str, str], ...] = ()
 
     def resume(self, spans: list[CoverageSpan]) -> None:
         """Go on after a restart; before the very first start everything was blind."""
@@ -89,9 +93,15 @@ class Sight:
             life = notice.detail.get("expires_in")
             self._metrics.subscription_expiry_timestamp_seconds.set(nan if life is None else time.time() + life)
         match notice.kind:
+            case FeedNoticeKind.SUBSCRIPTION_CREATED:
+                self.unsubscribed, self.refused = "", ()
+            case FeedNoticeKind.FILTERS_REFUSED:
+                self.refused = tuple((text, reason) for text, reason in notice.detail.get("filters", ()))
             case FeedNoticeKind.CONNECTED | FeedNoticeKind.RESUMED:
                 self._up(replayed=notice.kind is FeedNoticeKind.RESUMED)
             case FeedNoticeKind.DISCONNECTED | FeedNoticeKind.SUBSCRIPTION_LOST:
+                if notice.kind is FeedNoticeKind.SUBSCRIPTION_LOST:
+                    self.unsubscribed, self.refused = notice.reason or "lost", ()
                 self._down(notice.reason or notice.kind.value)
             case FeedNoticeKind.SILENT:
                 self.book.turn(CoverageState.DOUBTFUL, self._now(), "silent")
@@ -108,6 +118,7 @@ class Sight:
             self.book.turn(CoverageState.LIVE, self._now())
 
     def _up(self, *, replayed: bool) -> None:
+        self.unsubscribed = ""
         self._metrics.push_connected.set(1)
         before = self.book.current
         self.book.turn(CoverageState.LIVE, self._now())

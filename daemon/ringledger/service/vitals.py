@@ -5,15 +5,18 @@ What must stay true: looking changes nothing and never fails the daemon.
 
 import shutil
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ringledger.domain.coverage import CoverageState
 from ringledger.health import Loops
 from ringledger.ledger.examine import size_of
 from ringledger.metrics import Metrics
+from ringledger.platform.subscription import refused_extensions
 from ringledger.service import checklist as _checklist  # noqa: F401 - fills the list of checks
 from ringledger.service.checks import Facts, Finding, Patience, examine
+from ringledger.service.control import Json
 
 if TYPE_CHECKING:
     from ringledger.service.daemon import Daemon
@@ -58,7 +61,13 @@ class Vitals:
             store_trouble=self._store_trouble(),
             disk_free=_free(settings.database.path.parent),
             clock_offset=parts.client.clock_offset_ms / 1000 if parts else None,
+            subscription_error=parts.sight.unsubscribed if parts else None,
+            refused=refused_extensions(parts.sight.refused) if parts else None,
         )
+
+    async def answer(self, _request: Json, _send: Callable[[Json], None]) -> Json:
+        """``{"do": "findings"}`` on the control socket: what `doctor` cannot see from outside."""
+        return {"findings": [asdict(one) for one in self.findings()]}
 
     def watch(self) -> None:
         """Look at the loops that cannot speak for themselves: the feed by its last sign, the writer by its work."""

@@ -68,6 +68,7 @@ class Subscriptions:
         self.seconds, self.lifetime_scale = seconds, lifetime_scale
         self.transports: dict[str, Transport] = {}
         self.records: dict[str, Subscription] = {}
+        self.opened = 0  # so far
         self.rotate_on_renew = False  # renewals bring a new channel and key
         self.account_wide_detailed = True  # whether the undocumented account-wide filter is granted
         self.base_url = ""
@@ -138,6 +139,7 @@ class Subscriptions:
         self._extend(subscription)
         subscription.delivery = transport.open(subscription)
         self.records[subscription.id] = subscription
+        self.opened += 1
         return subscription
 
     def close(self, subscription: Subscription) -> None:
