@@ -30,14 +30,12 @@ from ringledger.platform.rest import PlatformClient
 from ringledger.platform.subscription import refused_extensions
 from ringledger.platform.trial import tried
 from ringledger.service import checklist as _checklist  # noqa: F401 - fills the list of checks
-from ringledger.service.build import authenticator, credentials_missing, penalties_of, platform_client
-from ringledger.service.checks import Facts
 from ringledger.service.build import (
     authenticator,
     credentials_missing,
     event_filters,
+    penalties_of,
     platform_client,
-    rate_limits,
 )
 from ringledger.service.checks import CHECKS, Facts, Finding, Severity
 from ringledger.settings import DEFAULT_PATH, Settings
