@@ -150,9 +150,57 @@ def test_a_running_record_in_a_queues_name_is_of_the_agent_who_talks() -> None:
 
 
 def test_two_running_records_are_of_two_sides() -> None:
-    desk = Desk().see(presence(101, 1, T0, item("CallConnected", "a"))).wait(60)
+    desk = Desk().see(presence(102, 1, T0 - 90_000), presence(101, 1, T0, item("CallConnected", "a"))).wait(60)
     desk.books(claim(duration=60_000, extension="102", record="two"), claim(duration=55_000, extension="101"))
     assert [(leg.extension_id, leg.live) for leg in desk.call().legs] == [("101", True), ("102", True)]
+
+
+def test_a_queue_and_its_agent_are_one_side_though_both_records_run() -> None:
+    desk = Desk().see(presence(102, 1, T0, item("CallConnected", "b", queue=True))).wait(60)
+    desk.books(claim(duration=50_000, extension="900", record="queue"), claim(duration=50_000, extension="102"))
+    desk.see(presence(102, 2, T0 + 120_000, item("NoCall", "b", termination="final")), after=60).settle()
+    assert (desk.call().phase, span(desk.record())[2]) == (Phase.FINISHED, 120)
+
+
+def test_a_voicemail_that_a_poll_saw_keeps_its_extension() -> None:
+    desk = Desk().see(presence(101, 1, T0 + 150, item("Ringing")), presence(101, 2, T0 + 20_150, item("NoCall")))
+    desk.settle().books(claim(duration=45_000)).books(claim("Voicemail", duration=60_000, source=LOG))
+    assert (desk.record().extension_id, str(desk.record().disposition)) == ("101", "voicemail")
+
+
+def test_what_ran_longer_than_it_lasted_is_ended_by_its_own_record() -> None:
+    desk = Desk().see(presence(101, 1, T0, item("Ringing")), presence(101, 2, T0 + 20_000, item("NoCall"))).settle()
+    desk.books(claim(duration=225_000, read_at=T0 + 225_000)).wait(40)
+    desk.books(claim("Voicemail", duration=220_000, source=LOG, read_at=T0 + 265_000))
+    assert (desk.call().phase, span(desk.record())[2]) == (Phase.FINISHED, 220)
+
+
+# -- records of others who did not answer --------------------------------------------------------------------------
+
+
+def test_the_missed_record_of_one_confirms_nothing_of_the_short_talk_of_another() -> None:
+    desk = Desk().see(presence(101, 1, T0, item("Ringing", "a")), presence(102, 1, T0, item("Ringing", "b")))
+    desk.see(
+        presence(102, 2, T0 + 20_000, item("CallConnected", "b")), presence(101, 2, T0 + 20_050, item("NoCall", "a"))
+    )
+    desk.see(presence(102, 3, T0 + 45_000, item("NoCall", "b"))).settle()
+    desk.books(claim("Missed", duration=20_000, record="R-101", extension="101", source=LOG, read_at=T0 + 75_000))
+    assert (span(desk.record()), str(desk.record().disposition)) == ((0, 20, 45), "answered")
+    assert desk.record().confirmed_at is None
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_the_record_of_somebody_nobody_watches_ends_and_confirms_no_talk(over: bool) -> None:
+    desk = Desk().see(presence(101, 1, T0, item("Ringing", queue=True)))
+    desk.see(presence(101, 2, T0 + 14_900, item("CallConnected", queue=True)), after=15)
+    if over:
+        desk.see(presence(101, 3, T0 + 600_000, item("NoCall")), after=585).settle()
+    elsewhere = claim("Answered Elsewhere", duration=15_000, record="R-103", extension="103", source=LOG)
+    desk.wait(35).books(elsewhere._replace(read_at=T0 + 650_000))
+    if over:
+        assert (span(desk.record()), desk.record().confirmed_at) == ((0, 14.9, 600), None)
+    else:
+        assert (desk.call().phase, desk.status_of(101)) == (Phase.OPEN, TelephonyStatus.CALL_CONNECTED)
 
 
 # -- somebody else's telephone -------------------------------------------------------------------------------------
@@ -173,6 +221,22 @@ def test_the_record_of_a_mobile_that_was_tried_as_well_tells_nothing_of_the_call
 def test_a_call_of_which_nothing_else_is_recorded_is_not_lost() -> None:
     desk = Desk().books(forwarded("FindMe", "Accepted", started=T0, duration=15_000))
     assert str(desk.record().disposition) == "answered"
+
+
+def test_a_call_opened_by_such_a_record_alone_is_ended_by_it() -> None:
+    running = claim(duration=5_000, record="mobile", direction="Outbound")._replace(action="FindMe")
+    desk = Desk().books(running).wait(60).books(forwarded("FindMe", "Accepted", started=T0, duration=15_000))
+    assert (desk.call().phase, desk.record().confirmed_at is not None) == (Phase.FINISHED, True)
+
+
+def test_an_internal_call_whose_ringing_was_lost_is_told_from_the_caller() -> None:
+    desk = Desk().see(presence(102, 1, T0, item("Ringing", "b", sender="101", to="102")))
+    calls = {"direction": "Outbound", "sender": "16505551001", "to": "102"}
+    desk.see(presence(101, 1, T0 + 8_000, item("CallConnected", "a", **calls)))
+    desk.see(presence(101, 2, T0 + 60_000, item("NoCall", "a", **calls)))
+    desk.see(presence(102, 2, T0 + 60_000, item("NoCall", "b", sender="101", to="102"))).settle()
+    record = desk.record()
+    assert (str(record.direction), record.extension_id, record.internal) == ("Outbound", "101", True)
 
 
 def test_a_call_somebody_fetched_by_dialling_stays_what_it_was() -> None:
@@ -238,6 +302,15 @@ def test_a_read_that_is_behind_the_end_wakes_nobody() -> None:
     desk = Desk().see(presence(101, 1, T0, item("CallConnected")), presence(101, 2, T0 + 60_000, item("NoCall")))
     desk.wait(2).read(presence_read(101, T0 + 61_000, item("CallConnected")), asked=desk.now - 0.5).settle()
     assert (desk.call().phase, span(desk.record())[2]) == (Phase.FINISHED, 60)
+
+
+def test_a_ringout_whose_first_ringing_was_lost_is_still_one_call() -> None:
+    inner = {"session": "in", "leg": "i", "sender": CALLEE, "to": CALLER}
+    outer = {"session": "out", "leg": "o", "direction": "Outbound", "sender": CALLER, "to": CALLEE}
+    desk = Desk().see(presence(101, 1, T0 + 300, item("Ringing", **outer)))
+    desk.see(presence(101, 2, T0 + 4_000, item("CallConnected", **inner), item("Ringing", **outer)))
+    desk.see(presence(101, 3, T0 + 30_000, item("NoCall", **inner), item("NoCall", **outer))).settle()
+    assert desk.record("in").part_of == "out"
 
 
 # -- what looks like a RingOut -------------------------------------------------------------------------------------

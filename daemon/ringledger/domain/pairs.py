@@ -37,7 +37,7 @@ def _crossed(inner: CallSession, outer: CallSession) -> bool:
     if (_direction(inner), _direction(outer)) != (Direction.INBOUND, Direction.OUTBOUND):
         return False
     one, two = inner.legs[0], outer.legs[0]
-    if inner.started_at > outer.started_at + COARSE_MS:
+    if inner.first_rung_at is not None and inner.started_at > outer.started_at + COARSE_MS:
         return False  # one's own telephone rings first
     if {leg.extension_id for leg in inner.legs} - {""} - {leg.extension_id for leg in outer.legs}:
         return False  # it rings at others too: that is a call of its own

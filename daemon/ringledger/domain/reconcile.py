@@ -99,7 +99,11 @@ class Reconciler:
         """All records of one session at once: if any runs, the call runs."""
         self._tracker.books.changes.observations.extend(group)
         call = self._tracker.calls.get(key)
-        own = [claim for claim in group if not _forwarded(claim)] or ([] if call else group)
+        own = [claim for claim in group if not _forwarded(claim)]
+        if not own and (
+            call is None or (call.verdicts.keys() <= {claim.record_id for claim in group} and not _seen(call))
+        ):
+            own = group  # nothing else tells of the call
         running = [claim for claim in own if claim.running]
         finished = [claim for claim in own if not claim.running and claim.result]
         if running:
@@ -118,9 +122,18 @@ class Reconciler:
         """Records of one session that run: those of sides we know first, the newest before the others."""
         known = set() if call is None else {leg.extension_id for leg in call.legs}
         for claim in sorted(running, key=lambda one: (one.extension_id not in known, -one.ended_at)):
+            if call is not None and call.phase is Phase.OPEN and self._of_a_queue(claim, call):
+                continue  # told of already, by the record of whoever talks
             call = self._open(key, claim, now) if call is None else self._runs(call, claim, asked, now)
         assert call is not None  # noqa: S101 - there is at least one record
         return call
+
+    def _of_a_queue(self, claim: RecordClaim, call: CallSession) -> bool:
+        """Whether a record runs in the name of an extension nobody knows, while one we do know talks: a queue has no
+        presence, so nothing would end a leg of its own.
+        """
+        known = (claim.account_id, claim.extension_id or "") in self._tracker.extensions
+        return not known and any(leg.records and leg.source in PRESENCE_SOURCES for leg in call.live_legs())
 
     def _open(self, key: CallKey, claim: RecordClaim, now: float) -> CallSession:
         call = self._tracker.calls[key] = opened_by_claim(key, claim)
@@ -191,7 +204,8 @@ class Reconciler:
             return call
         self._take_books(call, finished)
         heard_since = self._tracker.timers.seen_at(call.key) > asked
-        if call.phase is Phase.SETTLING or heard_since or call.last_seen_at > last.ended_at + COARSE_MS:
+        lived_on = call.last_seen_at > last.ended_at + COARSE_MS and not _told_by(call, finished)
+        if call.phase is Phase.SETTLING or heard_since or lived_on:
             return call  # there has been life after that record: it is of another leg, or too old
         if any(leg.live for leg in untold_legs(call)):
             self._end_told(call, last)
@@ -344,6 +358,16 @@ class Reconciler:
 def _named(claims: Iterable[RecordClaim]) -> set[CallKey]:
     """The calls that records name by their session."""
     return {CallKey(one.account_id, session_id) for one in claims if (session_id := one.call_session_id) is not None}
+
+
+def _told_by(call: CallSession, records: Iterable[RecordClaim]) -> bool:
+    """Whether all that lives was told of by these records alone, when they ran."""
+    told = {claim.record_id for claim in records}
+    return all(leg.source not in PRESENCE_SOURCES and not told.isdisjoint(leg.records) for leg in call.live_legs())
+
+
+def _seen(call: CallSession) -> bool:
+    return any(leg.source in PRESENCE_SOURCES for leg in call.legs)
 
 
 def _forwarded(claim: RecordClaim) -> bool:

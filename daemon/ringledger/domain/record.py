@@ -13,6 +13,8 @@ from ringledger.domain.verdicts import COARSE_MS, standing, untold_legs
 
 #: How much later than the caller's answer the callee's first sign may be, in an internal call whose ringing was missed.
 INTERNAL_SLACK_MS = 2_000
+#: No more characters than an extension's number has.
+SHORT = 7
 
 
 class CallRecord(NamedTuple):
@@ -113,7 +115,7 @@ def primary_leg(call: CallSession) -> Leg:
     the call began, the one that answered first, else the one that was there first. A function of the legs alone, so no
     order of events changes it.
     """
-    legs = call.legs
+    legs = [leg for leg in call.legs if leg.extension_id] or call.legs
     if len(legs) == 1:
         return legs[0]
     if is_internal(call):
@@ -152,9 +154,22 @@ def is_internal(call: CallSession) -> bool:
     if not answers and call.answered_by is not None:
         answers = [call.answered_by]  # the platform has said so by then
     first_inbound = min(leg.started_at for leg in call.legs if leg.direction is Direction.INBOUND)
-    if min(leg.started_at for leg in outbound) > first_inbound + INTERNAL_SLACK_MS:
+    if min(leg.started_at for leg in outbound) > first_inbound + INTERNAL_SLACK_MS and not _one_of_us_calls(call):
         return False
     return not answers or first_inbound <= min(answers) + INTERNAL_SLACK_MS
+
+
+def _one_of_us_calls(call: CallSession) -> bool:
+    """Whether an outbound leg that seems to have come late (its ringing was missed) has the caller of an inbound one,
+    or that caller has an extension's short number.
+    """
+    callers = {leg.from_party.number for leg in call.legs if leg.direction is Direction.INBOUND} - {None}
+    ours = [
+        leg.from_party.number
+        for leg in call.legs
+        if leg.direction is Direction.OUTBOUND and leg.source in PRESENCE_SOURCES
+    ]
+    return bool(ours) and any(number in ours or len(number) <= SHORT for number in callers if number)
 
 
 def _span(call: CallSession, verdict: Verdict | None) -> tuple[int, int]:

@@ -52,30 +52,41 @@ def _told(call: CallSession) -> tuple[bool, set[Verdict]]:
 
 
 def _weight(verdict: Verdict) -> tuple[bool, int, str]:
-    return disposition_of(verdict.result) is Disposition.ANSWERED, verdict.ended_at, verdict.record_id
+    return _answered(verdict), verdict.ended_at, verdict.record_id
+
+
+def _answered(verdict: Verdict) -> bool:
+    return disposition_of(verdict.result) is Disposition.ANSWERED
 
 
 def standing(call: CallSession) -> Verdict | None:
     """The verdict that counts; ``None`` while no record, or no record of the whole call, has been read."""
     if call.verdict is None or not call.verdicts or call.ended_at is None:
         return call.verdict
+    untold = untold_legs(call)
+    if not _answered(call.verdict) and any(leg.answered_at is not None and not leg.answer_estimated for leg in untold):
+        return None  # the record of the side that answered is still to come
     last = max(call.verdicts.values(), key=lambda verdict: verdict.ended_at)
     if call.ended_at <= last.ended_at + LATE_MS:
         return call.verdict
     if last.early or last.confirmed_at < call.ended_at:
         return None  # it was read while the call went on
-    outlived = any((leg.ended_at or call.ended_at) > last.ended_at + OUTLIVED_MS for leg in untold_legs(call))
+    outlived = any((leg.ended_at or call.ended_at) > last.ended_at + OUTLIVED_MS for leg in untold)
     return None if outlived else call.verdict
 
 
 def untold_legs(call: CallSession) -> list[Leg]:
-    """Sides that presence showed at extensions of which no record tells. A record that names no extension, or none of
-    those presence named, tells of the whole call.
+    """Sides that presence showed at extensions of which no record tells. A record that names no extension tells of the
+    whole call; so does one that names none of those presence named (a queue's), unless it is that of somebody else who
+    did not answer.
     """
     named = {verdict.extension_id for verdict in call.verdicts.values()}
     seen = [leg for leg in call.legs if leg.source in PRESENCE_SOURCES]
-    if named.isdisjoint(leg.extension_id for leg in seen):
+    if None in named:
         return []
+    if named.isdisjoint(leg.extension_id for leg in seen):
+        talked = any(leg.answered_at is not None for leg in seen)
+        return seen if talked and not any(map(_answered, call.verdicts.values())) else []
     return [leg for leg in seen if leg.extension_id not in named]
 
 

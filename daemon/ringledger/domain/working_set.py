@@ -27,9 +27,11 @@ class WorkingSet:
         """The call an item speaks of. One that names its telephony session alone means the call in memory that has it
         (a parked call's, or the last ``NoCall``); a call first known by that alone keeps it as its name.
         """
-        session_id, telephony = item.call_session_id, item.telephony_session_id
-        if session_id is None:
-            return None
+        session_id, telephony = item.session_id, item.telephony_session_id
+        if not session_id or session_id == "0":
+            session_id = telephony
+            if not session_id:
+                return None
         key = CallKey(account_id, session_id)
         if key in self.calls or not telephony:
             return key
@@ -88,14 +90,18 @@ class WorkingSet:
             self.books.call(call)
 
     def unknown_calls(self, observations: Iterable[PresenceObservation]) -> set[CallKey]:
-        """Calls spoken of that are not in memory: ask the ledger for them and ``restore`` before observing."""
-        calls = self.calls
-        return {
-            key
-            for observation in observations
-            for item in observation.items
-            if (key := self.key_of(observation.account_id, item)) is not None and key not in calls
-        }
+        """Calls spoken of that are not in memory: ask the ledger for them and ``restore`` before observing. A call may
+        have been named by its telephony session before its session was known.
+        """
+        calls, unknown = self.calls, set[CallKey]()
+        for observation in observations:
+            for item in observation.items:
+                key = self.key_of(observation.account_id, item)
+                if key is not None and key not in calls:
+                    unknown.add(key)
+                    if item.telephony_session_id:
+                        unknown.add(CallKey(observation.account_id, item.telephony_session_id))
+        return unknown
 
     def restore(self, calls: Iterable[CallSession], extensions: Iterable[Extension] = (), *, now: float) -> None:
         """Take calls and extensions back from the ledger. Settling calls settle anew, in full."""
