@@ -92,7 +92,7 @@ SEED   ?= 1
 crash: build-dev  ## kill the daemon CYCLES times, half with each feed (SEED): nothing is lost, nothing is doubled
 	CYCLES=$(CYCLES) SEED=$(SEED) $(BIN)/python -m pytest -q tests/crash
 
-proofs: build-dev  ## the long proofs: a feed cut for an hour, a daemon stopped for a day, the platform's limits, a receiver down
+proofs: build-dev  ## the long proofs: days of events lost, a feed cut for an hour, a daemon stopped for a day, the platform's limits, a receiver down
 	PROOFS=1 $(BIN)/python -m pytest -q tests/proofs
 
 # No address goes into a lock: the index is the business of the machine that installs.

@@ -21,7 +21,7 @@ UNTOLD = (
     "hold-back=0.05", "overflow:30=0.05", "no-nocall=0.1", "no-ringing=0.1", "slow:0.2=0.1", "empty-listing=0.3",
     "html=0.1", "cut-body=0.1", "status-5xx=0.1",
 )  # fmt: skip
-#: A synchronisation whose records vanish costs half a minute (see below); the long proof of an office day has those.
+#: A synchronisation whose records vanish costs half a minute (see below); a long proof has those.
 ONLY_AT = {"empty-listing": "active-calls"}
 #: Faults that meet a daemon elsewhere: two that end what they meet, and a listing of several pages.
 ELSEWHERE = {"silent": "test_life_cycle", "429": "test_bad_answers", "page-fails": "test_bad_answers"}
