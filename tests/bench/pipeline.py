@@ -1,6 +1,6 @@
 """The daemon's way from an encrypted payload to a committed row, in process and without a network.
 
-`python tests/bench/pipeline.py rate|stages|latency|memory [events] [batch] [log level]`; one line of JSON comes out.
+`python tests/bench/pipeline.py rate|journal|stages|latency|memory [events] [batch] [log level]`: one line of JSON.
 One processor; the clock of timers is the events' own, so calls settle as they would.
 """
 
@@ -39,7 +39,7 @@ from ringledger.settings import load_settings
 class Pipeline:
     """Intake, tracker, writer and a new database, wired as the daemon wires them."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, *, journal: bool = True) -> None:
         self.now_ms = START
         self.ledger = ledger
         self.tracker = CallTracker()
@@ -55,6 +55,7 @@ class Pipeline:
             on_committed=self.intake.committed,
             notices=None,
             now_ms=lambda: self.now_ms,
+            journal=journal,
         )
 
     def clock(self) -> float:
@@ -75,13 +76,13 @@ class Pipeline:
 
 
 @asynccontextmanager
-async def pipeline() -> AsyncIterator[Pipeline]:
+async def pipeline(*, journal: bool = True) -> AsyncIterator[Pipeline]:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite+aiosqlite:///{Path(folder) / 'bench.db'}"
         # in another process: what makes a database is loaded once in its life, and memory is measured here
         subprocess.run([sys.executable, __file__, "database", url], check=True)
         ledger = await Ledger.open(url)
-        line = Pipeline(ledger)
+        line = Pipeline(ledger, journal=journal)
         writing = asyncio.create_task(line.writer.run())
         try:
             yield line
@@ -122,6 +123,26 @@ async def rate(events: int, size: int) -> dict[str, Any]:
         count = sum(len(payloads) for _, payloads in work)
         open_calls = len(line.tracker.calls)
     return {"events_per_second": count / took, "events_per_cpu_second": count / cpu, "open_calls": open_calls}
+
+
+async def journal(events: int, size: int) -> dict[str, Any]:
+    """What the journal costs an event: two daemons, one without it (``journal.days = 0``), take the same batches in
+    turn, so that a busy machine troubles both. Processor time, the database's thread included.
+    """
+    work = batches_of(office_events(events + 10 * size), size)
+    spent = {"with_us": 0.0, "without_us": 0.0}
+    async with pipeline() as line, pipeline(journal=False) as bare:
+        both = [("with_us", line), ("without_us", bare)]
+        for n, (now_ms, payloads) in enumerate(work):
+            if n == 10:
+                as_the_daemon_does()
+            for name, one in both if n % 2 else reversed(both):
+                cpu = time.process_time()
+                await one.deliver(payloads, now_ms)
+                spent[name] += time.process_time() - cpu if n >= 10 else 0.0
+    count = sum(len(payloads) for _, payloads in work[10:])
+    figures = {name: seconds / count * 1e6 for name, seconds in spent.items()}
+    return figures | {"ratio": figures["with_us"] / figures["without_us"]}
 
 
 async def stages(events: int, size: int) -> dict[str, Any]:
@@ -229,6 +250,7 @@ def resident_mib() -> float:
 
 MEASURES: dict[str, tuple[Callable[..., Any], int, int]] = {
     "rate": (rate, 30_000, 100),
+    "journal": (journal, 20_000, 100),
     "stages": (stages, 20_000, 100),
     "latency": (latency, 10_000, 1_000),
     "memory": (memory, 10_000, 100),
