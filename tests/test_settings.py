@@ -91,10 +91,10 @@ def test_the_file_is_found_by_its_variable(tmp_path):
         ("[platform]\nextensions = ['1', 'x']\n", "2: platform.extensions: found 'x', allowed:"),
         ("[database]\nurl = 'postgresql://x'\n", "2: database.url: found 'postgresql://x', allowed: should be sqlite"),
         ("[http]\nlisten = '9464'\n", "2: http.listen: found '9464', allowed: should be HOST:PORT"),
-        ("[[webhooks]]\nurl='https://a'\n[[webhooks]]\nevents=['call.*']\n", "4: webhooks.1.url: is missing"),
+        ("[[webhooks]]\nurl='https://a'\n[[webhooks]]\nevents=['call.*']\n", "4: webhooks.1.url is missing"),
         (
             "[[webhooks]]\nurl='https://a'\nevents=['call.opened', 'call.mised']\n",
-            "3: webhooks.0.events: found a str (not shown)",
+            "3: webhooks.0.events found a string (not shown)",
         ),
         (
             "[[webhooks]]\nurl='https://a'\nevent=['x.y']\n",

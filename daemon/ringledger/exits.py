@@ -11,7 +11,7 @@ class Exit(IntEnum):
     """Exit codes of every command (contract section 3)."""
 
     OK = 0
-    """Done; `run` ended by SIGTERM or SIGINT."""
+    """Done; `run` and `simulate` ended by SIGTERM or SIGINT."""
     DIFFERENCES = 1
     """Not as hoped: differences or holes (`audit`, `replay --diff`, `coverage`, `db check`), warnings (`doctor`), a
     receiver that does not accept (`webhooks test`), a call the ledger does not have (`calls show`), a RingOut that is

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic_settings import BaseSettings, EnvSettingsSource
 from pydantic_settings.exceptions import SettingsError as UnparsableVariableError
@@ -214,8 +214,10 @@ def problem(details: Any, origins: Mapping[str, str], known: list[str]) -> str:
 
 
 def told(key: str, origins: Mapping[str, str], text: str) -> str:
-    """A problem with one key, where it was set first."""
-    return f"{_origin(key, origins)}: {key}: {text}"
+    """A problem with one key, where it was set first. No colon follows the name of a secret: what comes after one is
+    taken for its value and hidden.
+    """
+    return f"{_origin(key, origins)}: {key}" + (f" {text}" if key.startswith(SECRET) else f": {text}")
 
 
 def _origin(key: str, origins: Mapping[str, str]) -> str:
@@ -235,10 +237,18 @@ def _key_of(loc: tuple[int | str, ...], origins: Mapping[str, str]) -> str:
     return ".".join(parts)
 
 
+#: Sections whose values are never shown.
+SECRET: Final = ("credentials", "webhooks")
+#: What TOML calls a value that is not shown.
+_KINDS: Final[Mapping[type, str]] = {
+    str: "a string", int: "an integer", float: "a float", bool: "a boolean", list: "an array", dict: "a table",
+}  # fmt: skip
+
+
 def _found(key: str, value: object) -> str:
     """What was found, for a message: short, and never a secret."""
-    if key.startswith(("credentials", "webhooks")) or isinstance(value, Mapping):
-        return f"found a {type(value).__name__} (not shown)"
+    if key.startswith(SECRET) or isinstance(value, Mapping):
+        return f"found {_KINDS.get(type(value), 'something else')} (not shown)"
     return f"found {str(value)[:60]!r}" if isinstance(value, str) else f"found {value!r:.60}"
 
 

@@ -12,6 +12,19 @@ from ringledger.ledger import errors as ledger
 from ringledger.platform import errors as platform
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"), [("12345678", "an integer"), ("1.5", "a float"), ("true", "a boolean"), ("['a']", "an array")]
+)
+def test_a_secret_of_the_wrong_kind_is_told_in_plain_words(cli, clean, tmp_path, value, kind):
+    path = tmp_path / "r.toml"
+    path.write_text(f"[credentials]\nclient_id = 'a'\nclient_secret = {value}\njwt = 'x'\n")
+    clean.setenv("RINGLEDGER_CONFIG", str(path))
+    ended = cli("check-config")
+    assert ended.code == 78
+    allowed = "allowed: should be a valid string"
+    assert ended.err == f"ringledger: {path}:3: credentials.client_secret found {kind} (not shown), {allowed}\n"
+
+
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
 def test_too_many_open_files_blames_no_file(number):
     code, (line,) = explained(OSError(number, os.strerror(number), "/lib/innocent.py"))

@@ -81,6 +81,12 @@ def test_systemd_waits_ten_seconds_longer_than_all_stages_of_a_stop():
     assert sum(STOP_STAGES.values()) + 10 <= int(one("ringledger.service", "TimeoutStopSec"))
 
 
+def test_the_page_says_how_long_a_stop_may_take(root):
+    page = (root / "docs" / "operations.md").read_text()
+    (said,) = re.findall(r"^\| stop \|.* at most (\d+) s\.", page, re.MULTILINE)
+    assert int(said) == sum(STOP_STAGES.values())
+
+
 def test_each_stage_of_a_stop_is_used_once_so_that_their_sum_is_the_whole():
     source = Path(daemon.__file__).read_text()
     used = re.findall(r'STOP_STAGES\["(\w+)"\]', source)

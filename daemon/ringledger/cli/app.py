@@ -1,6 +1,6 @@
 """The program: global options, the list of commands, and the one place where every error becomes an exit code.
 
-What must stay true: usage errors are 64; Ctrl-C ends quietly with 130; a reader that goes away (`| head`) is no error.
+What must stay true: usage errors are 64; a reader that goes away (`| head`) is no error.
 """
 
 import os
@@ -43,11 +43,10 @@ from ringledger.exits import Exit
 
 EPILOG = "Everywhere: --config PATH (or RINGLEDGER_CONFIG), --json on what prints data, --no-color."
 COMPLETE = "_RINGLEDGER_COMPLETE"
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command; returns the exit code. Raises ``KeyboardInterrupt``."""
     words = hoisted(list(sys.argv[1:] if arguments is None else arguments))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -59,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _unread()
     except SystemExit as ended:  # rich ends so when its reader has gone, completion when it is done
         return _unread() if not os.environ.get(COMPLETE) else int(ended.code or 0)
-    except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     except Exception as error:  # noqa: BLE001 - the last resort: told in one line
         return told(error, _frame)
     return code

@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from ringledger.cli import INTERRUPTED
 from ringledger.cli.app import app
 from ringledger.cli.helps import unwrapped
 from ringledger.exits import Exit
@@ -76,11 +77,18 @@ def _kind(annotation: Any) -> str:
     return "N" if annotation in {int, float} else "TEXT"
 
 
+#: `run` and `simulate` are there to go on until somebody ends them.
+INTERRUPTION = (
+    "Broken off by Ctrl-C. `run` and `simulate` end in good order then, with 0; a second signal ends them at once, "
+    "with 128 and its number."
+)
+
+
 def documented_codes() -> Iterator[tuple[int, str]]:
     """Every exit code with its meaning, in order."""
     docs = dict(_documented())
     yield from ((int(code), docs[code.name]) for code in Exit)
-    yield 130, "Ended by Ctrl-C."
+    yield INTERRUPTED, INTERRUPTION
 
 
 def _codes() -> Iterator[str]:

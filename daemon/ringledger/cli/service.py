@@ -14,6 +14,7 @@ from functools import partial
 import typer
 
 from ringledger.cli.frame import Frame, frame_of
+from ringledger.exits import Exit
 from ringledger.logs import configure_logging
 from ringledger.settings import Settings
 
@@ -23,6 +24,8 @@ GC_THRESHOLDS = (50_000, 20, 100)
 
 def run(ctx: typer.Context) -> None:
     """The daemon, in the foreground (what systemd starts)."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # before it has begun anything, there is nothing to end in order
+        signal.signal(number, lambda *_: os._exit(int(Exit.OK)))
     frame = frame_of(ctx)
     settings = frame.settings()
     configure_logging(settings.log.level, settings.log.format, settings.log.numbers)
