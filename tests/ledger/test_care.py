@@ -66,7 +66,16 @@ async def test_steps_leave_nothing_behind(filled, monkeypatch, step):
     monkeypatch.setattr(care, "STEP", step)
     monkeypatch.setattr(care, "JOURNAL_STEP", step)
     assert await care.purge_calls(filled, T0 + 9 * DAY) == 2
-    assert [await count(filled, table) for table in ("call", "call_event", "observation")] == [0, 0, 0]
+    assert [await count(filled, table) for table in ("call", "call_event", "observation")] == [0, 1, 1]  # who rings now
+
+
+async def test_a_call_that_goes_on_keeps_its_journal_however_young_what_is_purged(ledger):
+    desk = Desk().see(*story("1", T0, ADA)).settle().see(presence(101, 7, T0 + DAY, item(session="2")))
+    await ledger.commit(
+        desk.see(presence(101, 8, T0 + DAY + 5_000, item("CallConnected", session="2"))).changes, now_ms=T0
+    )
+    assert await care.purge_calls(ledger, T0 + 9 * DAY) == 1
+    assert await count(ledger, "call_event") == 2
 
 
 async def test_the_journal_has_its_own_days(filled):

@@ -115,8 +115,8 @@ def test_74_a_directory_that_cannot_be_written_to(given):
 
 
 def test_74_an_address_in_use(given, platform, tmp_path):
-    given["http.listen"] = platform.sim.url.removeprefix("http://")
-    told(run(given, "run"), Exit.IO)
+    given["http.listen"] = address = platform.sim.url.removeprefix("http://")
+    assert f"http.listen {address}: Address already in use" in told(run(given, "run"), Exit.IO)
 
 
 def test_74_an_address_that_is_none(given):

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import warnings
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -378,6 +379,8 @@ async def test_rejected_credentials_end_it(sim: Simulator) -> None:
 
 @pytest.mark.parametrize("moment", ["receiving", "outage", "handshake"])
 async def test_shutdown_leaves_nothing_behind(moment: str, caplog: pytest.LogCaptureFixture) -> None:
+    with warnings.catch_warnings(action="ignore"):
+        gc.collect()  # what other tests have left behind
     before = set(asyncio.all_tasks())
     sink = Recorder()
     async with Simulator() as sim, client_for(sim.url) as client:

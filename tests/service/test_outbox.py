@@ -127,7 +127,9 @@ def test_nobody_is_missed_by_an_outbound_or_internal_call():
 
 def test_a_call_that_becomes_missed_by_the_log_is_told_if_that_is_news():
     desk = play(observations("answered"))
-    desk.books(claim("Missed", started=T0))
+    row = desk.record()
+    told = claim("Missed", started=row.started_at, duration=20_970, extension=row.extension_id)
+    desk.books(told)
     found = letters(desk, "call.missed")
     assert [letter.if_newly_missed for letter in found] == [True]
 

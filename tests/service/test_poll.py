@@ -54,6 +54,17 @@ async def idle(tmp_path: Path):
             yield sim, rig
 
 
+async def test_another_interval_counts_from_now(tmp_path: Path, logs: LogLines) -> None:
+    async with (
+        _platform() as sim,
+        running(sim, settings_for(sim, tmp_path / "r.db", poll__interval_seconds=300)) as rig,
+    ):
+        assert rig.daemon.parts is not None
+        before = len(logs.named("poll.finished"))
+        rig.daemon.parts.poller.pace_to(0.3)
+        await rig.until(lambda: len(logs.named("poll.finished")) >= before + 2, "nobody waits the old one out")
+
+
 def _answers(rig: Rig) -> float:
     return rig.daemon.metrics.value("api_requests_total", endpoint="presence", code="200")
 

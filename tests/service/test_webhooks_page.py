@@ -139,7 +139,7 @@ async def test_the_recipe_texts_whoever_was_missed_once_and_while_it_is_fresh(re
         assert await deliver(receiver, old) is None
         assert await deliver(receiver, fresh) is None
         assert await deliver(receiver, fresh) is None
-        await until(calls.exists, "a text")
+        await until(lambda: calls.exists() and calls.read_text().endswith("\n"), "a text")
     (text,) = [json.loads(line) for line in calls.read_text().splitlines()]
     assert text[:3] == ["sms", "+18885434778", "+13027430863"]
     assert len(text) == 4

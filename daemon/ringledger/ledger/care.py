@@ -28,6 +28,8 @@ from ringledger.ledger.schema import (
 #: Calls or journal rows in one transaction.
 STEP: Final = 500
 JOURNAL_STEP: Final = 5_000
+#: How far our clock, by which the journal is dated, may be off the platform's, by which calls are, ms.
+CLOCKS_MS: Final = 60_000
 #: What stands for the last four digits of a masked number.
 MASK: Final = "xxxx"
 
@@ -36,9 +38,14 @@ _Key = tuple[str, str]
 
 
 async def purge_calls(ledger: Ledger, before_ms: int) -> int:
-    """Delete calls that started before, with all that is known of them, and the journal before; how many calls."""
+    """Delete calls that started before, with all that is known of them, and the journal before; how many calls. What is
+    not over stays, and so does its journal.
+    """
     purged = await _purge(ledger, call.c.started_at < before_ms)
-    await purge_journal(ledger, before_ms)
+    begun = select(func.min(call_state.c.started_at)).where(call_state.c.phase != Phase.FINISHED)
+    async with ledger.transaction() as connection:
+        oldest_open = (await connection.execute(begun)).scalar()
+    await purge_journal(ledger, before_ms if oldest_open is None else min(before_ms, oldest_open - CLOCKS_MS))
     return purged
 
 

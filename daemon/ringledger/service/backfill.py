@@ -1,10 +1,10 @@
 """Back-fill: every call the platform's log has for a period and the ledger lacks is written (semantics 8)."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from ringledger.domain.observation import CallKey
+from ringledger.domain.observation import CallKey, RecordClaim
 from ringledger.ledger.times import to_text
 from ringledger.logs import LOG, Event
 from ringledger.platform.query import CallLogQuery
@@ -49,7 +49,7 @@ class Backfill:
         before, records, oldest, asked = self._intake.written, 0, until_ms, self._clock()
         async for page in self.books.log_pages(query):
             await self._intake.take_claims(
-                await self.books.ours(page.claims),
+                await self.books.ours(_of_period(page.claims, since_ms)),
                 asked=asked,
                 unreadable=page.unreadable,
                 candidates=self._candidates(),
@@ -63,3 +63,11 @@ class Backfill:
             Event.BACKFILL_FINISHED, since=to_text(since_ms), until=to_text(until_ms), records=records, written=written
         )
         return written
+
+
+def _of_period(claims: Sequence[RecordClaim], since_ms: int) -> list[RecordClaim]:
+    """Records of calls that went on in the period: the margin is for those that had begun before. What ended before is
+    not asked for, and may have been erased.
+    """
+    within = {one.call_session_id for one in claims if one.running or one.ended_at >= since_ms}
+    return [one for one in claims if one.call_session_id in within]

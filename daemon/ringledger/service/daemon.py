@@ -126,7 +126,7 @@ class Daemon:
             self.metrics.config_last_reload_successful.set(1)
             self.metrics.config_last_reload_success_timestamp_seconds.set(time.time())
             if self.parts is not None:
-                self.parts.poller.interval = self.settings.poll.interval_seconds
+                self.parts.poller.pace_to(self.settings.poll.interval_seconds)
         if self.ready.is_set():
             self.notifier.ready()
         self.pulse.tell()

@@ -70,6 +70,12 @@ class Poller:
         """Poll at once: the feed has had a gap."""
         self._wanted.set()
 
+    def pace_to(self, interval: float) -> None:
+        """Poll every ``interval`` seconds from now on; what was waited for is not waited out."""
+        if interval != self.interval:
+            self.interval = interval
+            self._wanted.set()
+
     def check(self, changes: Changes) -> None:
         """Read presence of these calls' extensions, and of those whose snapshots were cut, at once (semantics 5.5)."""
         self._suspects.update(changes.suspects)

@@ -3,6 +3,7 @@
 What must stay true: /livez touches nothing but the book of loops; no answer holds a number, a name or a secret.
 """
 
+import os
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -42,6 +43,8 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
         await web.TCPSite(runner, host.strip("[]"), port).start()
     except socket.gaierror as error:  # which does not say what it is about
         raise OSError(error.errno, error.strerror, f"http.listen {host}") from error
+    except OSError as error:  # nor this one, but for the address
+        raise OSError(error.errno, os.strerror(error.errno or 0), f"http.listen {host}:{port}") from error
 
 
 def application(vitals: Vitals, metrics: Metrics) -> web.Application:
