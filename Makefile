@@ -53,6 +53,13 @@ test: build-dev  ## the suite, with the coverage of the domain
 ops: build-dev  ## the daemon as a service: units, sandbox, full disks, a database that goes away (two minutes of its own)
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal tests/ops
 
+SPEC ?=
+.PHONY: conformance
+conformance: build-dev  ## the simulator's answers against the platform's own description: SPEC=openapi.yml
+	@test -n "$(SPEC)" || { echo "give RingCentral's OpenAPI description: make conformance SPEC=openapi.yml" >&2; exit 64; }
+	$(BIN)/python tests/conformance/refresh.py --check "$(SPEC)"
+	$(BIN)/python -m pytest -q tests/conformance
+
 EXAMPLES ?= 1000
 properties: build-dev  ## the rules of the state machine on EXAMPLES random stories each
 	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n auto tests/domain/test_properties.py

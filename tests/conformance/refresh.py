@@ -1,10 +1,11 @@
 """Makes ``platform_shapes.json`` anew from the platform's own OpenAPI description.
 
-    python tests/conformance/refresh.py OPENAPI_FILE
+    python tests/conformance/refresh.py [--check] OPENAPI_FILE
 
 A development tool: the tests need only its result. It takes over the facts they check (names of fields, types,
-enumerations, which fields must be there) of the answers the simulator gives, and none of the texts. Needs PyYAML
-when the description is YAML.
+enumerations, which fields must be there) of the answers the simulator gives, and none of the texts. With ``--check``
+(`make conformance SPEC=OPENAPI_FILE`) nothing is written: each shape that is another one in that description is named,
+and the exit code is 1 if there is any.
 """
 
 import json
@@ -12,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+SHAPES = Path(__file__).parent / "platform_shapes.json"
 #: What the simulator serves -> the schema of its answer. Those marked shallow are not followed into their parts.
 ANSWERS = {
     "token": "TokenInfo",
@@ -92,23 +93,46 @@ def read(path: Path) -> dict[str, Any]:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".json":
         return json.loads(text)  # type: ignore[no-any-return]
-    import yaml
+    import yaml  # when it is needed: a description in JSON needs none
 
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # type: ignore[no-any-return]
 
 
-def main(source: str) -> None:
-    description = read(Path(source))
+def extracted(description: dict[str, Any]) -> dict[str, Any]:
+    """What the tests need of a description."""
     extract = Extract(description["components"]["schemas"])
     for name in ANSWERS.values():
         extract.reach(name)
-    found = {"answers": ANSWERS, "$defs": extract.defs}
+    return {"answers": ANSWERS, "$defs": extract.defs}
+
+
+def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """One line for each shape or answer that is not the same in both."""
+    found = []
+    for part in ("answers", "$defs"):
+        for name in sorted(ours[part].keys() | theirs[part].keys()):
+            mine, other = ours[part].get(name), theirs[part].get(name)
+            if mine != other:
+                where = "only here" if other is None else "only in the description" if mine is None else "different"
+                found.append(f"{part}/{name}: {where}")
+    return found
+
+
+def main(source: Path, *, check: bool) -> int:
+    """The exit code."""
+    found = extracted(read(source))
+    if check:
+        different = differences(json.loads(SHAPES.read_text(encoding="utf-8")), found)
+        print("\n".join(different) or f"{len(found['$defs'])} shapes are as in {source.name}")
+        return int(bool(different))
     text = json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False)
-    (HERE / "platform_shapes.json").write_text(text + "\n", encoding="utf-8")
-    print(f"{len(extract.defs)} shapes")
+    SHAPES.write_text(text + "\n", encoding="utf-8")
+    print(f"{len(found['$defs'])} shapes")
+    return 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(f"usage: {sys.argv[0]} OPENAPI_FILE")
-    main(sys.argv[1])
+    check, *files = sys.argv[1:] if "--check" in sys.argv[1:2] else ["", *sys.argv[1:]]
+    if len(files) != 1:
+        sys.exit(f"usage: {sys.argv[0]} [--check] OPENAPI_FILE")
+    sys.exit(main(Path(files[0]), check=bool(check)))
