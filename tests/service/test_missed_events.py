@@ -48,6 +48,19 @@ async def test_with_a_third_of_the_events_lost_every_call_is_there(seed: int, tr
         assert differences(rig.query("SELECT * FROM all_calls"), pbx.truth()) == []
 
 
+async def test_books_of_whole_seconds_correct_what_was_missed_to_the_second(tmp_path: Path) -> None:
+    """The platform of 2015 and some of today's records give no milliseconds: no figure is off by more than that."""
+    pbx = Pbx(default_extensions(20), seed=4)
+    clock = SimClock(speed=SPEED)
+    async with Simulator(clock=clock, pbx=pbx, options=_options("drop=0.3", seed=4)) as sim:
+        sim.books.options.milliseconds = False
+        async with running(sim, _settings(sim, tmp_path, "pubnub")) as rig:
+            office = Office(list(pbx.extensions.values()), calls_per_hour=150, seed=4)
+            await sim.run_office(office, until=clock.now_ms() + HOUR_MS // 4)
+            await _settled(rig)
+            assert differences(rig.query("SELECT * FROM all_calls"), pbx.truth(), whole_seconds=True) == []
+
+
 async def test_without_an_administrator_each_extension_tells_its_part(transport: str, tmp_path: Path) -> None:
     """Queue calls, transfers and internal calls are several records then, read one extension after the other."""
     speed = 100.0  # a call is listed for two minutes after its end: time enough for a poll
