@@ -27,7 +27,7 @@ def _item(**changes: Any) -> dict[str, Any]:
 
 BAD: dict[str, tuple[Any, str]] = {
     "not base64": ("***", "not_base64"),
-    "not encrypted": ("AAAAAAAAAAAAAAAAAAAAAA==", "undecryptable"),
+    "not encrypted": ("AAAAAAAAAAAAAAAAAAAA", "undecryptable"),  # no whole block: no key can open it by chance
     "not JSON": (b"Ringing, ringing", "not_json"),
     "a list": (b"[1, 2]", "not_object"),
     "a number": (b"7", "not_object"),

@@ -71,7 +71,8 @@ def standing(call: CallSession) -> Verdict | None:
         return call.verdict
     if last.early or last.confirmed_at < call.ended_at:
         return None  # it was read while the call went on
-    outlived = any((leg.ended_at or call.ended_at) > last.ended_at + OUTLIVED_MS for leg in untold)
+    talked = [leg for leg in untold if leg.answered_at is not None]
+    outlived = any((leg.ended_at or call.ended_at) > last.ended_at + OUTLIVED_MS for leg in talked)
     return None if outlived else call.verdict
 
 
