@@ -19,7 +19,7 @@ DEV     := $(VENV)/.dev
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-dev demo test ops properties check format generate pictures lock wheel vm-test install-test clean
+.PHONY: help build build-dev demo test slow ops properties check format generate pictures lock wheel vm-test install-test clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,10 @@ demo: build  ## a simulated RingCentral, the daemon against it, and the calls it
 	@$(BIN)/ringledger demo
 
 test: build-dev  ## the suite, with the coverage of the domain
-	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term --ignore=tests/ops
+	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term --ignore=tests/ops -m "not slow and not crash"
+
+slow: build-dev  ## offices in which everything goes wrong, large exports (two minutes of their own)
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal --ignore=tests/ops -m slow
 
 ops: build-dev  ## the daemon as a service: units, sandbox, full disks, a database that goes away (two minutes of its own)
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal tests/ops

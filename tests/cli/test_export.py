@@ -80,6 +80,7 @@ def kibibytes(*arguments):
     return usage.ru_maxrss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
 def test_memory_does_not_grow_with_the_ledger(clean, tmp_path, form):
     taken = []

@@ -10,6 +10,8 @@ from ringledger.simulator.faultplan import KINDS
 from tests.rig import PATIENCE, running, settings_for
 from tests.truth import differences
 
+pytestmark = pytest.mark.slow
+
 SPEED = 200.0
 OFFICE_MS = 1_000_000
 #: A WebSocket that is cut pauses for real minutes, as the platform wants it.

@@ -9,6 +9,8 @@ from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, defa
 from tests.rig import Rig, running, settings_for
 from tests.truth import differences
 
+pytestmark = pytest.mark.slow
+
 SPEED = 300.0
 HOUR_MS = 3_600_000
 
