@@ -95,7 +95,7 @@ async def test_an_address_in_use_ends_the_start(tmp_path):
         running(sim, settings_for(sim, tmp_path / "r.db", http__listen="127.0.0.1:0")) as rig,
     ):
         other = settings_for(sim, tmp_path / "other.db", http__listen=rig.daemon.address)
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(OSError, match="Address already in use"):
             await Daemon(other).run()
 
 
