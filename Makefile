@@ -17,9 +17,11 @@ SELF    := $(PIP) --no-deps --no-build-isolation --editable .
 RUNTIME := $(VENV)/.runtime
 DEV     := $(VENV)/.dev
 export PYTHONUNBUFFERED := 1
+# Without it each of the suite's processes compiles the program and the tests again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-dev demo test slow ops properties check format generate pictures lock wheel vm-test install-test clean
+.PHONY: help build build-dev demo test coverage slow ops properties any-order test-compiled check format generate pictures lock wheel deb vm-test install-test clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,14 +49,25 @@ build-dev: $(DEV)  ## that, and what tests and checks need
 demo: build  ## a simulated RingCentral, the daemon against it, and the calls it recorded
 	@$(BIN)/ringledger demo
 
-test: build-dev  ## the suite, with the coverage of the domain
-	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term --ignore=tests/ops -m "not slow and not crash"
+SUITE = $(BIN)/python -m pytest -n 4 --dist worksteal --ignore=tests/ops --ignore=tests/postgresql -m "not slow and not crash"
+
+test: build-dev  ## the suite
+	$(SUITE)
+
+coverage: build-dev  ## the suite, and how much of each room it covers: none below its floor
+	@mkdir -p build
+	$(SUITE) -q --cov --cov-report=json:build/coverage.json --cov-report=
+	$(BIN)/python .ci/floors.py build/coverage.json
 
 slow: build-dev  ## offices in which everything goes wrong, large exports (two minutes of their own)
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal --ignore=tests/ops -m slow
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal --ignore=tests/ops --ignore=tests/postgresql -m slow
 
 ops: build-dev  ## the daemon as a service: units, sandbox, full disks, a database that goes away (two minutes of its own)
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal tests/ops
+
+.PHONY: postgresql
+postgresql: build-dev  ## the ledger's contract on a PostgreSQL server of its own, and whole daemons on it (Debian: postgresql)
+	RINGLEDGER_TEST_DATABASE=postgresql CYCLES=8 $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/postgresql tests/ledger tests/crash/test_kill.py --ignore=tests/ledger/file --ignore=tests/ledger/schema
 
 SPEC ?=
 .PHONY: conformance
@@ -63,9 +76,18 @@ conformance: build-dev  ## the simulator's answers against the platform's own de
 	$(BIN)/python tests/conformance/refresh.py --check "$(SPEC)"
 	$(BIN)/python -m pytest -q tests/conformance
 
+ROUNDS ?= 100000
+.PHONY: fuzz
+fuzz: build-dev  ## ROUNDS damaged inputs over everything that reads what others have written; what fails is kept
+	$(BIN)/python -m tests.fuzz.run --rounds $(ROUNDS)
+
 EXAMPLES ?= 1000
 properties: build-dev  ## the rules of the state machine on EXAMPLES random stories each
 	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n auto tests/domain/test_properties.py
+
+SEED ?= 1
+any-order: build-dev  ## EXAMPLES true calls from SEED on in any order of arrival, doubled, lost by a quarter: the same row, the true one
+	EXAMPLES=$(EXAMPLES) SEED=$(SEED) $(BIN)/python -m pytest -q -n auto tests/generator
 
 check: build-dev  ## style, types, imports
 	$(BIN)/ruff check .
@@ -79,14 +101,16 @@ format: build-dev  ## let ruff put the code in order
 	$(BIN)/ruff format .
 
 generate: build-dev  ## rewrite the files that are made from the code
-	$(BIN)/python -m ringledger.settings > config/ringledger.schema.json
-	$(BIN)/python -m ringledger.logs > docs/log-events.md
+	$(BIN)/python -m ringledger.config.model > config/ringledger.schema.json
+	$(BIN)/python -m ringledger.observability.logging > docs/log-events.md
 	$(BIN)/python -m ringledger.cli.reference > docs/commands.md
 	$(BIN)/python -m ringledger.cli.manual docs
+	$(BIN)/python -m ringledger.ledger.schema.calls docs/database.md
 	$(BIN)/python .ci/sbom.py > docs/sbom.cdx.json
 
-pictures: build-dev  ## draw docs/top-*.svg anew: `top` as the program shows it
+pictures: build-dev  ## draw docs/top-*.svg and docs/*.png anew: `top` and `serve` as the program shows them (chromium)
 	$(BIN)/python tests/cli/pictures.py
+	$(BIN)/python -m tests.web.pictures
 
 BENCHES := $(wildcard tests/bench/bench_*.py)
 ifneq ($(BENCHES),)
@@ -95,12 +119,23 @@ bench: build-dev  ## measure
 	@set -e; for bench in $(BENCHES); do echo "== $$bench"; $(BIN)/python $$bench; done
 endif
 
+BASE ?= 03712d0
+RUNS ?= 3
+.PHONY: bench-compare
+bench-compare: build-dev  ## this tree against the commit BASE in one run, taking turns (compiled too, after make test-compiled)
+	$(BIN)/python tests/bench/compare.py $(BASE) --runs $(RUNS)
+
 CYCLES ?= 50
-SEED   ?= 1
 
 .PHONY: crash proofs
 crash: build-dev  ## kill the daemon CYCLES times, half with each feed (SEED): nothing is lost, nothing is doubled
 	CYCLES=$(CYCLES) SEED=$(SEED) $(BIN)/python -m pytest -q tests/crash
+
+RATE ?= 1000
+SECONDS ?= 300
+.PHONY: backlog
+backlog: build-dev  ## a flood of RATE events a second for SECONDS, killed twice: caught up within 30 s of each start
+	PROOFS=1 RATE=$(RATE) SECONDS=$(SECONDS) $(BIN)/python -m pytest -q tests/proofs/test_backlog.py
 
 proofs: build-dev  ## the long proofs: days of events lost, a feed cut for an hour, a daemon stopped for a day, the platform's limits, a receiver down
 	PROOFS=1 $(BIN)/python -m pytest -q tests/proofs
@@ -110,15 +145,28 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
            --no-strip-extras --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
 lock: build-dev  ## the newest versions into the locks
-	$(COMPILE) --upgrade pyproject.toml --group dev --output-file requirements-dev.lock
-	$(COMPILE) --constraint requirements-dev.lock pyproject.toml --output-file requirements.lock
+	$(COMPILE) --upgrade pyproject.toml --group dev --extra web --extra postgresql --output-file requirements-dev.lock
+	$(COMPILE) --constraint requirements-dev.lock pyproject.toml --extra web --extra postgresql --output-file requirements.lock
 	$(COMPILE) --constraint requirements-dev.lock --group build --output-file requirements-build.lock
 
-wheel: build-dev  ## dist/*.whl
-	rm -f dist/*.whl
-	$(BIN)/python -m hatchling build --target wheel
+COMPILED ?= auto
 
-vm-test: build wheel  ## a real systemd in a virtual machine runs it (VM_CHECKS=short; root, mmdebstrap, e2fsprogs, qemu-system-x86)
+wheel: build-dev  ## dist/*.whl, its tracker compiled where a C compiler is at hand (COMPILED=0: plain)
+	rm -f dist/*.whl
+	RINGLEDGER_COMPILE=$(COMPILED) $(BIN)/python -m hatchling build --target wheel
+
+test-compiled: build-dev  ## the tests of the domain against a compiled wheel (a C compiler, Python's headers)
+	rm -rf build/wheel build/installed
+	RINGLEDGER_COMPILE=1 $(BIN)/python -m hatchling build --target wheel --directory build/wheel
+	$(BIN)/python -m zipfile -e build/wheel/ringledger-*.whl build/installed
+	RINGLEDGER_TRACKER=compiled PYTHONPATH=build/installed $(BIN)/python -m pytest -q -n 2 tests/domain tests/generator tests/test_compiled.py
+
+vm-test install-test: COMPILED = 0  # they install it for another Python
+
+deb: wheel  ## dist/ringledger_*.deb, for a Debian with the Python of this one (dpkg-deb)
+	PIP_PYTHON=$(BIN)/python .ci/deb
+
+vm-test: build deb  ## a real systemd in a virtual machine runs it (VM_CHECKS=short; root, mmdebstrap, e2fsprogs, qemu-system-x86)
 	PYTHON=$(BIN)/python tests/vm/build
 	tests/vm/run
 

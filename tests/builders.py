@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from ringledger.domain.call import CallSession
 from ringledger.domain.changes import Changes
 from ringledger.domain.observation import (
     UNKNOWN_PARTY,
@@ -22,10 +21,10 @@ from ringledger.domain.observation import (
     RecordClaim,
     Source,
 )
-from ringledger.domain.reconcile import Reconciler
-from ringledger.domain.record import CallRecord
+from ringledger.domain.row import CallRecord, said
 from ringledger.domain.status import TelephonyStatus, TerminationType
-from ringledger.domain.tracker import CallTracker
+from ringledger.domain.tracked import TrackedCall
+from ringledger.domain.tracker import CallTracker, Listing, Records
 
 ACCOUNT: Final = "400100"
 EXTENSION: Final = "101"
@@ -233,8 +232,20 @@ class Desk:
         """Feed observations, ``after`` seconds before each."""
         for observation in seen:
             self.wait(after)
-            self.tracker.observe(observation, self.now)
+            self.tracker.take(observation, self.now)
         return self._collect()
+
+    def batch(self, *told: PresenceObservation | RecordClaim) -> "Desk":
+        """Feed observations and records in one go: what follows is taken once, at the end, as in one commit."""
+        for one in told:
+            self.tracker.take(Records((one,)) if isinstance(one, RecordClaim) else one, self.now)
+        return self._collect()
+
+    def rows(self) -> dict[str, CallRecord]:
+        """What a ledger has by now, by session, without what depends on the order of arrival (rule 2.7)."""
+        return {
+            key.session_id: said(record)._replace(confirmed_at=None) for key, record in self.changes.records.items()
+        }
 
     def wait(self, seconds: float) -> "Desk":
         """Let monotonic time pass, stopping at each deadline on the way as the daemon does."""
@@ -245,15 +256,19 @@ class Desk:
         self.now = until
         return self._collect()
 
-    def read(self, answer: PresenceObservation, *, asked: float) -> "Desk":
-        """Take an answer of GET presence that was asked for at monotonic time ``asked``."""
-        Reconciler(self.tracker).take_presence(answer, asked=asked, now=self.now)
+    def read(self, answer: PresenceObservation) -> "Desk":
+        """Take an answer of GET presence."""
+        self.tracker.take(answer, self.now)
         return self._collect()
 
-    def books(self, *claims: RecordClaim, asked: float | None = None, in_vain: Collection[CallKey] = ()) -> "Desk":
-        """Take records of the platform's books, asked for at monotonic time ``asked`` (default: now)."""
-        when = self.now if asked is None else asked
-        Reconciler(self.tracker).take_claims(claims, asked=when, now=self.now, in_vain=in_vain)
+    def books(self, *claims: RecordClaim, not_found: Collection[CallKey] = ()) -> "Desk":
+        """Take records of active-calls or the call log."""
+        self.tracker.take(Records(claims, frozenset(not_found)), self.now)
+        return self._collect()
+
+    def listing(self, *listed: CallKey, read_at: int) -> "Desk":
+        """Take a complete listing of active calls."""
+        self.tracker.take(Listing(frozenset(listed), read_at), self.now)
         return self._collect()
 
     def settle(self) -> "Desk":
@@ -261,10 +276,10 @@ class Desk:
         return self.wait(11.0)
 
     def _collect(self) -> "Desk":
-        self.changes.absorb(self.tracker.take_changes())
+        self.changes.absorb(self.tracker.drain())
         return self
 
-    def call(self, session: str = SESSION) -> CallSession:
+    def call(self, session: str = SESSION) -> TrackedCall:
         """The call in memory."""
         return self.tracker.calls[CallKey(ACCOUNT, session)]
 

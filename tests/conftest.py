@@ -1,8 +1,11 @@
 """Fixtures for every test: the log in strict mode, and a look at what was logged."""
 
+import asyncio
+import gc
 import io
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,9 @@ import pytest
 import structlog
 from hypothesis import settings as hypothesis_settings
 
-from ringledger.logs import configure_logging
+from ringledger.observability.logging import configure_logging
 from tests.needs import lacking
+from tests.virtual_time import JumpingLoop
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,12 +46,36 @@ class LogLines:
         return self.stream.getvalue()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What is imported for the tests stays: looking through it for garbage took a quarter of the collection.
+
+    A shell ignores SIGINT for what it starts in the background, and every process of a test would inherit that.
+    """
+    gc.disable()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """What a test needs and this machine lacks is a reason to skip it, but not where every test has to run."""
     for mark in item.iter_markers("needs"):
         there, what, cure = mark.args
         if not there:
             lacking(what, cure)
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
+    """Whole daemons, feeds and the simulator run on virtual time; what is marked does as its mark says."""
+    room = item.path.relative_to(ROOT / "tests").parts[0]
+    virtual = bool(item.get_closest_marker("virtual_time")) or (
+        room in {"service", "ringcentral", "simulator", "observability"} and not item.get_closest_marker("real_time")
+    )
+    return {"virtual": JumpingLoop} if virtual else {"real": asyncio.new_event_loop}
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ringledger.domain.coverage import CoverageSpan
-from ringledger.ledger.ledger import Ledger
-from ringledger.ledger.schema import metadata
+from ringledger.ledger.schema.tables import metadata
 from ringledger.ledger.times import to_text
-from ringledger.ledger.upgrade import upgrade
+from ringledger.ledger.write.store import Ledger
+from tests.template import migrated
 
 ACCOUNT = "1001"
 PEOPLE = [
@@ -64,21 +64,25 @@ def call(rng: random.Random, number: int, at: int) -> dict[str, object]:
         "extension_id": extension, "from_number": from_number, "from_name": from_name, "from_raw": from_number,
         "to_number": to_number, "to_name": to_name, "to_raw": to_number, "started_at": to_text(at),
         "answered_at": to_text(at + ring) if talk else None, "ended_at": to_text(end), "end_estimated": 0,
+        "answer_estimated": 0,
         "ring_ms": ring, "talk_ms": talk, "hold_ms": hold, "duration_ms": talk + hold, "disposition": disposition,
         "result": result, "result_source": "call-log" if confirmed else "presence", "end_source": "presence",
         "leg_count": 1, "events_accepted": 3, "events_ignored": 0,
         "part_of": "9000000001" if rng.random() < 0.02 else None,
         "confirmed_at": to_text(confirmed) if confirmed else None, "revision": 1,
-        "updated_at": to_text(confirmed or end + 10_000),
+        "updated_at": to_text(confirmed or end + 10_000), "publication": number,
     }  # fmt: skip
 
 
-def days(seed: int, first: datetime, count: int, per_day: int) -> Iterator[dict[str, object]]:
-    """Calls of working hours and a few outside, oldest day first."""
+def days(
+    seed: int, first: datetime, count: int, per_day: int, *, weekends_off: bool = True
+) -> Iterator[dict[str, object]]:
+    """Calls of working hours and a few outside, oldest day first; ``first``: when the first day begins."""
     rng, number = random.Random(seed), 0
     for day in range(count):
         midnight = first + timedelta(days=day)
-        for _ in range(per_day if midnight.weekday() < 5 else per_day // 10):
+        off = weekends_off and midnight.weekday() >= 5
+        for _ in range(per_day // 10 if off else per_day):
             hour = min(23.99, max(0.0, rng.gauss(12.5, 3.2)))
             number += 1
             yield call(rng, number, ms_of(midnight) + round(hour * 3_600_000))
@@ -107,19 +111,17 @@ def extension(n: int, status: str, since: int) -> dict[str, object]:
 def open_call(n: int, status: str, started: int, answered: int | None, **more: object) -> dict[str, object]:
     ident, short, name = PEOPLE[n]
     row: dict[str, object] = {
-        "account_id": ACCOUNT, "session_id": f"{9_900_000_000 + n}", "phase": "open", "status": status,
+        "account_id": ACCOUNT, "session_id": f"{9_900_000_000 + n}", "settling": 0, "status": status,
         "direction": "Inbound", "extension_id": ident, "from_number": CALLERS[n * 7], "from_name": None,
         "to_number": f"+1650555{short}1", "to_name": name, "started_at": to_text(started),
         "answered_at": None if answered is None else to_text(answered), "suspect": 0, "last_seen_at": to_text(started),
-        "remembered_until": None, "state": "{}",
+        "telephony_session_id": None, "part_of": None,
     }  # fmt: skip
     return row | more
 
 
 def prepared(path: Path) -> str:
-    url = f"sqlite+aiosqlite:///{path}"
-    upgrade(url)
-    return url
+    return migrated(path)
 
 
 def cover(url: str, spans: Iterable[CoverageSpan], now: int) -> None:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-PATIENCE = 20.0
 #: Events whose data is the row.
 ROW = frozenset({"call.finished", "call.amended", "call.confirmed"})
 
@@ -102,16 +101,6 @@ async def receiving() -> AsyncIterator[Receiver]:
     finally:
         receiver.go_on()
         await receiver.stop()
-
-
-async def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
-    """Wait for a condition; the end of patience fails the test."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not (found := condition()):
-        if asyncio.get_running_loop().time() > deadline:
-            raise AssertionError(f"did not come about: {what}")
-        await asyncio.sleep(0.01)
-    return found
 
 
 def in_order(hook: Receiver) -> None:

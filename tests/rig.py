@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from ringledger.config.model import Settings, load_settings
 from ringledger.service import Daemon
-from ringledger.settings import Settings, load_settings
 from ringledger.simulator import Options, SimClock, Simulator
+from tests.template import migrated
+from tests.until import PATIENCE, until
 
 STORIES = Path(__file__).parent / "scenarios"
-#: Nothing here should take as long; a test that waits this long has failed.
-PATIENCE = 20.0
 
 
 def settings_for(sim: Simulator, database: Path, transport: str = "pubnub", **overrides: Any) -> Settings:
@@ -48,6 +48,10 @@ class Rig:
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """What an analyst would read."""
+        if not self.daemon.settings.database.is_file:
+            from tests.postgresql import server as postgresql
+
+            return postgresql.asked(self.daemon.settings.database.url, sql)
         connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
         connection.row_factory = sqlite3.Row
         try:
@@ -61,15 +65,14 @@ class Rig:
 
     async def until(self, condition: Callable[[], Any], what: str = "", seconds: float = PATIENCE) -> Any:
         """Wait for a condition; the daemon's death or the end of patience fails the test."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while not (found := condition()):
-            if self.task.done():
+
+        def come_about() -> Any:
+            if not (found := condition()) and self.task.done():
                 self.task.result()
                 raise AssertionError("the daemon has ended")
-            if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"did not come about: {what or condition}; {len(self.calls())} calls")
-            await asyncio.sleep(0.02)
-        return found
+            return found
+
+        return await until(come_about, lambda: f"{what or condition}; {len(self.calls())} calls", seconds)
 
     async def stop(self) -> None:
         """Stop the daemon in good order."""
@@ -80,6 +83,8 @@ class Rig:
 @asynccontextmanager
 async def running(sim: Simulator, settings: Settings) -> AsyncIterator[Rig]:
     """A daemon that is ready."""
+    if "sqlite" in settings.database.url:
+        migrated(settings.database.path)
     daemon = Daemon(settings)
     task = asyncio.create_task(daemon.run())
     ready = asyncio.create_task(daemon.ready.wait())

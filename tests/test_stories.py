@@ -11,10 +11,9 @@ import pytest
 
 from ringledger.domain.changes import Changes
 from ringledger.domain.observation import Source
-from ringledger.domain.reconcile import Reconciler
-from ringledger.domain.tracker import CallTracker
-from ringledger.platform.records import decode_records
-from ringledger.platform.wire import decode_notification
+from ringledger.domain.tracker import CallTracker, Records
+from ringledger.ringcentral.decode.presence import decode_notification
+from ringledger.ringcentral.decode.records import decode_records
 from ringledger.service.announce import row_of
 from ringledger.simulator import Story, load_story
 
@@ -36,13 +35,13 @@ class Told:
                 default_region="US",
                 received_at=delivery.at,
             )
-            self.tracker.observe(seen, delivery.at / 1000)
+            self.tracker.take(seen, delivery.at / 1000)
         self._advance(story.deliveries[-1].at + 60_000)
 
     def _advance(self, at: int) -> None:
         while (deadline := self.tracker.next_deadline) is not None and deadline <= at / 1000:
             self.tracker.advance(deadline)
-        self.changes.absorb(self.tracker.take_changes())
+        self.changes.absorb(self.tracker.drain())
 
     def read_log(self) -> None:
         """The platform's log speaks."""
@@ -54,9 +53,8 @@ class Told:
                 default_region="US",
                 read_at=told.at,
             )
-            now = told.at / 1000
-            Reconciler(self.tracker).take_claims(page.claims, asked=now, now=now)
-        self.changes.absorb(self.tracker.take_changes())
+            self.tracker.take(Records(tuple(page.claims)), told.at / 1000)
+        self.changes.absorb(self.tracker.drain())
 
     def rows(self) -> dict[str, dict[str, object]]:
         return {key.session_id: row_of(record) for key, record in self.changes.records.items()}

@@ -7,10 +7,10 @@ import pytest
 import typer
 
 from ringledger.cli.app import app
-from ringledger.cli.output import CALL_COLUMNS
-from ringledger.ledger.views import VIEWS
-from ringledger.logs import Event
-from ringledger.settings import Settings, WebhookSettings
+from ringledger.config.model import Settings, WebhookSettings
+from ringledger.ledger.schema.calls import CALL_COLUMNS
+from ringledger.ledger.schema.views import VIEWS
+from ringledger.observability.logging import Event
 
 DOCS = Path(__file__).parents[1] / "docs"
 #: The tutorial's headings, in its order: chapters and their sections.

@@ -21,8 +21,6 @@ MEASURES = {
     "batches of 100": ("pipeline.py rate 30000 100 warning", "in process: payload to committed row"),
     "batches of 500": ("pipeline.py rate 30000 500 warning", "..."),
     "batches of 500, log.level info": ("pipeline.py rate 15000 500 info", "..."),
-    "journal, batches of 100": ("pipeline.py journal 20000 100 info", ""),
-    "journal, batches of 500": ("pipeline.py journal 20000 500 info", ""),
     "stages of 100": ("pipeline.py stages 20000 100 info", ""),
     "stages of 500": ("pipeline.py stages 20000 500 info", ""),
     "latency": ("pipeline.py latency 10000 1000 info", "1,000 events/s for 10 s, event to commit"),
@@ -73,11 +71,6 @@ def report(figures: dict[str, dict[str, Any]]) -> None:
     for stage in columns[0]:
         print(f"{stage:32}" + "".join(f"{column[stage]:10.1f}" for column in columns))
     print(f"{'all':32}" + "".join(f"{sum(column.values()):10.1f}" for column in columns) + "\n")
-    for name in ("with_us", "without_us"):
-        told = [figures[f"journal, batches of {size}"][name] for size in sizes]
-        print(f"{'journal ' + name.removesuffix('_us'):32}" + "".join(f"{one:10.1f}" for one in told))
-    ratios = [figures[f"journal, batches of {size}"]["ratio"] for size in sizes]
-    print(f"{'... ratio':32}" + "".join(f"{ratio:10.2f}" for ratio in ratios) + "\n")
     wait, room = figures["latency"], figures["memory"]
     print(f"at 1,000 events/s: median {wait['median_ms']:.1f} ms, p99 {wait['p99_ms']:.1f} ms (goal: median 30 ms)")
     print(

@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from ringledger.ledger.database import connect  # noqa: E402
+from ringledger.ledger.file.sqlite import connect  # noqa: E402
 from ringledger.ledger.times import to_text  # noqa: E402
 from tests import office  # noqa: E402
 

@@ -21,7 +21,8 @@ sys.path.insert(0, str(ROOT))
 from ringledger.simulator import SimClock  # noqa: E402
 from tests import office  # noqa: E402
 from tests.bench.bench_queries import rows  # noqa: E402
-from tests.ops.conftest import PATIENCE, Platform, Running, ringledger  # noqa: E402
+from tests.ops.conftest import Platform, Running, ringledger  # noqa: E402
+from tests.until import PATIENCE  # noqa: E402
 
 LIMITS = {"empty": 2.0, "full": 5.0, "stop": 5.0}
 #: Calls that begin each hour, so that some are open whenever the daemon is told to stop.

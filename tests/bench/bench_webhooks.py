@@ -18,10 +18,10 @@ from typing import Any
 from load import office_events, sealed
 from pipeline import as_the_daemon_does, batches_of, pipeline
 
-from ringledger.logs import configure_logging
-from ringledger.service.outbox import LetterWriter, receivers_of
-from ringledger.service.webhooks import Deliveries
-from ringledger.settings import WebhookSettings
+from ringledger.config.model import WebhookSettings
+from ringledger.observability.logging import configure_logging
+from ringledger.service.webhooks.messages import LetterWriter, receivers_of
+from ringledger.service.webhooks.worker import Deliveries
 
 ROUNDS = 3
 CASES: dict[str, tuple[str, ...]] = {"no webhook": (), "call.finished": ("call.finished",), "call.*": ("call.*",)}

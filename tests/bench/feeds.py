@@ -1,8 +1,12 @@
-"""Through the PubNub SDK over loopback, against a server in another process.
+"""Through a feed over loopback, against a server in another process.
 
-`python tests/bench/feeds.py daemon|reference [events] [log level]`; one line of JSON comes out. ``daemon`` is the
-whole daemon. ``reference`` is what the SDK's examples lead to: a listener that decrypts with a new cipher, parses,
+`python tests/bench/feeds.py daemon|websocket|reference [events] [log level]`; one line of JSON comes out. ``daemon`` is
+the whole daemon through the SDK, ``websocket`` the same through the platform's WebSocket. ``reference`` is what the
+SDK's examples lead to: a listener that decrypts with a new cipher, parses,
 and commits one row per message.
+
+As in `measures.py`, the version is the one that ``PYTHONPATH`` gives, wired by the ``pipeline.py`` of its own tree
+(``BENCH_TREE``); the server is this tree's for all of them.
 """
 
 import asyncio
@@ -18,19 +22,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from load import KEY
-from pipeline import as_the_daemon_does
+HERE = Path(__file__).resolve().parent
+TREE = Path(os.environ.get("BENCH_TREE", HERE.parent.parent))
+sys.path.insert(0, str(TREE / "tests" / "bench"))
 
-from ringledger.logs import configure_logging
-
-HERE = Path(__file__).parent
+import pipeline  # noqa: E402 - of the tree that is measured
+from load import KEY  # noqa: E402
 
 
 @contextmanager
 def flood(events: int) -> Iterator[dict[str, Any]]:
     """The server; gives what it says of itself."""
     command = [sys.executable, str(HERE / "flood.py"), str(events)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+    ours = os.environ | {"PYTHONPATH": str(HERE.parent.parent / "daemon")}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ours) as server:
         assert server.stdin
         assert server.stdout
         yield json.loads(server.stdout.readline())
@@ -56,26 +61,32 @@ class Stopwatch:
             self.done.set()
 
     def result(self) -> dict[str, Any]:
-        return {"events_per_second": self._seen / self._took[0], "events_per_cpu_second": self._seen / self._took[1]}
+        wall, cpu = self._took
+        per_second = {"events_per_second": self._seen / wall, "events_per_cpu_second": self._seen / cpu}
+        return per_second | {"us": cpu / self._seen * 1e6}
 
 
-async def daemon(events: int) -> dict[str, Any]:
+async def websocket(events: int) -> dict[str, Any]:
+    """The daemon with its default feed."""
+    return await daemon(events, transport="websocket")
+
+
+async def daemon(events: int, *, transport: str = "pubnub") -> dict[str, Any]:
     """The daemon as it is; the clock starts with the first delivery and stops with the commit of the last."""
     from ringledger.service import Daemon
-    from ringledger.settings import load_settings
 
     watch = Stopwatch(events)
     with flood(events) as server, tempfile.TemporaryDirectory() as folder:
         values: dict[str, Any] = {
-            "platform.server_url": server["url"], "feed.transport": "pubnub", "feed.pubnub_origin": server["url"],
+            "platform.server_url": server["url"], "feed.transport": transport, "feed.pubnub_origin": server["url"],
             "credentials.client_id": server["client_id"], "credentials.client_secret": server["client_secret"],
             "credentials.jwt": server["jwt"], "platform.extensions": ["all"], "calls.settle_seconds": 0.5,
             "database.url": f"sqlite+aiosqlite:///{Path(folder) / 'bench.db'}", "confirm.enabled": False,
             "backfill.max_days": 0,
         }  # fmt: skip
-        one = Daemon(load_settings(None, {}, values))
-        _watch_deliveries(one, watch)
-        as_the_daemon_does()
+        one = Daemon(pipeline.load_settings(None, {}, values))
+        _watch_deliveries(watch)
+        pipeline.as_the_daemon_does()
         running = asyncio.create_task(one.run())
         async with asyncio.timeout(120):
             await watch.done.wait()
@@ -84,18 +95,17 @@ async def daemon(events: int) -> dict[str, Any]:
     return watch.result()
 
 
-def _watch_deliveries(one: Any, watch: Stopwatch) -> None:
-    from ringledger.service.intake import Intake
+def _watch_deliveries(watch: Stopwatch) -> None:
+    door: Any = getattr(pipeline, "Intake", None) or pipeline.Pipeline  # what an older version calls it
+    deliver = door.deliver
 
-    deliver = Intake.deliver
-
-    async def watched(self: Intake, delivery: Any) -> None:
+    async def watched(self: Any, delivery: Any) -> None:
         if delivery.observations:
             watch.begin()
         await deliver(self, delivery)
         watch.count(len(delivery.observations))
 
-    Intake.deliver = watched  # type: ignore[method-assign]
+    door.deliver = watched
 
 
 async def reference(events: int) -> dict[str, Any]:
@@ -175,7 +185,7 @@ def _orm_store(folder: str) -> Any:
     return store
 
 
-MEASURES = {"daemon": (daemon, 20_000), "reference": (reference, 1_500)}
+MEASURES = {"daemon": (daemon, 20_000), "websocket": (websocket, 20_000), "reference": (reference, 1_500)}
 
 
 def main() -> None:
@@ -184,7 +194,7 @@ def main() -> None:
     events = int(rest[0]) if rest else events
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        configure_logging(rest[1] if len(rest) > 1 else "info", "json", stream=nowhere)
+        pipeline.configure_logging(rest[1] if len(rest) > 1 else "info", "json", stream=nowhere)
         print(json.dumps(asyncio.run(measure(events))))
     sys.stdout.flush()
     os._exit(0)  # the reference leaves the SDK's tasks behind

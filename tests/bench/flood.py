@@ -16,9 +16,10 @@ from load import ACCOUNT, EXTENSIONS, KEY, Event, office_events, sealed
 
 from ringledger.simulator import Options, Simulator
 from ringledger.simulator.clock import SimClock
-from ringledger.simulator.pbx import Pbx, default_extensions
-from ringledger.simulator.pubnub import PubNub
-from ringledger.simulator.subscriptions import Subscription
+from ringledger.simulator.exchange.pbx import Pbx, default_extensions
+from ringledger.simulator.push.pubnub import PubNub
+from ringledger.simulator.push.subscriptions import Subscription
+from ringledger.simulator.push.websocket import WebSockets
 
 #: Messages in one answer: what PubNub gives at most.
 ANSWER = 100
@@ -61,17 +62,40 @@ class Flood(PubNub):
         return web.json_response({"t": {"t": str(cursor), "r": 4}, "m": []})
 
 
+class Torrent(WebSockets):
+    """A gateway that has all its notifications at hand when somebody subscribes; nothing of them can be recovered."""
+
+    events: tuple[Event, ...] = ()
+
+    def _create(self, peer: Any, body: Any) -> dict[str, Any]:
+        answer = super()._create(peer, body)
+        self._pouring = asyncio.get_running_loop().create_task(self._pour(peer.session.subscription))
+        return answer
+
+    async def _pour(self, subscription: Subscription) -> None:
+        for n, event in enumerate(self.events):
+            self.deliver(subscription, json.loads(event.text))
+            if n % 100 == 99:
+                await asyncio.sleep(0)
+
+
 async def serve(count: int) -> None:
-    start = int(time.time() * 1000) - 3_600_000
+    start = int(time.time() * 1000)  # later than what the daemon reads of presence when it starts
     simulator = Simulator(pbx=Pbx(default_extensions(EXTENSIONS), account_id=ACCOUNT))
-    simulator.pubnub = flood = Flood(simulator.clock, office_events(count, start=start))
+    events = office_events(count, start=start)
+    simulator.pubnub = flood = Flood(simulator.clock, events)
+    torrent = Torrent(simulator.clock, simulator.oauth, simulator.subscriptions, simulator.gates)
+    simulator.websocket = torrent
+    torrent.events = tuple(events)
     simulator.subscriptions.transports["PubNub"] = flood
-    simulator.routes = [flood if isinstance(routes, PubNub) else routes for routes in simulator.routes]
+    simulator.subscriptions.transports["WebSocket"] = torrent
+    given = {PubNub: flood, WebSockets: torrent}
+    simulator.routes = [given.get(type(routes), routes) for routes in simulator.routes]
     async with simulator:
-        given = Options().credentials
+        login = Options().credentials
         flood.prepare("bench", KEY)
-        hello = {"url": simulator.url, "subscribe_key": flood.subscribe_key, "client_id": given.client_id,
-                 "client_secret": given.client_secret, "jwt": given.jwt}  # fmt: skip
+        hello = {"url": simulator.url, "subscribe_key": flood.subscribe_key, "client_id": login.client_id,
+                 "client_secret": login.client_secret, "jwt": login.jwt}  # fmt: skip
         print(json.dumps(hello), flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     os._exit(0)  # a held poll is nobody's loss

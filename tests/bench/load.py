@@ -13,8 +13,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:  # the simulator is loaded only where events are made: elsewhere memory is measured
-    from ringledger.simulator.model import SimCall, Step
-    from ringledger.simulator.office import Office
+    from ringledger.simulator.exchange.model import SimCall, Step
+    from ringledger.simulator.exchange.office import Office
 
 START = 1_792_000_000_000
 ACCOUNT = "1001"
@@ -33,8 +33,8 @@ class Event(NamedTuple):
 
 def office_events(count: int, *, seed: int = 7, start: int = START) -> list[Event]:
     """The first ``count`` events of the office's day."""
-    from ringledger.simulator.office import Office
-    from ringledger.simulator.pbx import Pbx, default_extensions
+    from ringledger.simulator.exchange.office import Office
+    from ringledger.simulator.exchange.pbx import Pbx, default_extensions
 
     pbx = Pbx(default_extensions(EXTENSIONS), account_id=ACCOUNT, seed=seed)
     office = Office(list(pbx.extensions.values()), CALLS_PER_HOUR, seed)
@@ -54,9 +54,9 @@ def _steps(office: "Office", start: int) -> "Iterator[tuple[int, SimCall, Step]]
 
 def crowd_events(calls: int, *, start: int = START) -> Iterator[Event]:
     """Two events for each of so many calls that all stay open: five to an extension, ringing and then answered."""
-    from ringledger.simulator.model import Step
-    from ringledger.simulator.office import Office
-    from ringledger.simulator.pbx import Pbx, default_extensions
+    from ringledger.simulator.exchange.model import Step
+    from ringledger.simulator.exchange.office import Office
+    from ringledger.simulator.exchange.pbx import Pbx, default_extensions
 
     pbx = Pbx(default_extensions(calls // 5), account_id=ACCOUNT)
     office = Office(list(pbx.extensions.values()), seed=1)
@@ -74,11 +74,20 @@ def _event(at: int, envelope: dict[str, Any]) -> Event:
 
 def sealed(events: list[Event], key: str = KEY) -> list[str]:
     """Their payloads as PubNub carries them."""
-    from ringledger.simulator.encryption import encrypt
+    from ringledger.simulator.push.encryption import encrypt
 
     return [encrypt(event.text, key) for event in events]
 
 
-if __name__ == "__main__":
+def main() -> None:
+    if len(sys.argv) == 3:  # for measures.py: their texts as they are
+        kind, count = sys.argv[1:]
+        for one in office_events(int(count)) if kind == "--office" else crowd_events(int(count)):
+            print(one.at, one.text.decode())
+        return
     for one in crowd_events(int(sys.argv[1])):
         print(one.at, *sealed([one]))
+
+
+if __name__ == "__main__":
+    main()

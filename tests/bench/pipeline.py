@@ -1,7 +1,8 @@
 """The daemon's way from an encrypted payload to a committed row, in process and without a network.
 
-`python tests/bench/pipeline.py rate|journal|stages|latency|memory [events] [batch] [log level]`: one line of JSON.
-One processor; the clock of timers is the events' own, so calls settle as they would.
+`python tests/bench/pipeline.py rate|stages|latency|memory [events] [batch] [log level]`: one line of JSON.
+One processor; the clock of timers is the events' own, so calls settle as they would. ``BENCH_URL`` names an empty
+database to use in the place of a new file.
 """
 
 import asyncio
@@ -20,32 +21,31 @@ from typing import Any
 
 from load import ACCOUNT, KEY, START, Event, office_events, sealed
 
-from ringledger.cli.service import GC_THRESHOLDS
+from ringledger.cli.operate.run import GC_THRESHOLDS
+from ringledger.config.model import load_settings
 from ringledger.domain.observation import Delivery, FeedPosition, PresenceObservation
 from ringledger.domain.tracker import CallTracker
-from ringledger.ledger.ledger import Ledger
-from ringledger.ledger.rows import batch_of
-from ringledger.ledger.upgrade import upgrade
-from ringledger.ledger.writer import LedgerWriter
-from ringledger.logs import configure_logging
-from ringledger.metrics import Metrics
-from ringledger.platform.crypto import PayloadCipher
-from ringledger.platform.wire import decode_notification
+from ringledger.ledger.schema.migrate import upgrade
+from ringledger.ledger.write.store import Ledger
+from ringledger.ledger.write.writer import LedgerWriter
+from ringledger.observability.logging import configure_logging
+from ringledger.observability.metrics import Metrics
+from ringledger.ringcentral.decode.presence import decode_notification
+from ringledger.ringcentral.pubnub.crypto import PayloadCipher
 from ringledger.service.announce import Announcer
-from ringledger.service.intake import Intake
-from ringledger.settings import load_settings
+from ringledger.service.ingest.pipeline import Pipeline
 
 
-class Pipeline:
+class Line:
     """Intake, tracker, writer and a new database, wired as the daemon wires them."""
 
-    def __init__(self, ledger: Ledger, *, journal: bool = True) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self.now_ms = START
         self.ledger = ledger
         self.tracker = CallTracker()
         self.cipher = PayloadCipher(KEY)
         announce = Announcer(Metrics()).announce
-        self.intake = Intake(self.tracker, ledger, ACCOUNT, clock=self.clock, announce=announce)
+        self.intake = Pipeline(self.tracker, ledger, ACCOUNT, clock=self.clock, announce=announce)
         database = load_settings(None, {}, {}).database
         self.writer = self.intake.writer = LedgerWriter(
             ledger,
@@ -55,7 +55,6 @@ class Pipeline:
             on_committed=self.intake.committed,
             notices=None,
             now_ms=lambda: self.now_ms,
-            journal=journal,
         )
 
     def clock(self) -> float:
@@ -76,13 +75,13 @@ class Pipeline:
 
 
 @asynccontextmanager
-async def pipeline(*, journal: bool = True) -> AsyncIterator[Pipeline]:
+async def pipeline() -> AsyncIterator[Line]:
     with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite+aiosqlite:///{Path(folder) / 'bench.db'}"
+        url = os.environ.get("BENCH_URL") or f"sqlite+aiosqlite:///{Path(folder) / 'bench.db'}"
         # in another process: what makes a database is loaded once in its life, and memory is measured here
         subprocess.run([sys.executable, __file__, "database", url], check=True)
         ledger = await Ledger.open(url)
-        line = Pipeline(ledger, journal=journal)
+        line = Line(ledger)
         writing = asyncio.create_task(line.writer.run())
         try:
             yield line
@@ -125,26 +124,6 @@ async def rate(events: int, size: int) -> dict[str, Any]:
     return {"events_per_second": count / took, "events_per_cpu_second": count / cpu, "open_calls": open_calls}
 
 
-async def journal(events: int, size: int) -> dict[str, Any]:
-    """What the journal costs an event: two daemons, one without it (``journal.days = 0``), take the same batches in
-    turn, so that a busy machine troubles both. Processor time, the database's thread included.
-    """
-    work = batches_of(office_events(events + 10 * size), size)
-    spent = {"with_us": 0.0, "without_us": 0.0}
-    async with pipeline() as line, pipeline(journal=False) as bare:
-        both = [("with_us", line), ("without_us", bare)]
-        for n, (now_ms, payloads) in enumerate(work):
-            if n == 10:
-                as_the_daemon_does()
-            for name, one in both if n % 2 else reversed(both):
-                cpu = time.process_time()
-                await one.deliver(payloads, now_ms)
-                spent[name] += time.process_time() - cpu if n >= 10 else 0.0
-    count = sum(len(payloads) for _, payloads in work[10:])
-    figures = {name: seconds / count * 1e6 for name, seconds in spent.items()}
-    return figures | {"ratio": figures["with_us"] / figures["without_us"]}
-
-
 async def stages(events: int, size: int) -> dict[str, Any]:
     """Microseconds of processor time an event spends in each stage."""
     work = batches_of(office_events(events), size)
@@ -166,8 +145,8 @@ async def stages(events: int, size: int) -> dict[str, Any]:
     return {"stages": {stage: seconds / count * 1e6 for stage, seconds in spent.items()}}
 
 
-async def _staged(line: Pipeline, payloads: list[str], now_ms: int, mark: Callable[[str], None]) -> None:
-    """What ``Intake.deliver`` and the writer do, step by step."""
+async def _staged(line: Line, payloads: list[str], now_ms: int, mark: Callable[[str], None]) -> None:
+    """What ``Pipeline.deliver`` and the writer do, step by step."""
     line.now_ms, tracker, ledger = now_ms, line.tracker, line.ledger
     mark("")
     texts = [line.cipher.open(payload) for payload in payloads]
@@ -180,25 +159,30 @@ async def _staged(line: Pipeline, payloads: list[str], now_ms: int, mark: Callab
     tracker.restore(restored, now=line.clock())
     tracker.advance(line.clock())
     for observation in observations:
-        tracker.observe(observation, line.clock())
+        tracker.take(observation, line.clock())
     line.intake._note_position(line.position())
     changes = line.intake.take()
     mark("tracker")
-    batch = batch_of(ledger._statements, changes, None, (), now_ms=now_ms, journal=True)
+    batch = ledger.batch_of(changes, now_ms=now_ms)
     mark("rows")
     await ledger.write(batch)
+    ledger.note(changes)
     mark("database")
     line.intake.committed(changes)
     mark("announce")
 
 
-async def latency(events: int, per_second: int) -> dict[str, Any]:
-    """From an event's arrival to its commit, ms: a feed that takes what has come, and waits for the commit."""
+async def latency(events: int, per_second: int, begin: Callable[[], object] = lambda: None) -> dict[str, Any]:
+    """From an event's arrival to its commit, ms: a feed that takes what has come, and waits for the commit.
+
+    ``begin`` is called when the database is there.
+    """
     office = office_events(events)
     payloads = sealed(office)
     waits: list[float] = []
     async with pipeline() as line:
         as_the_daemon_does()
+        begin()
         begun, done = time.perf_counter() + 0.1, 0
         while done < events:
             due = int((time.perf_counter() - begun) * per_second) + 1
@@ -250,7 +234,6 @@ def resident_mib() -> float:
 
 MEASURES: dict[str, tuple[Callable[..., Any], int, int]] = {
     "rate": (rate, 30_000, 100),
-    "journal": (journal, 20_000, 100),
     "stages": (stages, 20_000, 100),
     "latency": (latency, 10_000, 1_000),
     "memory": (memory, 10_000, 100),

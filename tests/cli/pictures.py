@@ -6,25 +6,25 @@ An invented office at half past two, eight extensions, five open calls.
 import os
 import sys
 import tempfile
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[0] = str(ROOT)  # not this folder: `platform` below it is no library
 
 import time_machine  # noqa: E402
 
 from ringledger.cli import main  # noqa: E402
 from ringledger.domain.coverage import CoverageSpan, CoverageState  # noqa: E402
-from tests import office  # noqa: E402
+from tests import office, standing  # noqa: E402
 
-NOON = datetime(2026, 3, 4, 14, 32, 7).astimezone()
+NOON = datetime(2026, 3, 4, 14, 32, 7, tzinfo=UTC)
 
 
 def fill(path: Path, now: int, calls: int = 240) -> str:
     """A day until ``now`` (ms)."""
     url = office.prepared(path)
-    midnight = datetime.fromtimestamp(now / 1000).astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = datetime.fromtimestamp(now / 1000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     today = [row for row in office.days(7, midnight, 1, calls) if row["ended_at"] < office.to_text(now)]
     office.insert(path, "call", today)
     second = 1000
@@ -33,7 +33,7 @@ def fill(path: Path, now: int, calls: int = 240) -> str:
     known = enumerate(zip(statuses, sinces, strict=True))
     rows = [office.extension(n, status, now - since * second) for n, (status, since) in known]
     office.insert(path, "extension", rows)
-    office.insert(path, "call_state", [
+    office.insert(path, "live_call", [
         office.open_call(3, "CallConnected", now - 1_933 * second, now - 1_921 * second, from_name="Northwind"),
         office.open_call(0, "CallConnected", now - 431 * second, now - 412 * second),
         office.open_call(2, "OnHold", now - 240 * second, now - 222 * second, from_number=None),
@@ -58,8 +58,9 @@ def draw(directory: Path) -> None:
         url = fill(path, office.ms_of(NOON))
         os.utime(path, (NOON.timestamp(), NOON.timestamp()))
         os.environ["RINGLEDGER_DATABASE__URL"] = url
-        for size in ("80x24", "160x50"):
-            main(["top", "--size", size, "--svg", str(directory / f"top-{size}.svg")])
+        with standing.says(path, lambda: standing.answer(office.ms_of(NOON))):
+            for size in ("80x24", "160x50"):
+                main(["top", "--size", size, "--svg", str(directory / f"top-{size}.svg")])
 
 
 if __name__ == "__main__":

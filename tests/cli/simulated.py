@@ -2,14 +2,14 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from ringledger.simulator import SimClock, Simulator
-from ringledger.simulator.model import SimCall, SimLeg, Step
-from tests.rig import PATIENCE, running, settings_for
+from ringledger.simulator.exchange.model import SimCall, SimLeg, Step
+from tests.rig import running, settings_for
+from tests.until import PATIENCE
 
 
 class Simulated:
@@ -90,12 +90,3 @@ class Simulated:
 
     def stop_daemon(self) -> None:
         self.wait(self._daemon.aclose())
-
-
-def eventually(condition: Callable[[], Any]) -> Any:
-    """What ``condition`` returns once it is true."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "did not come about"
-        time.sleep(0.05)
-    return found

@@ -1,3 +1,4 @@
+import shlex
 import signal
 import subprocess
 import sys
@@ -6,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ringledger import __version__
-from ringledger.cli.frame import hoisted
-
-from .conftest import command
+from ringledger import __version__, tracker_kind
+from ringledger.cli.context import hoisted
+from tests.cli.conftest import command
+from tests.until import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_an_unknown_fault_is_answered_with_the_known_ones(cli):
 
 
 def test_version_and_help(cli):
-    assert cli("--version") == (0, f"ringledger {__version__}\n", "")
+    assert cli("--version") == (0, f"ringledger {__version__} (tracker: {tracker_kind()})\n", "")
     assert "calls" in cli("--help").out
     assert cli("calls", "-h").code == 0
 
@@ -123,7 +124,7 @@ def test_a_file_that_is_no_database_is_65(cli, clean, tmp_path):
 def test_a_reader_that_goes_away_is_no_error(process, database):
     child = process("calls", "--csv")
     child.stdout.close()
-    assert child.wait(30) == 0
+    assert child.wait(PATIENCE) == 0
     assert child.stderr.read() == ""
 
 
@@ -137,7 +138,7 @@ def test_ctrl_c_ends_what_goes_on_until_then_with_0(process, tmp_path):
     child = process("simulate", "--calls-per-hour", "0", "--json")
     assert "simulated platform" in child.stdout.readline()
     child.send_signal(signal.SIGINT)
-    assert child.wait(30) == 0
+    assert child.wait(PATIENCE) == 0
     assert child.stderr.read() == ""
 
 
@@ -151,3 +152,9 @@ def test_help_and_completion_wait_for_no_database_and_no_network():
     program = f"import sys, ringledger.cli.app; print([one for one in {heavy} if one in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_closed_standard_output_is_no_error_of_ours(database, clean):
+    words = shlex.join([sys.executable, "-m", "ringledger", "calls", "--json"])
+    done = subprocess.run(["sh", "-c", f"{words} >&-"], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ringledger.cli.manual import pages
-from ringledger.settings import Settings
+from ringledger.config.model import Settings
 
 ROOT = Path(__file__).parents[2]
 

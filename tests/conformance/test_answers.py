@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from ringledger.simulator import Office, SimClock, Simulator
 from tests.conformance.refresh import differences
 from tests.simulator.conftest import Client
-from tests.simulator.test_office import leap
+from tests.simulator.exchange.test_office import leap
 
 SHAPES = json.loads((Path(__file__).parent / "platform_shapes.json").read_text(encoding="utf-8"))
 ACCOUNT = "/restapi/v1.0/account/~"

@@ -12,10 +12,11 @@ from typing import Any
 
 from ringledger.simulator import Simulator
 from tests.manager import Manager
+from tests.postgresql import server as postgresql
 from tests.rig import settings_for
+from tests.until import PATIENCE
 
 #: Nothing here should take as long.
-PATIENCE = 60.0
 
 
 class Child:
@@ -28,6 +29,9 @@ class Child:
     ) -> None:
         self.manager = manager
         self.database = directory / "ringledger.db"
+        self._url = postgresql.server().url(empty=True) if postgresql.CHOSEN else None
+        if self._url is not None:
+            overrides |= {"database__url": self._url, "database__directory": str(directory)}
         self.log = directory / "ringledger.log"
         self._environment = environment(sim, self.database, transport, **overrides)
         self._environment |= manager.environment if manager else {}
@@ -39,6 +43,11 @@ class Child:
         """Of the process started last."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether a process has been started and has not ended."""
+        return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
         """Start a daemon; returns as soon as the process exists."""
@@ -100,6 +109,8 @@ class Child:
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """What an analyst would read."""
+        if self._url is not None:
+            return postgresql.asked(self._url, sql)
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(sql)]

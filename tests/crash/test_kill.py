@@ -15,12 +15,11 @@ from typing import Any
 
 import pytest
 
-from ringledger.logs import Event
+from ringledger.observability.logging import Event
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
+from tests.crash.child import Child
 from tests.manager import Manager
 from tests.truth import differences, inexact, seen_whole
-
-from .child import Child
 
 #: Kills with each of the two feeds: CYCLES in all.
 CYCLES = (int(os.environ.get("CYCLES", "4")) + 1) // 2
@@ -165,10 +164,10 @@ def _to_come(call: Any) -> list[Any]:
     return steps
 
 
-async def _settled(sim: Simulator, child: Child) -> None:
+async def _settled(sim: Simulator, child: Child, seconds: float = 60.0) -> None:
     """Until everything is over and confirmed; a database that is not there yet has nothing to say."""
     true = {call.session_id for call in sim.pbx.truth()}
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(seconds):
         while not (
             len(child.query("SELECT 1 FROM all_calls")) >= len(true)
             and not child.query("SELECT 1 FROM active_calls")

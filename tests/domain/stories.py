@@ -62,7 +62,7 @@ def snapshots(
     The newest never says ``NoCall`` with ``intermediate``, as order matters there and no small rule mends it. Such an
     item tells nothing of its leg's status but that the leg goes on as it was, and how it was is told by an older event
     alone. Let 1 say that leg a is connected, 2 that its end is intermediate: in order a is connected. If 2 comes first,
-    1 is stale, and a stale item changes no status (semantics 2.1): a is live, its status unknown. Letting 1 speak for a
+    1 is stale, and a stale item changes no status (rule 2.1): a is live, its status unknown. Letting 1 speak for a
     after all takes more than a mark per leg: had an event between them named the call without a, then a was replaced,
     and that event may have come when nobody knew of a; so the newest whole event before each would have to be kept. To
     let the intermediate ``NoCall`` alone decide, as any newest item does, would end holds and wake legs that are over.

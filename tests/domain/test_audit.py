@@ -82,6 +82,20 @@ def test_several_records_of_one_session_are_one_call():
     assert found([], [rang, answered]) == [(Kind.MISSING_IN_LEDGER, "1")]
 
 
+def test_what_tells_of_somebodys_other_telephone_is_no_result():
+    told = claim(result="Missed", duration_ms=5_000)
+    mobile = claim(record_id="R0", direction=Direction.OUTBOUND, action="FindMe", result="Call connected")
+    assert found([row(**MISSED)], [told, mobile]) == []
+
+
+def test_911_says_where_a_call_went():
+    assert found([row(result="911")], [claim(result="911")]) == []
+    assert found([row(**MISSED | {"result": "911"})], [claim(result="911", duration_ms=0)]) == [
+        (Kind.DURATION, "1"),
+        (Kind.DISPOSITION, "1"),
+    ]
+
+
 def test_a_record_finds_its_call_by_telephony_session_then_by_numbers_and_start():
     assert found([row()], [claim("9", telephony_session_id="s-1")]) == []
     missed = claim("9", result="Missed", duration_ms=5_000, started_at=T0 + 800)
@@ -131,4 +145,8 @@ def test_only_calls_that_began_within_the_period_count():
 
 
 def test_legs_of_a_record_and_records_without_a_session_are_left_out():
-    assert found([], [claim(leg_of="R0"), claim(session_id="0", telephony_session_id=None), claim(result=None)]) == []
+    assert found([], [claim(leg_of="R0"), claim(session_id="0", telephony_session_id=None)]) == []
+
+
+def test_a_record_without_a_result_is_named():
+    assert [kind for kind, _ in found([], [claim(result=None)])] == [Kind.MISSING_IN_LEDGER]

@@ -7,12 +7,12 @@ def test_later_states_replace_earlier_ones_and_lists_go_on() -> None:
     desk = Desk()
     changes = Changes()
     for sequence, status in enumerate(["Ringing", "CallConnected"]):
-        desk.tracker.observe(presence(1, sequence, T0 + sequence, item(status)), desk.now)
-        changes.absorb(desk.tracker.take_changes())
+        desk.tracker.take(presence(1, sequence, T0 + sequence, item(status)), desk.now)
+        changes.absorb(desk.tracker.drain())
     key = CallKey(ACCOUNT, SESSION)
     assert list(changes.sessions) == [key]
     assert changes.sessions[key].status == "CallConnected"
-    assert [entry.sequence for entry in changes.journal] == [0, 1]
+    assert [fact.sequence for _, fact in changes.facts] == [0, 1]
     assert [observation.sequence for observation in changes.observations] == [0, 1]
 
 

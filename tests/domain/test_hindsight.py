@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from ringledger.domain.call import EndSource, Phase
+from ringledger.domain.call import Phase
+from ringledger.domain.facts import EndSource
 from ringledger.domain.observation import PresenceObservation, Source
-from ringledger.domain.record import CallRecord
+from ringledger.domain.row import CallRecord
 from ringledger.domain.status import TelephonyStatus
 from tests.builders import T0, Desk, claim, item, presence
 
@@ -133,7 +134,7 @@ def test_a_hold_whose_end_is_not_told_lasts_to_the_end() -> None:
 
 def test_each_change_of_status_is_noted_at_its_time() -> None:
     changes = verdict().see(*HELD).settle().changes
-    at = [(one.at - T0, one.to_status) for one in changes.transitions]
+    at = [(one.at - T0, one.status) for (history,) in [changes.transitions.values()] for one in history]
     assert at == [
         (0, "Ringing"),
         (5_000, "CallConnected"),

@@ -1,14 +1,15 @@
 """Records that tell of a part of a call: of one extension, of a time before its end, of somebody else's telephone.
 
-A record is true of what it tells of, whenever it was read (semantics 6, 7). It must not end, cut, turn or confirm a
+A record is true of what it tells of, whenever it was read (rules 6, 7). It must not end, cut, turn or confirm a
 call of which it does not tell the whole.
 """
 
 import pytest
 
-from ringledger.domain.call import EndSource, Phase
+from ringledger.domain.call import Phase
+from ringledger.domain.facts import EndSource
 from ringledger.domain.observation import RecordClaim, Source
-from ringledger.domain.record import CallRecord
+from ringledger.domain.row import CallRecord
 from ringledger.domain.status import TelephonyStatus
 from tests.builders import CALLEE, CALLER, SESSION, T0, Desk, claim, item, presence, presence_read
 
@@ -57,7 +58,7 @@ def test_a_side_no_record_tells_of_ends_when_its_presence_is_read() -> None:
     desk = Desk().see(presence(101, 1, T0, item("Ringing", "a")), presence(102, 1, T0, item("Ringing", "b")))
     desk.wait(60).books(claim("Accepted", duration=50_000, record="R-101", extension="101", source=LOG))
     assert (desk.call().phase, desk.status_of(101)) == (Phase.OPEN, NO_CALL)
-    desk.read(presence_read(102, T0 + 60_000), asked=desk.now)
+    desk.read(presence_read(102, T0 + 60_000))
     assert (span(desk.record())[2], desk.record().confirmed_at is not None) == (50, True)
 
 
@@ -287,12 +288,12 @@ def test_an_end_that_names_its_telephony_session_alone_ends_the_call() -> None:
     assert [(key.session_id, call.phase) for key, call in desk.tracker.calls.items()] == [(SESSION, Phase.FINISHED)]
 
 
-def test_a_conference_that_learns_its_session_keeps_its_name() -> None:
+def test_a_conference_that_learns_its_session_is_named_by_it() -> None:
     told = {"telephony": "s-9", "direction": "Outbound", "to": "conference"}
     desk = Desk().see(presence(101, 1, T0, item("CallConnected", "c", session="0", **told)))
     desk.see(presence(101, 2, T0 + 5_000, item("CallConnected", "c", session="777", **told)))
     desk.see(presence(101, 3, T0 + 9_000, item("NoCall", "c", session="777", **told))).settle()
-    assert [(key.session_id, call.phase) for key, call in desk.tracker.calls.items()] == [("s-9", Phase.FINISHED)]
+    assert [(key.session_id, call.phase) for key, call in desk.tracker.calls.items()] == [("777", Phase.FINISHED)]
 
 
 # -- answers that are older than they look --------------------------------------------------------------------------
@@ -300,7 +301,7 @@ def test_a_conference_that_learns_its_session_keeps_its_name() -> None:
 
 def test_a_read_that_is_behind_the_end_wakes_nobody() -> None:
     desk = Desk().see(presence(101, 1, T0, item("CallConnected")), presence(101, 2, T0 + 60_000, item("NoCall")))
-    desk.wait(2).read(presence_read(101, T0 + 61_000, item("CallConnected")), asked=desk.now - 0.5).settle()
+    desk.wait(2).read(presence_read(101, T0 + 61_000, item("CallConnected"))).settle()
     assert (desk.call().phase, span(desk.record())[2]) == (Phase.FINISHED, 60)
 
 

@@ -1,11 +1,11 @@
-"""Listings and books against what we have: the table of semantics 6, and the verdicts of semantics 7."""
+"""Listings and books against what we have: the table of rule 6, and the verdicts of rule 7."""
 
 import pytest
 
-from ringledger.domain.call import EndSource, Phase
+from ringledger.domain.call import Phase
 from ringledger.domain.disposition import Disposition
+from ringledger.domain.facts import EndSource
 from ringledger.domain.observation import CallKey, Source
-from ringledger.domain.reconcile import Reconciler
 from ringledger.domain.status import TelephonyStatus
 from tests.builders import ACCOUNT, EXTENSION, SESSION, T0, Desk, claim, item, presence, presence_read
 
@@ -24,7 +24,7 @@ def finished() -> Desk:
 
 
 def doubtful(desk: Desk, *listed: CallKey, seconds: int) -> set[tuple[str, str]]:
-    return Reconciler(desk.tracker).doubtful(set(listed), read_at=T0 + seconds * 1_000)
+    return desk.tracker.doubtful(set(listed), read_at=T0 + seconds * 1_000)
 
 
 def test_running_and_unknown_is_opened() -> None:
@@ -61,20 +61,27 @@ def test_finished_and_open_ends_it_by_the_books() -> None:
     assert (record.confirmed_at, record.revision) == (T0 + 40_000, 1)
 
 
-def test_an_event_after_the_question_outranks_the_answer() -> None:
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_event_after_the_question_outranks_the_answer(order: int) -> None:
+    """It does by its time, whichever comes first."""
     desk = talking()
-    asked = desk.now
-    desk.wait(3).see(presence(EXTENSION, 3, T0 + 13_000, item("OnHold")))
-    desk.books(claim("Accepted", duration=9_000), asked=asked)
+    later, answer = presence(EXTENSION, 3, T0 + 13_000, item("OnHold")), claim("Accepted", duration=9_000)
+    if order > 0:
+        desk.see(later).books(answer)
+    else:
+        desk.books(answer).see(later)
     assert (desk.call().phase, desk.call().status) == (Phase.OPEN, TelephonyStatus.ON_HOLD)
 
 
-def test_an_event_after_the_question_outranks_the_answer_whatever_its_time() -> None:
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_event_of_a_moment_before_the_answers_does_not(order: int) -> None:
     desk = talking()
-    asked = desk.now
-    desk.wait(3).see(presence(EXTENSION, 3, T0 + 8_000, item("OnHold")))
-    desk.books(claim("Accepted", duration=9_000), asked=asked)
-    assert desk.call().phase is Phase.OPEN
+    earlier, answer = presence(EXTENSION, 3, T0 + 8_000, item("OnHold")), claim("Accepted", duration=9_000)
+    if order > 0:
+        desk.see(earlier).books(answer)
+    else:
+        desk.books(answer).see(earlier)
+    assert (desk.call().phase, desk.record().ended_at, desk.record().hold_ms) == (Phase.FINISHED, T0 + 9_000, 1_000)
 
 
 def test_finished_and_unknown_is_written_in_one_go() -> None:
@@ -165,7 +172,7 @@ def test_a_record_under_another_session_is_found_by_its_telephony_session() -> N
 def test_a_call_that_never_connected_is_found_by_numbers_and_start(shift: int, found: bool) -> None:
     desk = Desk().see(presence(EXTENSION, 1, T0, item("Ringing")))
     desk.see(presence(EXTENSION, 2, T0 + 9_000, item("NoCall"))).settle()
-    desk.books(claim("Missed", started=T0 + shift, session="other"), in_vain=[CallKey(ACCOUNT, SESSION)])
+    desk.books(claim("Missed", started=T0 + shift, session="other"), not_found=[CallKey(ACCOUNT, SESSION)])
     assert (len(desk.tracker.calls) == 1) is found
 
 
@@ -198,11 +205,9 @@ def test_a_record_without_any_session_is_counted() -> None:
 
 def test_an_unnamed_call_that_is_no_longer_listed_has_ended() -> None:
     desk = Desk().books(claim(duration=20_000, extension=None)).wait(60)
-    reconciler = Reconciler(desk.tracker)
-    reconciler.end_unaskable(set(), asked=desk.now, read_at=T0 + 80_000)
+    desk.listing(read_at=T0 + 80_000)
     assert desk.call().phase is Phase.OPEN  # an empty answer may be a fault
-    reconciler.end_unaskable(set(), asked=desk.wait(180).now, read_at=T0 + 260_000)
-    record = desk.wait(0).record()
+    record = desk.wait(180).listing(read_at=T0 + 260_000).record()
     assert (record.ended_at, record.end_estimated, record.end_source) == (T0 + 20_000, True, EndSource.RECONCILED)
 
 
@@ -223,10 +228,41 @@ def test_the_two_sessions_of_a_ringout_are_one_call(apart: int, part_of: str | N
     assert desk.record("outer").part_of is None
 
 
+def talked_back(*, over: bool) -> Desk:
+    """Somebody calls back, two seconds after it rang, the caller he has just talked to."""
+    one = {"leg": "i", "session": "inner", "sender": "16502008440", "to": "16509540334"}
+    two = {"leg": "o", "session": "outer", "direction": "Outbound", "sender": "16509540334", "to": "16502008440"}
+    desk = Desk().see(presence(EXTENSION, 1, T0, item("Ringing", **one)))
+    desk.see(presence(EXTENSION, 2, T0 + 500, item("CallConnected", **one)))
+    desk.see(presence(EXTENSION, 3, T0 + 2_000, item("CallConnected", **one), item("Ringing", **two)))
+    if over:
+        desk.see(presence(EXTENSION, 4, T0 + 2_300, item("NoCall", **one), item("Ringing", **two)))
+    desk.see(presence(EXTENSION, 5, T0 + 9_000, item("CallConnected", **two)))
+    return desk.see(presence(EXTENSION, 6, T0 + 30_000, item("NoCall", **two)))
+
+
+def test_who_calls_back_at_once_has_made_two_calls() -> None:
+    assert talked_back(over=True).settle().record("inner").part_of is None
+
+
+def test_an_end_nobody_saw_parts_no_ringout() -> None:
+    desk = talked_back(over=False).read(presence_read(EXTENSION, T0 + 40_000)).settle()
+    assert (desk.record("inner").end_estimated, desk.record("inner").part_of) == (True, "outer")
+
+
+@pytest.mark.parametrize(("action", "part_of"), [("RingOut Web", "outer"), ("Phone Call", None)])
+def test_the_action_of_a_record_outranks_what_it_looked_like(action: str, part_of: str | None) -> None:
+    outer = claim("Accepted", started=T0 + 2_000, duration=28_000, record="r2", session="outer", direction="Outbound",
+                  sender="16509540334", to="16502008440")  # fmt: skip
+    for over in (True, False):
+        desk = talked_back(over=over).read(presence_read(EXTENSION, T0 + 40_000)).settle()
+        assert desk.books(outer._replace(action=action)).record("inner").part_of == part_of
+
+
 def test_a_half_that_had_ended_before_is_written_again_when_its_pair_is_found() -> None:
     inner = {"leg": "i", "session": "inner", "sender": "16502008440", "to": "16509540334"}
     desk = Desk().see(presence(EXTENSION, 1, T0, item("Ringing", **inner)))
-    desk.see(presence(EXTENSION, 2, T0 + 900, item("NoCall", **inner))).settle()
+    desk.see(presence(EXTENSION, 2, T0 + 10_500, item("NoCall", **inner))).settle()
     outer = {"session": "outer", "direction": "Outbound", "sender": "16509540334", "to": "16502008440"}
     desk.books(claim("Accepted", started=T0 + 1_000, duration=9_000, record="r2", **outer))
     assert desk.record("inner").part_of == "outer"
@@ -290,22 +326,24 @@ def test_a_call_first_seen_in_a_listing_was_answered_before_its_next_event() -> 
     desk = Desk().books(claim(duration=600_000))
     desk.see(presence(EXTENSION, 5, T0 + 610_000, item("CallConnected", started=T0)))
     desk.see(presence(EXTENSION, 6, T0 + 660_000, item("NoCall", started=T0))).settle()
-    assert (desk.record().ring_ms, desk.record().talk_ms) == (0, 660_000)
+    assert (desk.record().ring_ms, desk.record().talk_ms, desk.record().answer_estimated) == (None, 660_000, True)
 
 
 def test_a_late_event_tells_when_a_call_from_a_listing_was_answered() -> None:
     desk = Desk().books(claim(duration=600_000))
     desk.see(presence(EXTENSION, 1, T0 + 7_000, item("CallConnected", started=T0)))
     desk.see(presence(EXTENSION, 6, T0 + 660_000, item("NoCall"))).settle()
-    assert (desk.record().ring_ms, desk.record().talk_ms) == (7_000, 653_000)
+    record = desk.record()
+    assert (record.answered_at, record.talk_ms) == (T0 + 7_000, 653_000)
+    assert (record.ring_ms, record.answer_estimated) == (None, True)  # nobody saw it ring (rule 4)
 
 
 def test_a_side_only_the_listing_shows_can_be_asked_about() -> None:
     desk = talking().books(claim(duration=6_000, extension="102", direction="Outbound"))
     assert desk.status_of("102") is CONNECTED
-    assert {leg.extension_id for leg in desk.changes.legs.values()} == {EXTENSION, "102"}
+    assert {leg.extension_id for leg in desk.changes.legs[KEY]} == {EXTENSION, "102"}
     desk.wait(1).see(presence(EXTENSION, 3, T0 + 9_000, item("NoCall")))
-    desk.wait(40).read(presence_read("102", T0 + 50_000), asked=desk.now)
+    desk.wait(40).read(presence_read("102", T0 + 50_000))
     assert desk.call().phase is Phase.FINISHED
     assert desk.status_of("102") is TelephonyStatus.NO_CALL
 
@@ -333,7 +371,7 @@ def test_a_record_that_changes_nothing_of_the_row_is_no_amendment() -> None:
 @pytest.mark.parametrize("source", [Source.ACTIVE_CALLS, Source.CALL_LOG])
 def test_who_told_of_an_end_is_said(source: Source) -> None:
     desk = talking().wait(60).books(claim("Accepted", duration=40_000, source=source))
-    assert desk.changes.transitions[-1].source is source
+    assert desk.changes.transitions[KEY][-1].source is source
     assert {told.source for told in desk.changes.announcements if told.happening.value == "call.finished"} == {source}
 
 
@@ -366,7 +404,7 @@ def test_an_event_says_when_a_call_was_answered_that_was_just_so_when_it_was_lis
     desk = Desk().books(claim(duration=10_000, read_at=T0 + 10_000))
     desk.see(presence(EXTENSION, 5, really, item("CallConnected", started=T0)))
     desk.see(presence(EXTENSION, 6, T0 + 60_000, item("NoCall", started=T0))).settle()
-    assert (desk.record().answered_at, desk.record().ring_ms) == (really, really - T0)
+    assert (desk.record().answered_at, desk.record().ring_ms) == (really, None)  # its ringing was not seen (rule 4)
 
 
 @pytest.mark.parametrize("status", ["CallConnected", "OnHold"])
@@ -375,3 +413,25 @@ def test_an_event_just_after_an_old_call_was_listed_does_not_tell_of_its_answer(
     desk.see(presence(EXTENSION, 5, T0 + 483_000, item(status)))
     desk.see(presence(EXTENSION, 6, T0 + 600_000, item("NoCall"))).settle()
     assert desk.record().answered_at == T0
+
+
+def test_a_later_reading_without_numbers_blanks_nothing() -> None:
+    first = claim("Missed", duration=5_000, source=Source.CALL_LOG)
+    again = claim("Missed", duration=5_000, source=Source.CALL_LOG, sender=None, to=None, read_at=T0 + 90_000)
+    said = Desk().books(first).settle().record()
+    desk = Desk().books(first).settle().books(again).settle()
+    assert said.from_number
+    assert (desk.record().from_number, desk.record().to_number) == (said.from_number, said.to_number)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_call_heard_of_again_is_not_over_by_a_strangers_record(order: int) -> None:
+    """Its repeated item says nothing new but that it rings still: a record that ended before is another call's."""
+    events = [presence(EXTENSION, 1, T0, item("Ringing")), presence(EXTENSION, 2, T0 + 40_000, item("Ringing"))]
+    desk = Desk()
+    for event in events[::order]:
+        desk.see(event)
+        assert desk.call().call.seen_at == desk.call().last_seen_at
+    desk.books(claim("Missed", duration=5_000, session="S2", record="record-2", source=Source.CALL_LOG))
+    assert desk.call().phase is Phase.OPEN
+    assert CallKey(ACCOUNT, "S2") in desk.tracker.calls

@@ -1,7 +1,8 @@
-"""Which leg a record of the platform's books speaks of (semantics 7)."""
+"""Which leg a record of the platform's books speaks of (rule 7)."""
 
 import pytest
 
+from ringledger.domain.disposition import Disposition
 from ringledger.domain.observation import RecordClaim, Source
 from ringledger.domain.status import TelephonyStatus
 from tests.builders import EXTENSION, T0, Desk, claim, item, presence
@@ -26,7 +27,7 @@ def test_two_records_of_one_side_are_two_legs(order: int, apart: bool) -> None:
     desk = Desk().books(told[0]).books(told[1]) if apart else Desk().books(*told)
     assert leg_starts(desk) == [0, 30]
     assert (desk.record().leg_count, desk.record().result) == (2, "Accepted")
-    assert {key[1] for key in desk.changes.legs} == {1, 2}
+    assert [leg.number for leg in desk.changes.legs[desk.call().key]] == [1, 2]
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -37,7 +38,7 @@ def test_a_leg_presence_has_told_of_and_its_record_are_one(order: int) -> None:
     desk.see(presence(EXTENSION, 4, T0 + 70_000, item("NoCall", "b"))).settle()
     for _ in range(2):  # the log is read more than once
         desk.books(*rung_twice()[::order])
-    assert [(leg.leg_id, leg.records) for leg in desk.call().legs] == [("a", ["r1"]), ("b", ["r2"])]
+    assert [(leg.leg_id, leg.records) for leg in desk.call().legs] == [("a", ("r1",)), ("b", ("r2",))]
 
 
 def test_of_two_records_the_one_presence_has_not_told_of_is_a_leg_of_its_own() -> None:
@@ -56,6 +57,17 @@ def test_parts_are_legs_and_their_whole_is_none() -> None:
     parts = [one._replace(record_id=f"w/{number}", leg_of="w") for number, one in enumerate(rung_twice(), start=1)]
     for desk in (Desk().books(whole, *parts), Desk().books(whole).books(whole, *parts).books(whole)):
         assert leg_starts(desk) == [0, 30]
+
+
+@pytest.mark.parametrize(("result", "part", "becomes"), [
+    ("Missed", "Accepted", Disposition.MISSED),  # a greeting has answered, the extension has not
+    ("Voicemail", "Missed", Disposition.VOICEMAIL),
+])  # fmt: skip
+def test_the_result_of_a_record_outranks_those_of_its_parts(result: str, part: str, becomes: Disposition) -> None:
+    whole = claim(result, duration=30_000, record="w", source=Source.CALL_LOG)
+    told = [whole, claim(part, duration=30_000, record="w/1", source=Source.CALL_LOG)._replace(leg_of="w")]
+    record = Desk().books(*told).record()
+    assert (record.result, record.disposition) == (result, becomes)
 
 
 def test_a_record_listed_under_another_id_is_no_other_leg() -> None:

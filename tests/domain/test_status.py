@@ -2,10 +2,8 @@ import itertools
 
 import pytest
 
-from ringledger.domain.call import CallSession
-from ringledger.domain.legs import apply_item
 from ringledger.domain.status import LEG_TRANSITIONS, LegChange, TelephonyStatus, aggregate
-from tests.builders import ACCOUNT, SESSION, T0, item, presence
+from tests.builders import T0, Desk, item, presence
 
 NO_CALL, RINGING, CONNECTED, ON_HOLD, PARKED = "NoCall", "Ringing", "CallConnected", "OnHold", "ParkedCall"
 STATUSES = [NO_CALL, RINGING, CONNECTED, ON_HOLD, PARKED]
@@ -53,10 +51,10 @@ def test_each_pair_has_its_effect(before: str | None, told: str, effect: str, _l
 
 @pytest.mark.parametrize(("before", "told", "_effect", "live"), EXPECTED)
 def test_a_leg_ends_up_as_told(before: str | None, told: str, _effect: str, live: bool) -> None:
-    call = CallSession(ACCOUNT, SESSION)
+    desk = Desk()
     for at, status in enumerate([status for status in (before, told) if status], T0):
-        apply_item(call, item(status), presence(1, at, at, item(status)))
-    (leg,) = call.legs
+        desk.see(presence(1, at, at, item(status)))
+    (leg,) = desk.call().legs
     assert (leg.status, leg.live) == (TelephonyStatus(told), live)
     assert (leg.ended_at is None) is live
 
@@ -71,7 +69,7 @@ def test_every_effect_is_used() -> None:
     assert set(LEG_TRANSITIONS.values()) == set(LegChange)
 
 
-#: semantics 3, strongest first
+#: rule 3, strongest first
 ORDER = [CONNECTED, ON_HOLD, PARKED, RINGING, NO_CALL]
 
 

@@ -6,8 +6,9 @@ from contextlib import closing
 
 import pytest
 
-from ringledger.ledger.schema import APPLICATION_ID, metadata
-from ringledger.ledger.views import VIEWS
+from ringledger.ledger.schema import calls
+from ringledger.ledger.schema.tables import APPLICATION_ID, metadata
+from ringledger.ledger.schema.views import VIEWS
 
 SAME_AS_CALLS = {"all_calls", "missed_calls", "unconfirmed_calls"}
 
@@ -57,3 +58,8 @@ def test_a_column_no_view_shows_is_mentioned(page, table):
 
 def test_the_application_id_is_the_one_told(page):
     assert f"0x{APPLICATION_ID:X}" in page
+
+
+def test_the_columns_of_calls_are_described_as_declared(page):
+    assert calls.with_columns(page) == page, "make generate"
+    assert "| `session_id` | nothing |" not in calls.with_columns(page.replace("| the call, within", "| nothing |"))

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from ringledger.simulator import Office, Options, SimClock, Simulator, default_extensions
+from tests.until import PATIENCE
 
 #: How long anything is waited for; a machine with much else to do must not fail a test.
-PATIENCE = 120.0
 HERE = Path(__file__).parent
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.needs import needs
-
-from .conftest import PATIENCE, ringledger
+from tests.ops.conftest import ringledger
+from tests.until import PATIENCE
 
 GROUP, ANALYST, STRANGER = 54321, 54322, 54323
 

@@ -9,8 +9,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from tests.needs import lacking
-
-from .conftest import ringledger
+from tests.ops.conftest import ringledger
 
 #: So many calls begin while the disk is full, and are in the database so many seconds after there is space again.
 LOAD, WRITTEN_WITHIN = 12, 5.0
@@ -56,7 +55,7 @@ def asked(database, sql):
 
 def known(database):
     """Calls the database speaks of, over or not."""
-    return {row[0] for row in asked(database, "SELECT session_id FROM call_state UNION SELECT session_id FROM call")}
+    return {row[0] for row in asked(database, "SELECT session_id FROM live_call UNION SELECT session_id FROM call")}
 
 
 def on_its_thread(platform, calls):

@@ -1,7 +1,9 @@
 """Every exit code of the contract from a real command: one line on standard error, never a traceback."""
 
 import asyncio
+import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -11,10 +13,11 @@ from contextlib import closing
 import pytest
 
 from ringledger.exits import Exit
-from ringledger.ledger.lock import DaemonLock
-from ringledger.ledger.upgrade import upgrade
-
-from .conftest import PATIENCE, environment, ringledger
+from ringledger.ledger.file.lock import DaemonLock
+from ringledger.ledger.schema.migrate import upgrade
+from tests.ops.conftest import environment, ringledger
+from tests.ports import free_port
+from tests.until import PATIENCE
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -27,12 +30,17 @@ def run(settings, *words):
 
 
 def told(done, code):
-    """The one line a person sees; log lines of the daemon are JSON and come before."""
+    """The one line a person sees; of the daemon it is the last of its log, which is JSON and tells the code as well."""
     assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
     lines = [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    if "run" in done.args[3:4]:
+        assert lines == [], done.stderr
+        last = json.loads(done.stderr.splitlines()[-1])
+        assert (last["event"], last["level"], last["exit_code"]) == ("service.failed", "error", code)
+        return last["reason"]
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("ringledger: ")
-    assert "Traceback" not in done.stderr + done.stdout
     return lines[0]
 
 
@@ -94,7 +102,7 @@ def test_70_a_bug(given, tmp_path):
     # A module of the same name that fails stands for a bug in the program.
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "sitecustomize.py").write_text(
-        "import ringledger.ledger.queries as queries\n"
+        "import ringledger.ledger.read.queries as queries\n"
         "async def calls(*_, **__):\n    raise ZeroDivisionError('oops')\n"
         "queries.calls = calls\n"
     )
@@ -126,7 +134,20 @@ def test_74_an_address_that_is_none(given):
 
 def test_75_try_again(given, tmp_path):
     with DaemonLock(tmp_path / "r.db"):
-        assert "stop that one first" in told(run(given, "db", "upgrade"), Exit.TRY_AGAIN)
+        for words in (("db", "upgrade"), ("run",)):
+            line = told(run(given, *words), Exit.TRY_AGAIN)
+            assert f"process {os.getpid()} " in line
+            assert "stop that one first" in line
+
+
+@pytest.mark.parametrize("listen", ["", "127.0.0.1:0"])
+def test_75_a_second_daemon_says_who_writes(platform, tmp_path, listen):
+    """Also where both want the same address."""
+    settings = platform.settings(tmp_path / "r.db", http__listen=listen and f"127.0.0.1:{free_port()}")
+    with ringledger(settings, "run") as first:
+        first.ready()
+        line = told(run(settings, "run"), Exit.TRY_AGAIN)
+        assert re.search(rf"process {first.process.pid} \(ringledger run, user \w+\) writes to it since ", line)
 
 
 def test_77_credentials_rejected(platform, tmp_path):
@@ -161,7 +182,14 @@ def test_78_no_credentials_at_all(given, words, key):
 
 def test_78_a_database_that_is_a_directory(given, tmp_path):
     given["database.url"] = f"sqlite+aiosqlite:///{tmp_path}"
-    for words in (["run"], ["calls"], ["db", "upgrade"], ["db", "check"], ["db", "backup"], ["purge", "--number", "1"]):
+    for words in (
+        ["run"],
+        ["calls"],
+        ["db", "upgrade"],
+        ["db", "check"],
+        ["db", "backup"],
+        ["purge", "--yes", "--number", "1"],
+    ):
         line = told(run(given, *words), Exit.CONFIG)
         assert f"{tmp_path}: is a directory; database.url" in line
 

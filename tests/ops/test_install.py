@@ -43,7 +43,7 @@ def test_the_first_three_make_a_working_program(tmp_path):
         subprocess.run(command.replace("/opt/ringledger", str(prefix)), shell=True, cwd=tmp_path, check=True)
     program = prefix / "bin" / "ringledger"
     said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    assert said == f"ringledger {__version__}\n"
+    assert said == f"ringledger {__version__} (tracker: plain Python)\n"
     env = {"PATH": os.environ["PATH"], "RINGLEDGER_DATABASE__URL": f"sqlite+aiosqlite:///{tmp_path}/r.db"}
     env["RINGLEDGER_CONFIG"] = str(prefix / "share" / "ringledger" / "ringledger.toml")
     subprocess.run([program, "check-config"], env=env, check=True, capture_output=True)

@@ -9,17 +9,19 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 
+from ringledger.config.model import load_settings
 from ringledger.domain.changes import Changes
-from ringledger.health import Loops
-from ringledger.ledger.upgrade import downgrade, upgrade
+from ringledger.heartbeats import Heartbeats
+from ringledger.ledger.schema.tables import SCHEMA_VERSION
 from ringledger.service import Daemon
-from ringledger.service.pulse import endpoint_of
-from ringledger.service.upkeep import VERIFY_AT_MOST
-from ringledger.settings import load_settings
+from ringledger.service.health.watchdog import endpoint_of
+from ringledger.service.maintenance import VERIFY_AT_MOST
 from ringledger.simulator import Simulator
 from ringledger.systemd import Notifier
 from tests.freezer import WATCHED, Freezer
-from tests.rig import PATIENCE, settings_for
+from tests.older import older
+from tests.rig import settings_for
+from tests.until import PATIENCE
 
 
 class Manager:
@@ -89,9 +91,8 @@ async def test_order_of_a_life(tmp_path, manager):
 async def test_an_upgrade_that_takes_long_asks_for_time_and_says_what_it_is(tmp_path, manager):
     """A lock that somebody else holds makes it take as long as we like."""
     database = tmp_path / "r.db"
-    url = f"sqlite+aiosqlite:///{database}"
-    await asyncio.to_thread(upgrade, url)
-    version = (await asyncio.to_thread(downgrade, url)).after
+    version = SCHEMA_VERSION - 1
+    await asyncio.to_thread(older, database, version)
     async with Simulator() as sim:
         with closing(sqlite3.connect(database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -121,9 +122,10 @@ SILENT = {
 SDKS = ("ReceiveMessagesEffect", "Task")
 #: How often a loop goes round when it has nothing to do, seconds; here all are quick.
 ROUNDS = (
-    "service.upkeep.ROUND_SECONDS", "service.upkeep.WATCH_SECONDS", "service.webhooks.ROUND_SECONDS",
-    "service.roster.BEAT_SECONDS", "service.sight.BEAT_SECONDS", "service.confirm.LONGEST_REST",
-    "platform.websocket.WATCH_SECONDS", "platform.pubnub.WATCH_SECONDS",
+    "service.maintenance.ROUND_SECONDS", "service.maintenance.WATCH_SECONDS", "service.webhooks.worker.ROUND_SECONDS",
+    "service.ingest.directory.BEAT_SECONDS", "service.ingest.coverage.BEAT_SECONDS",
+    "service.ingest.confirmer.LONGEST_REST",
+    "ringcentral.websocket.feed.WATCH_SECONDS", "ringcentral.pubnub.feed.WATCH_SECONDS",
 )  # fmt: skip
 
 
@@ -149,7 +151,7 @@ async def frozen_at_will(tmp_path, manager, monkeypatch, transport):
     async with Simulator() as sim:
         clock = Leaping()
         settings = settings_for(sim, tmp_path / "r.db", transport, webhooks=hooks)
-        daemon = Daemon(settings, notifier=manager.notifier(), loops=Loops(clock))
+        daemon = Daemon(settings, notifier=manager.notifier(), loops=Heartbeats(clock))
         freezer = Freezer()
         with_mark = contextvars.copy_context()
         with_mark.run(WATCHED.set, True)
@@ -181,6 +183,7 @@ async def test_every_loop_that_hangs_silences_the_watchdog(tmp_path, manager, mo
         await manager.until(lambda _: {one.split("-")[0] for one in freezer.names} - silent == set(daemon.loops._due))
         for name in sorted(daemon.loops._due):
             freezer.freeze(name)
+            await ticks(manager, 1)  # the watch has seen its last sign
             prod(daemon)
             clock.leap()
             del manager.read()[:]

@@ -10,10 +10,10 @@ from contextlib import closing
 import pytest
 
 from ringledger.exits import Exit
-from ringledger.ledger.lock import DaemonLock
-from ringledger.ledger.upgrade import upgrade
-
-from .conftest import PATIENCE, environment, ringledger
+from ringledger.ledger.file.lock import DaemonLock
+from ringledger.ledger.schema.migrate import upgrade
+from tests.ops.conftest import environment, ringledger
+from tests.until import PATIENCE
 
 
 def calls(path):
@@ -50,7 +50,7 @@ def test_the_daemon_saves_what_it_knows_and_ends(platform, tmp_path, harm):
         harm(path)
         assert daemon.wait() == Exit.DATA
     (line,) = daemon.named("database.replaced")
-    (said,) = [line for line in daemon.lines if not line.startswith("{")]
+    (said,) = [line["reason"] for line in daemon.named("service.failed")]
     (saved,) = tmp_path.glob("r.db.saved-*")
     assert line["saved"] == str(saved)
     assert str(saved) in said
@@ -82,7 +82,7 @@ def test_without_a_place_to_save_to_it_says_so(platform, tmp_path):
         assert daemon.wait() == Exit.DATA
     (line,) = daemon.named("database.replaced")
     assert "saved" not in line
-    (said,) = [line for line in daemon.lines if not line.startswith("{")]
+    (said,) = [line["reason"] for line in daemon.named("service.failed")]
     assert "could not be saved" in said
     assert "Traceback" not in "".join(daemon.lines)
 

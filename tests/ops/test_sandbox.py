@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.needs import needs
-
-from . import sandbox
-from .conftest import environment, ringledger
+from tests.ops import sandbox
+from tests.ops.conftest import environment, ringledger
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
 

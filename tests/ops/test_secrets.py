@@ -4,7 +4,7 @@ given, not the keys of its subscription; and no number in full."""
 import re
 import signal
 
-from .conftest import ringledger
+from tests.ops.conftest import ringledger
 
 
 def secrets(platform):

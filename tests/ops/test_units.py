@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from ringledger.exits import NO_RESTART
-from ringledger.layers import CREDENTIALS
-from ringledger.service import daemon
-from ringledger.service.daemon import STOP_STAGES
-from ringledger.settings import DEFAULT_PATH, Settings
+from ringledger.admission import MOST
+from ringledger.config.model import DEFAULT_PATH, Settings
+from ringledger.config.provenance import CREDENTIALS
+from ringledger.exits import NO_RESTART, Exit
+from ringledger.service import account, daemon
+from ringledger.service.tasks import STOP_STAGES
+from ringledger.web.server import MOST_CONNECTIONS
 from tests.needs import needs
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
-SERVICES = ["ringledger.service", "ringledger-backup.service"]
-UNITS = [*SERVICES, "ringledger-backup.timer"]
+SERVICES = ["ringledger.service", "ringledger-backup.service", "ringledger-doctor.service", "ringledger-web.service"]
+TIMERS = ["ringledger-backup.timer", "ringledger-doctor.timer"]
+UNITS = [*SERVICES, *TIMERS]
 
 needs_analyze = needs(shutil.which("systemd-analyze"), "systemd-analyze", "apt-get install systemd")
 
@@ -73,8 +76,47 @@ def test_its_exposure_is_at_most_one_point_two(unit):
     assert done.returncode == 0, done.stdout[-200:]
 
 
+def test_the_look_fails_when_no_daemon_runs_and_not_for_a_warning():
+    assert one("ringledger-doctor.service", "ExecStart").split()[1:] == ["doctor", "--offline", "--expect-running"]
+    assert int(one("ringledger-doctor.service", "SuccessExitStatus")) == Exit.DIFFERENCES
+
+
+def test_the_package_knows_every_unit():
+    units = set(UNITS) - {"ringledger-backup.service", "ringledger-doctor.service"}  # which their timers start
+    for script in ("postinst", "prerm", "postrm"):
+        text = (SYSTEMD / "debian" / script).read_text()
+        assert {unit for unit in units if unit in text} == units, script
+
+
 def test_codes_that_no_restart_can_cure():
     assert {int(code) for code in one("ringledger.service", "RestartPreventExitStatus").split()} == NO_RESTART
+
+
+def test_the_page_runs_as_closed_as_the_daemon():
+    own = {
+        "LoadCredential",
+        "SetCredential",
+        "ExecStart",
+        "MemoryHigh",
+        "MemoryMax",
+        "TimeoutStartSec",
+        "TimeoutStopSec",
+        "Nice",
+        "CPUWeight",
+        "IOWeight",
+    }
+    only = {
+        "WatchdogSec",
+        "ExecReload",
+        "FileDescriptorStoreMax",
+        "LogRateLimitIntervalSec",
+    }  # of a process that has loops and a session
+    page, daemon_ = keys("ringledger-web.service"), keys("ringledger.service")
+    assert {name: values for name, values in daemon_.items() if name not in own | only} == {
+        name: values for name, values in page.items() if name not in own
+    }
+    assert one("ringledger-web.service", "ExecStart").split()[1:] == ["serve"]
+    assert int(one("ringledger-web.service", "CPUWeight")) < 100, "who looks gives way to who writes"
 
 
 def test_systemd_waits_ten_seconds_longer_than_all_stages_of_a_stop():
@@ -88,19 +130,19 @@ def test_the_page_says_how_long_a_stop_may_take(root):
 
 
 def test_each_stage_of_a_stop_is_used_once_so_that_their_sum_is_the_whole():
-    source = Path(daemon.__file__).read_text()
+    source = "".join(Path(module.__file__).read_text() for module in (daemon, account))
     used = re.findall(r'STOP_STAGES\["(\w+)"\]', source)
     assert sorted(used) == sorted(STOP_STAGES)
-    assert source.count("STOP_STAGES") == len(used) + 1  # and its definition
+    assert source.count("STOP_STAGES") == len(used) + 2  # and an import in each
 
 
 def test_every_credential_the_program_reads_is_offered_and_none_is_required():
     unit = keys("ringledger.service")
-    assert [text.partition(":")[0] for text in unit["LoadCredential"]] == list(CREDENTIALS)
-    assert {text.partition(":")[2] for text in unit["LoadCredential"]} == {
-        str(DEFAULT_PATH.parent / name) for name in CREDENTIALS
-    }
-    assert unit["SetCredential"] == [f"{name}:\\n" for name in CREDENTIALS]
+    loaded = dict(text.split(":") for text in unit["LoadCredential"])
+    assert loaded.pop("webhook") == str(DEFAULT_PATH.parent / "webhooks")  # a directory: webhook_NAME for each file
+    assert loaded.pop("account") == str(DEFAULT_PATH.parent / "accounts")  # account_NAME_KEY for each file below it
+    assert loaded == {name: str(DEFAULT_PATH.parent / name) for name in CREDENTIALS}
+    assert sorted(unit["SetCredential"]) == sorted(f"{name}:\\n" for name in (*CREDENTIALS, "webhook", "account"))
 
 
 def test_no_secret_comes_by_environment_or_command_line():
@@ -131,8 +173,18 @@ def test_user_and_group_are_static():
         assert "DynamicUser" not in keys(unit)
 
 
-def test_the_timer_is_read_by_an_ordinary_parser():
+@pytest.mark.parametrize("timer", TIMERS)
+def test_the_timer_is_read_by_an_ordinary_parser(timer):
     parser = RawConfigParser(strict=True)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(SYSTEMD / "ringledger-backup.timer")
+    parser.read(SYSTEMD / timer)
     assert parser["Install"]["WantedBy"] == "timers.target"
+
+
+@pytest.mark.parametrize(("name", "taken"), [("ringledger", 4 * 2 * MOST), ("ringledger-web", 2 * MOST_CONNECTIONS)])
+def test_no_peer_can_exhaust_it(name, taken):
+    """Descriptors, tasks and memory are limited, well above what the bounded sockets can take of them."""
+    unit = (SYSTEMD / f"{name}.service").read_text()
+    limits = dict(re.findall(r"(?m)^(LimitNOFILE|TasksMax|MemoryMax)=(\d+)", unit))
+    assert set(limits) == {"LimitNOFILE", "TasksMax", "MemoryMax"}
+    assert int(limits["LimitNOFILE"]) > taken

@@ -7,14 +7,15 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from ringledger.domain.observation import Delivery, FeedPosition, PresenceObservation, Unreadable
-from ringledger.platform.auth import Authenticator, AuthEvent, Credentials
-from ringledger.platform.feed import Feed, FeedNotice, FeedNoticeKind
-from ringledger.platform.grant import GrantKeeper
-from ringledger.platform.limits import RateLimits
-from ringledger.platform.pace import Pace
-from ringledger.platform.rest import PlatformClient
+from ringledger.ringcentral.api.client import PlatformClient
+from ringledger.ringcentral.api.pace import Pace
+from ringledger.ringcentral.auth.authorisation import Authenticator, AuthEvent, Credentials
+from ringledger.ringcentral.auth.session import GrantKeeper
+from ringledger.ringcentral.delivery import Feed, FeedNotice, FeedNoticeKind
+from ringledger.ringcentral.ratelimit.limits import RateLimits
+from tests.until import PATIENCE
 
-WAIT = 15.0
+WAIT = PATIENCE
 GOOD = Credentials(client_id="sim-client", client_secret="sim-secret", jwt="sim-jwt")
 
 

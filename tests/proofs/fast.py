@@ -10,12 +10,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from ringledger.cli.service import GC_THRESHOLDS, stop_on_signals
-from ringledger.ledger.database import WRITER_PRAGMAS
-from ringledger.logs import configure_logging
-from ringledger.platform.pace import Pace
+from ringledger.cli.operate.run import GC_THRESHOLDS, stop_on_signals
+from ringledger.config.model import load_settings
+from ringledger.ledger.file.sqlite import WRITER_PRAGMAS
+from ringledger.observability.logging import configure_logging
+from ringledger.ringcentral.api.pace import Pace
 from ringledger.service import Daemon
-from ringledger.settings import load_settings
 from ringledger.simulator import Simulator
 from tests.crash.child import Child
 

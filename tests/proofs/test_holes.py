@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 
 from ringledger.ledger.times import to_ms, to_text
-from ringledger.service.sight import EXTEND_MS
+from ringledger.service.ingest.coverage import EXTEND_MS
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
 from tests.crash.child import environment
+from tests.proofs.stage import LOG_DELAY_SECONDS, Door, door_to, happen
 from tests.rig import Rig, running, settings_for
 from tests.truth import differences
-
-from .stage import LOG_DELAY_SECONDS, Door, door_to, happen
 
 HOUR = 3_600
 EXTENSIONS = default_extensions(30)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ringledger.simulator import Office, Options, Pbx, SimCall, Simulator, default_extensions
-from ringledger.simulator.model import Step
+from ringledger.simulator.exchange.model import Step
 from tests.crash.child import Child
 
 pytestmark = pytest.mark.timeout(150)

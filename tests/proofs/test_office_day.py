@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ringledger.ledger.upgrade import upgrade
-from ringledger.service.lookups import LOOKUPS
+from ringledger.ledger.schema.migrate import upgrade
+from ringledger.service.ingest.lookups import LOOKUPS
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
-from tests.rig import PATIENCE, Rig, running, settings_for
+from tests.rig import Rig, running, settings_for
 from tests.truth import differences
 
 pytestmark = pytest.mark.timeout(240)
@@ -21,7 +21,7 @@ CALLS_PER_HOUR = 60
 LOST = 0.3
 #: Calls are over, settled, polled and confirmed within minutes of the platform; one that is looked up by itself has to
 #: wait for that in our own time.
-COMPLETE_WITHIN = LOOKUPS[1] + PATIENCE
+COMPLETE_WITHIN = LOOKUPS[1] + 60.0
 
 
 async def _complete(rig: Rig) -> None:

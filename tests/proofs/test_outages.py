@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
+from tests.proofs.fast import FastChild, complete, rows_of
+from tests.proofs.stage import door_to
 from tests.truth import differences
-
-from .fast import FastChild, complete, rows_of
-from .stage import door_to
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
-from tests.receiver import Receiver, in_order, receiving, signed, until
-
-from .fast import FastChild, complete, rows_of
+from tests.proofs.fast import FastChild, complete, rows_of
+from tests.receiver import Receiver, in_order, receiving, signed
+from tests.until import until
 
 pytestmark = pytest.mark.timeout(420)
 

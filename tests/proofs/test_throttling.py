@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from ringledger.ledger.times import to_ms
-from ringledger.platform.pace import Pace
+from ringledger.ringcentral.api.pace import Pace
 from ringledger.service import Daemon
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
-from ringledger.simulator.limits import DEFAULTS, Counter
+from ringledger.simulator.rest.limits import DEFAULTS, Counter
 from tests.crash.child import environment
-from tests.rig import PATIENCE, Rig, running, settings_for
+from tests.rig import Rig, running, settings_for
 from tests.truth import differences
+from tests.until import PATIENCE
 
 SPEED = 30.0
 MINUTE_MS = 60_000

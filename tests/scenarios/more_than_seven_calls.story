@@ -44,4 +44,4 @@ expect 8 calls
   E disposition=missed ring=20
   F disposition=missed ring=20
   G disposition=missed ring=20 from=+14155550107
-  H disposition=unknown ring=0 talk=0 started=+0 ended=+20 from=+14155550108
+  H disposition=unknown ring=none talk=0 started=+0 ended=+20 from=+14155550108

@@ -7,6 +7,6 @@ call A session=900000021021 direction=in from=+14155550123 to=+16505551001 start
 log A result=Accepted duration=45 start=+0
 
 expect 1 call
-  A direction=in disposition=unknown ring=0 talk=0 hold=0 answered=none started=+45 ended=+45 legs=1
+  A direction=in disposition=unknown ring=none talk=0 hold=none answered=none started=+45 ended=+45 legs=1
 confirmed
   A disposition=answered result=Accepted duration=45 started=+0

@@ -8,4 +8,4 @@ call A session=900000031121 direction=in from=+14155550123 to=+16505551001 start
 | +34  | 2001      | A    | NoCall        |       |
 
 expect 1 call
-  A disposition=answered ring=0 talk=30 started=+4 answered=+4 ended=+34
+  A disposition=answered ring=none talk=30 started=+4 answered=+4 ended=+34

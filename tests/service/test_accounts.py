@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ringledger.service.roster import Roster
+from ringledger.service.ingest.directory import ExtensionDirectory
 from ringledger.simulator import Office, Options, Pbx, SimCall, SimClock, Simulator, default_extensions
 from tests.conftest import LogLines
 from tests.rig import Rig, running, settings_for
@@ -17,13 +17,13 @@ SPEED = 100.0
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """The roster is read again and again."""
-    made = Roster.__init__
+    made = ExtensionDirectory.__init__
 
     def hurried(self, *arguments) -> None:
         made(self, *arguments)
         self.refresh_seconds = 0.3
 
-    monkeypatch.setattr(Roster, "__init__", hurried)
+    monkeypatch.setattr(ExtensionDirectory, "__init__", hurried)
 
 
 def _watched(sim: Simulator) -> set[str]:

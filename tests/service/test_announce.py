@@ -1,10 +1,15 @@
-"""What is told once it is committed (semantics 9, contract 6)."""
+"""What is told once it is committed (rule 9, contract 6)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import Enum
 from pathlib import Path
+from typing import get_type_hints
 
-from ringledger.service import confirm
+from ringledger.domain.changes import Announcement
+from ringledger.domain.row import CallRecord
+from ringledger.service.announce import FOREIGN
+from ringledger.service.ingest import confirmer
 from ringledger.simulator import Options, load_story
 from tests.rig import STORIES, Rig, office
 
@@ -34,8 +39,16 @@ async def test_a_finished_call_carries_its_whole_row(tmp_path: Path, logs) -> No
 
 
 async def test_without_confirmations_nothing_waits_for_ever(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(confirm, "GIVE_UP_AFTER", -1.0)
+    monkeypatch.setattr(confirmer, "GIVE_UP_AFTER", -1.0)
     async with one_call(tmp_path) as rig:
         assert rig.daemon.parts is not None
         await rig.until(lambda: not rig.daemon.parts.confirmer.waiting)
         assert rig.query("SELECT 1 FROM unconfirmed_calls")
+
+
+def test_the_redaction_sees_every_text_that_is_no_word_of_ours() -> None:
+    told = get_type_hints(CallRecord) | get_type_hints(Announcement)
+    words = {name for name, kind in told.items() if isinstance(kind, type) and issubclass(kind, Enum)}
+    texts = {name for name, kind in told.items() if kind in {str, str | None}} - words
+    assert texts - {"from_raw", "to_raw"} <= set(FOREIGN)
+    assert {"extension_number", "extension_name"} <= set(FOREIGN)  # of the directory

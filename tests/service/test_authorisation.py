@@ -17,9 +17,9 @@ async def test_credentials_that_are_withdrawn_end_it_at_the_next_refresh(tmp_pat
         sim.oauth.credentials = replace(sim.oauth.credentials, jwt="another")
         sim.oauth.revoke_all()
         assert await child.until_ended() == Exit.CREDENTIALS
-        told = [line for line in child.log.read_text().splitlines() if not line.startswith("{")]
-        assert len(told) == 1
-        assert told[0].startswith("ringledger: the platform rejects the credentials: OAU-213")
+        (failed,) = [line for line in child.lines() if line["event"] == "service.failed"]
+        assert failed["reason"].startswith("the platform rejects the credentials: OAU-213")
+        assert failed["exit_code"] == Exit.CREDENTIALS
         assert [line["event"] for line in child.lines()].count("auth.rejected") == 1
 
 

@@ -1,4 +1,4 @@
-"""An answer that is no answer ends no call: what the platform does not say is not so (semantics 6)."""
+"""An answer that is no answer ends no call: what the platform does not say is not so (rule 6)."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ringledger.simulator import Extension, Options, Pbx, SimCall, SimClock, Simulator, default_extensions
-from ringledger.simulator.model import SimLeg, Step
+from ringledger.simulator.exchange.model import SimLeg, Step
 from tests.conftest import LogLines
 from tests.rig import Rig, running, settings_for
 from tests.truth import differences

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ringledger.simulator import load_story
-from ringledger.simulator.encryption import encrypt
+from ringledger.simulator.push.encryption import encrypt
 from tests.conftest import LogLines
 from tests.rig import STORIES, Rig, office
 

@@ -1,4 +1,4 @@
-"""The tutorial's flows through the whole daemon: real feed, real sockets, real SQLite file (semantics 11)."""
+"""The tutorial's flows through the whole daemon: real feed, real sockets, real SQLite file (rule 11)."""
 
 from pathlib import Path
 from typing import Any

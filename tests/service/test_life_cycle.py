@@ -77,7 +77,7 @@ async def test_a_clock_that_jumps_changes_no_duration_and_rebuilds_the_feed(
         for delivery in first:
             sim.publish_envelope(delivery.envelope, forced=True)
         await rig.until(lambda: rig.query("SELECT 1 FROM active_calls"))
-        rig.daemon.parts.sight.wall = lambda: time.time() + step
+        rig.daemon.parts.sight.time.wall = lambda: time.time() + step
         await rig.until(lambda: logs.events.count("subscription.created") == 2, "the feed is rebuilt")
         for delivery in last:
             sim.publish_envelope(delivery.envelope, forced=True)
@@ -94,7 +94,7 @@ async def test_a_process_that_stood_still_does_not_trust_its_feed(
     async with Simulator() as sim, running(sim, settings_for(sim, tmp_path / "r.db", transport)) as rig:
         assert rig.daemon.parts is not None
         sight = rig.daemon.parts.sight
-        sight.clock, sight.wall = (lambda: time.monotonic() + 45.0), (lambda: time.time() + 45.0)
+        sight.clock, sight.time.wall = (lambda: time.monotonic() + 45.0), (lambda: time.time() + 45.0)
         stood = "SELECT 1 FROM coverage WHERE cause LIKE '%stood_still%'"
         await rig.until(lambda: rig.query(stood), "the time is doubtful", seconds=30)
         assert "subscription.lost" not in logs.events

@@ -1,4 +1,4 @@
-"""Missed events do not matter: what the feed loses comes back from the platform's books (semantics 6 to 8)."""
+"""Missed events do not matter: what the feed loses comes back from the platform's books (rules 6 to 8)."""
 
 from dataclasses import replace
 from pathlib import Path

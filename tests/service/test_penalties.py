@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ringledger.platform.query import CallLogQuery
-from ringledger.service.oneshot import one_shot
+from ringledger.ringcentral.api.query import CallLogQuery
+from ringledger.service.commands.platform import one_shot
 from ringledger.simulator import Options, SimClock, Simulator
 from tests.rig import Rig, running, settings_for
 

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from ringledger.simulator import Office, Pbx, SimCall, Simulator, default_extensions
-from ringledger.simulator.model import Step
+from ringledger.simulator.exchange.model import Step
 from tests.conftest import LogLines
 from tests.crash.child import Child
 from tests.manager import Manager
-from tests.rig import PATIENCE, Rig, running, settings_for
+from tests.rig import Rig, running, settings_for
 from tests.truth import differences, inexact, seen_whole
+from tests.until import PATIENCE
 
 #: After so many simulated seconds the platform's log has every call that has ended.
 LOG_DELAY = 70
@@ -124,8 +125,7 @@ class Outage:
         self.sim.clock.advance(LOG_DELAY)
         async with asyncio.timeout(PATIENCE):
             while len(self.child.query("SELECT 1 FROM all_calls WHERE confirmed_at IS NOT NULL")) < 5 or (
-                self.child.query("SELECT 1 FROM call_state WHERE phase <> 'finished'")
-                or (whole and len(self._seen()) < 5)
+                self.child.query("SELECT 1 FROM live_call") or (whole and len(self._seen()) < 5)
             ):
                 await asyncio.sleep(0.05)
         assert await self.child.stop() == 0

@@ -1,4 +1,4 @@
-"""The platform's own verdict outranks what presence showed, and each source's word is kept (semantics 7)."""
+"""The platform's own verdict outranks what presence showed, and each source's word is kept (rule 7)."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ringledger.ledger.times import to_ms
-from ringledger.platform.limits import RateGroup
+from ringledger.ringcentral.ratelimit.limits import RateGroup
 from ringledger.simulator import Options, RingOutOptions, load_story
 from tests.crash.child import environment
 from tests.rig import Rig, office
@@ -51,7 +51,7 @@ async def _the_command_tells_who_said_what(rig: Rig, row: dict[str, Any]) -> Non
     verdict = "Disposition no_answer: call-log says 'No Answer', confirmed "
     assert [one for one in story["explanation"] if one.startswith(verdict)]
     text = await _show(rig, row["session_id"])
-    table = text.partition("what each source says")[2].splitlines()
+    table = text.partition("what each source says")[2].partition("where each figure comes from")[0].splitlines()
     (presence,) = [line for line in table if "presence" in line]
     (log,) = [line for line in table if "call-log" in line]
     assert "No Answer" in log

@@ -1,5 +1,6 @@
 """docs/webhooks.md: its snippets run, its figures are the program's."""
 
+import base64
 import json
 import os
 import re
@@ -10,15 +11,20 @@ import time
 import tomllib
 
 import pytest
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from ringledger.cli.messages import sms
+from ringledger.cli.platform.messages import sms
+from ringledger.config.model import WEBHOOK_EVENTS, WebhookSettings, load_settings
 from ringledger.ledger.times import to_text
-from ringledger.service.outbox import LetterWriter, Receiver, receivers_of, signature
-from ringledger.service.post import post, posting
-from ringledger.service.webhooks import DOWN_AFTER, PARALLEL, Patience
-from ringledger.settings import WEBHOOK_EVENTS, WebhookSettings, load_settings
+from ringledger.service.webhooks.delivery import post, posting
+from ringledger.service.webhooks.messages import LetterWriter, Receiver, receivers_of, signature
+from ringledger.service.webhooks.worker import DOWN_AFTER, PARALLEL, Patience
 from tests.builders import Desk, item, presence
-from tests.receiver import until
+from tests.ports import free_port
+from tests.until import until
+
+#: The receiver is a process of its own.
+pytestmark = pytest.mark.real_time
 
 SECRET = "replace me"
 
@@ -49,24 +55,38 @@ def delivery(secret=b"hush", age=0, body=b'{"a":1}'):
 
 def test_the_snippet_accepts_what_we_sign(verified):
     headers, body = delivery()
-    assert verified(b"hush", headers, body)
+    assert verified("hush", headers, body)
 
 
 def test_the_snippet_refuses_everything_else(verified):
     headers, body = delivery()
-    assert not verified(b"other", headers, body)
-    assert not verified(b"hush", headers, body + b" ")
-    assert not verified(b"hush", headers | {"Webhook-Id": "1/2/call.finished/2"}, body)
-    assert not verified(b"hush", headers | {"Webhook-Timestamp": str(int(time.time()) - 1)}, body)
-    assert not verified(b"hush", headers | {"Webhook-Signature": ""}, body)
-    assert not verified(b"hush", {name: headers[name] for name in ("Webhook-Id", "Webhook-Timestamp")}, body)
+    assert not verified("other", headers, body)
+    assert not verified("hush", headers, body + b" ")
+    assert not verified("hush", headers | {"Webhook-Id": "1/2/call.finished/2"}, body)
+    assert not verified("hush", headers | {"Webhook-Timestamp": str(int(time.time()) - 1)}, body)
+    assert not verified("hush", headers | {"Webhook-Signature": ""}, body)
+    assert not verified("hush", {name: headers[name] for name in ("Webhook-Id", "Webhook-Timestamp")}, body)
 
 
 @pytest.mark.parametrize("age", [301, -310])
 def test_the_snippet_refuses_a_replay(verified, age):
     headers, body = delivery(age=age)
     assert headers["Webhook-Signature"] == signature(b"hush", headers["Webhook-Id"], int(time.time()) - age, body)
-    assert not verified(b"hush", headers, body)
+    assert not verified("hush", headers, body)
+
+
+@pytest.mark.parametrize("secret", ["whsec_" + base64.b64encode(b"k" * 24).decode(), "replace me"])
+def test_secrets_of_both_forms_are_verified_as_they_are_written(verified, secret):
+    """By the page's receiver, and by the convention's own library."""
+    (receiver,) = receivers_of([WebhookSettings(url="https://a.test", secret=secret)])
+    body = b'{"a":1}'
+    headers = receiver.headers("1/2/call.finished/1", int(time.time()), body)
+    assert verified(secret, headers, body)
+    assert not verified("another", headers, body)
+    library = Webhook(secret if secret.startswith("whsec_") else base64.b64encode(secret.encode()).decode())
+    assert library.verify(body.decode(), headers) == {"a": 1}
+    with pytest.raises(WebhookVerificationError):
+        library.verify('{"a":2}', headers)
 
 
 def test_every_event_is_described_and_no_other(page):
@@ -77,7 +97,9 @@ def test_every_event_is_described_and_no_other(page):
 def test_the_configurations_are_valid(page):
     for text in re.findall(r"(?ms)^```toml\n(.*?)^```$", page):
         hooks = tomllib.loads(text)["webhooks"]
-        without_files = [{name: value for name, value in hook.items() if name != "secret_file"} for hook in hooks]
+        without_files = [
+            {name: value for name, value in hook.items() if not name.startswith("secret_")} for hook in hooks
+        ]
         assert load_settings(None, {}, {"webhooks": without_files}).webhooks
 
 
@@ -97,9 +119,7 @@ def test_the_figures_are_the_programs(page):
 @pytest.fixture
 def recipe(snippets, tmp_path):
     """The receiver of the page as a process; a `ringledger` that notes how it is called comes first in its PATH."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     script = tmp_path / "missed.py"
     script.write_text("\n".join(snippets).replace("8099", str(port)))
     calls = tmp_path / "calls.jsonl"

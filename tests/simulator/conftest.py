@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from ringledger.simulator import Credentials, Options, SimClock, Simulator
-from ringledger.simulator.encryption import decrypt
-from ringledger.simulator.oauth import JWT_GRANT, basic
+from ringledger.simulator.push.encryption import decrypt
+from ringledger.simulator.rest.oauth import JWT_GRANT, basic
 
 DETAILED = "/restapi/v1.0/account/~/extension/~/presence?detailedTelephonyState=true"
 SUBSCRIPTION = "/restapi/v1.0/subscription"

@@ -1,12 +1,11 @@
-"""How late an office's books are, as a client sees it who asks each second (ranges: platform page 5, 11)."""
+"""How late an office's books are, as a client sees it who asks each second (ranges: platform page 5)."""
 
 import heapq
 from itertools import count
 from typing import Any
 
 from ringledger.simulator import Office, SimCall, SimClock, Simulator
-
-from .conftest import Client
+from tests.simulator.conftest import Client
 
 CALLS = "/restapi/v1.0/account/~"
 #: Seconds a question may come after what it sees.

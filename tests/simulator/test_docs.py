@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from ringledger.simulator import FAULT_NAMES
-from ringledger.simulator.faultplan import KINDS
+from ringledger.simulator.faults.plan import KINDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
 

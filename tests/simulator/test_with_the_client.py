@@ -5,14 +5,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ringledger.domain.observation import RecordClaim
-from ringledger.platform.actions import Actions
-from ringledger.platform.errors import NotFound, PermissionDenied, PlatformError, SyncExpired
-from ringledger.platform.query import CallLogQuery
-from ringledger.platform.rest import PlatformClient
+from ringledger.ringcentral.api.actions import Actions
+from ringledger.ringcentral.api.client import PlatformClient
+from ringledger.ringcentral.api.query import CallLogQuery
+from ringledger.ringcentral.errors import NotFound, PermissionDenied, PlatformError, SyncExpired
 from ringledger.simulator import Office, SimClock, Simulator
 from tests.platform.support import client_for
-
-from .test_office import leap
+from tests.simulator.exchange.test_office import leap
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import asyncio
 import json
 import sys
 
-from ringcentral import SDK
 from ringcentral.websocket.events import WebSocketEvents
+
+from ringcentral import SDK
 
 FILTER = "/restapi/v1.0/account/~/extension/{}/presence?detailedTelephonyState=true"
 

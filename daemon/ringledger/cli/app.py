@@ -6,48 +6,60 @@ What must stay true: usage errors are 64; a reader that goes away (`| head`) is 
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.completion import get_completion_inspect_parameters
 
-from ringledger import __version__
-from ringledger.cli import explain  # noqa: F401 - adds `calls show`
-from ringledger.cli.audit import audit
-from ringledger.cli.auth import auth_app
-from ringledger.cli.backfill import backfill
-from ringledger.cli.calls import calls_app
-from ringledger.cli.care import purge
-from ringledger.cli.completion import completion
-from ringledger.cli.configuration import check_config
-from ringledger.cli.database import db_app
-from ringledger.cli.demo import demo
-from ringledger.cli.doctor import doctor
-from ringledger.cli.export import export
-from ringledger.cli.failures import told
-from ringledger.cli.frame import Frame, hoisted
-from ringledger.cli.helps import PlainCommand, PlainGroup
-from ringledger.cli.messages import pager, sms
-from ringledger.cli.now import active, presence
-from ringledger.cli.platform import platform_app
-from ringledger.cli.replay import replay
-from ringledger.cli.ringout import ringout_app
-from ringledger.cli.service import run
-from ringledger.cli.sight import coverage
-from ringledger.cli.simulate import simulate
-from ringledger.cli.stats import stats
-from ringledger.cli.top import top
-from ringledger.cli.webhooks import webhooks_app
+from ringledger import __version__, tracker_kind
+from ringledger.cli.context import Frame, hoisted, rest_of
+from ringledger.cli.errors import told, usage
+from ringledger.cli.help import PlainCommand, PlainGroup
+from ringledger.cli.ledger import explain  # noqa: F401 - add `db backup`, `calls show`
+from ringledger.cli.ledger.active import active, presence
+from ringledger.cli.ledger.audit import audit
+from ringledger.cli.ledger.backfill import backfill
+from ringledger.cli.ledger.calls import calls_app
+from ringledger.cli.ledger.coverage import coverage
+from ringledger.cli.ledger.export import export
+from ringledger.cli.ledger.replay import replay
+from ringledger.cli.ledger.stats import stats
+from ringledger.cli.operate.completion import completion
+from ringledger.cli.operate.configuration import check_config
+from ringledger.cli.operate.database import db_app
+from ringledger.cli.operate.doctor import doctor
+from ringledger.cli.operate.purge import purge
+from ringledger.cli.operate.quarantine import quarantine_app
+from ringledger.cli.operate.run import run
+from ringledger.cli.operate.serve import serve
+from ringledger.cli.operate.webhooks import webhooks_app
+from ringledger.cli.platform.auth import auth_app
+from ringledger.cli.platform.messages import pager, sms
+from ringledger.cli.platform.query import platform_app
+from ringledger.cli.platform.ringout import ringout_app
+from ringledger.cli.simulate.demo import demo
+from ringledger.cli.simulate.simulate import simulate
+from ringledger.cli.terminal import say
+from ringledger.cli.top.top import top
 from ringledger.exits import Exit
 
-EPILOG = "Everywhere: --config PATH (or RINGLEDGER_CONFIG), --json on what prints data, --no-color."
+EPILOG = (
+    "Everywhere: --config PATH (or RINGLEDGER_CONFIG), --account NAME where there are several, --json on what prints "
+    "data, --no-color."
+)
+#: What has nothing to do with one account.
+OF_ALL = frozenset({"run", "serve", "demo", "simulate", "completion", "db", "webhooks", "replay"})
 COMPLETE = "_RINGLEDGER_COMPLETE"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Raises ``KeyboardInterrupt``."""
     words = hoisted(list(sys.argv[1:] if arguments is None else arguments))
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us: nobody reads
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - to the end
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -61,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:
         raise KeyboardInterrupt from None
     except Exception as error:  # noqa: BLE001 - the last resort: told in one line
-        return told(error, _frame)
+        return told(error, _frame, command=next((word for word in rest_of(words) if not word.startswith("-")), ""))
     return code
 
 
@@ -74,8 +86,14 @@ def _unread() -> int:
     return int(Exit.OK)
 
 
+@cache
+def _command() -> Any:
+    """The tree of commands; made once, for it takes longer than most of what they do."""
+    return typer.main.get_command(app)
+
+
 def _run(words: list[str]) -> int:
-    command: Any = typer.main.get_command(app)
+    command = _command()
     if os.environ.get(COMPLETE):
         get_completion_inspect_parameters()  # makes typer know the shells
         command.main(args=words, prog_name="ringledger", complete_var=COMPLETE)
@@ -89,7 +107,7 @@ def _run(words: list[str]) -> int:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"ringledger {__version__}")
+        say(f"ringledger {__version__} (tracker: {tracker_kind()})")
         raise typer.Exit
 
 
@@ -117,16 +135,22 @@ def program(
     config: Annotated[
         Path | None, typer.Option(metavar="PATH", help="The configuration file; else RINGLEDGER_CONFIG.")
     ] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of several accounts the one that is meant.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print data as JSON.")] = False,
     no_color: Annotated[  # noqa: ARG001 - its callback has done the work
         bool, typer.Option("--no-color", callback=_no_color, help="No colours.")
     ] = False,
     version: Annotated[  # noqa: ARG001 - its callback has done the work
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="The version, and how the tracker runs."),
     ] = False,
 ) -> None:
     """Read the options that hold for every command."""
-    _frame.config, _frame.json = config, json
+    if account is not None and ctx.invoked_subcommand in OF_ALL:
+        raise usage(f"--account: `{ctx.invoked_subcommand}` is about all accounts; leave it out")
+    _frame.config, _frame.json, _frame.account = config, json, account
     ctx.obj = _frame
 
 
@@ -134,7 +158,7 @@ def _register() -> None:
     """Every command; the help lists them in an order of its own."""
     _commands(run, demo, simulate)
     app.add_typer(calls_app, name="calls", epilog=EPILOG)
-    _commands(active, presence, top, coverage, stats, export)
+    _commands(active, presence, top, serve, coverage, stats, export)
     _commands(audit, backfill)
     app.add_typer(platform_app, name="platform", epilog=EPILOG)
     app.add_typer(ringout_app, name="ringout", epilog=EPILOG)
@@ -145,6 +169,7 @@ def _register() -> None:
     app.add_typer(db_app, name="db", epilog=EPILOG)
     _commands(purge)
     app.add_typer(webhooks_app, name="webhooks", epilog=EPILOG)
+    app.add_typer(quarantine_app, name="quarantine", epilog=EPILOG)
     _commands(replay, completion)
     for family in [app, *(one.typer_instance for one in app.registered_groups)]:
         for command in family.registered_commands if family is not None else ():

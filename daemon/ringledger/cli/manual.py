@@ -19,7 +19,7 @@ from typer._completion_shared import get_completion_script
 from ringledger import __version__
 from ringledger.cli.app import COMPLETE, app
 from ringledger.cli.reference import documented_codes
-from ringledger.settings import DEFAULT_PATH, RELOADABLE, Settings
+from ringledger.config.model import DEFAULT_PATH, RELOADABLE, Settings
 
 FILES = {
     "/var/lib/ringledger/ringledger.db": "The database; the group ringledger may read it.",

@@ -12,7 +12,7 @@ import typer
 
 from ringledger.cli import INTERRUPTED
 from ringledger.cli.app import app
-from ringledger.cli.helps import unwrapped
+from ringledger.cli.help import unwrapped
 from ringledger.exits import Exit
 
 HEAD = """\
@@ -21,9 +21,10 @@ HEAD = """\
 Made by `make generate` from the commands' own help. `ringledger COMMAND --help` says the same.
 
 `--config PATH` (or `RINGLEDGER_CONFIG`), `--json` on everything that prints data, and `--no-color` may stand before or
-after the command. Times are written `2026-03-02`, `2026-03-02T09:30` (local time, or with an offset), `today`,
-`yesterday`, or as a time ago: `30m`, `2h`, `7d`; `--until` is not included. Phone numbers show their last four digits
-in tables, JSON and CSV alike, unless `log.numbers` is `"full"` or `--full-numbers` is given.
+after the command. Times are written `2026-03-02`, `2026-03-02T09:30` (in the zone of `report.timezone`,
+or with an offset), `2026-03` (its first day), `today`, `yesterday`, or as a time ago: `30m`, `2h`, `7d`; `--until` is
+not included. A filter that can match nothing is an error (64), with the reason. Phone numbers show their last four
+digits in tables, JSON and CSV alike, unless `log.numbers` is `"full"` or `--full-numbers` is given.
 
 Every error is one line on standard error: what is wrong, where, what to do.
 """

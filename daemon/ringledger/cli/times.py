@@ -1,50 +1,49 @@
-"""Periods as people write them, and times, durations and counts as they read them.
+"""Times, durations and counts as people read them.
 
-What must stay true: a time without an offset is local time; everything inside is milliseconds since the epoch, UTC.
+What must stay true: times are shown in the zone of the report (`[report] timezone`), which a heading names.
 """
 
-import re
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, tzinfo
 
-import typer
+from ringledger.ledger.times import in_zone
 
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_AGO = re.compile(r"(\d+)([smhdw])")
-#: What ``--since`` and ``--until`` take.
-WHEN = "2026-03-02, 2026-03-02T09:30, today, yesterday, or a time ago: 30m, 2h, 7d"
+#: The zone of everything shown; `[report] timezone` sets it.
+_zone: tzinfo = UTC
 
 
-def instant(text: str, now: datetime | None = None) -> int:
-    """Milliseconds since the epoch. Raises ``typer.BadParameter`` for what is no time."""
-    now = (now or datetime.now().astimezone()).astimezone()
-    word = text.strip().lower()
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-    try:
-        if word in {"today", "yesterday"}:
-            return _ms(midnight - timedelta(days=word == "yesterday"))
-        if word == "now":
-            return _ms(now)
-        if ago := _AGO.fullmatch(word):
-            return _ms(now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]]))
-        return _ms(datetime.fromisoformat(text.strip()))
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is no time; write {WHEN}") from None
+def show_in(zone: tzinfo) -> None:
+    """Show times in that zone from now on."""
+    global _zone  # noqa: PLW0603 - one process shows one zone, as it has one locale
+    _zone = zone
 
 
-def _ms(moment: datetime) -> int:
-    return round(moment.astimezone().timestamp() * 1000)
+def shown_zone() -> tzinfo:
+    """The zone in which times are shown."""
+    return _zone
+
+
+def local(text: str) -> datetime:
+    """A time of the database in the zone of the report."""
+    return in_zone(text, _zone)
+
+
+def headed(heading: str, texts: Iterable[str | None]) -> str:
+    """A heading of times with their zone: `started (UTC)`, `started (CET/CEST)` when both occur."""
+    names = dict.fromkeys(local(text).tzname() or "" for text in texts if text)
+    return f"{heading} ({'/'.join(names) or datetime.now(_zone).tzname()})"
 
 
 def short(text: str | None, *, seconds: bool = True) -> str:
-    """A time of the database in local time: `03-02 09:30:12`; empty for none."""
+    """A time of the database in the report's zone: `03-02 09:30:12`; empty for none."""
     if not text:
         return ""
-    return datetime.fromisoformat(text).astimezone().strftime("%m-%d %H:%M:%S" if seconds else "%m-%d %H:%M")
+    return local(text).strftime("%m-%d %H:%M:%S" if seconds else "%m-%d %H:%M")
 
 
 def clock(text: str | None) -> str:
-    """The time of day with milliseconds, local; `–` for none."""
-    return datetime.fromisoformat(text).astimezone().strftime("%H:%M:%S.%f")[:-3] if text else "–"
+    """The time of day with milliseconds; `–` for none."""
+    return local(text).strftime("%H:%M:%S.%f")[:-3] if text else "–"
 
 
 def span(seconds: float | None) -> str:
@@ -62,8 +61,17 @@ def span(seconds: float | None) -> str:
 
 def dated(text: str, now: datetime | None = None) -> str:
     """As :func:`short`, with the year before it when that is not the present one."""
-    year, present = (one.astimezone().year for one in (datetime.fromisoformat(text), now or datetime.now(UTC)))
+    year, present = local(text).year, (now or datetime.now(UTC)).astimezone(_zone).year
     return short(text) if year == present else f"{year}-{short(text)}"
+
+
+def dates(texts: Sequence[str]) -> list[str]:
+    """The times of a table, as :func:`short`; when one is of another year, all of them as `2025-12-31 09:30`: a row
+    with two years and seconds is wider than a terminal."""
+    present = datetime.now(_zone).year
+    if all(local(text).year == present for text in texts):
+        return [short(text) for text in texts]
+    return [f"{local(text):%Y-%m-%d %H:%M}" for text in texts]
 
 
 def counted(number: int, what: str, several: str = "") -> str:

@@ -1,17 +1,18 @@
-"""The ledger against the platform's call log, difference by difference (semantics 8).
+"""The ledger against the platform's call log, difference by difference (rule 8.2).
 
 A pure comparison. What must stay true: after a back-fill of the period there is no difference; what may still change
 (calls that go on or settle, records younger than the log's delay) is none; records find their call as everywhere else:
-by session, by telephony session, then by direction, numbers and start (semantics 7).
+by session, by telephony session, then by direction, numbers and start (rule 7.2).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeVar
 
-from ringledger.domain.claims import MATCH_WINDOW_MS
 from ringledger.domain.disposition import Disposition, disposition_of
+from ringledger.domain.matching import MATCH_WINDOW_MS
 from ringledger.domain.observation import Direction, RecordClaim
+from ringledger.domain.record_rules import answers, end_of, is_forwarded
 
 #: Starts and durations closer than this are the same: the log's are partly whole seconds.
 TOLERANCE_MS: Final = 1_000
@@ -34,6 +35,11 @@ class DifferenceKind(StrEnum):
     NUMBERS = "numbers"
 
 
+#: What a back-fill of the period brings into line. Of differing numbers the first that was reported counts for ever (a
+#: transfer's second party is in the log alone), and the platform's log is not ours to write.
+MENDABLE: Final = frozenset(set(DifferenceKind) - {DifferenceKind.NUMBERS, DifferenceKind.MISSING_ON_PLATFORM})
+
+
 class Written(NamedTuple):
     """A row of ``all_calls``, as far as it is compared. Times ms; durations ms."""
 
@@ -51,6 +57,7 @@ class Written(NamedTuple):
     result: str | None
     part_of: str | None
     confirmed: bool
+    extension_id: str | None = None
 
 
 class Begun(NamedTuple):
@@ -78,14 +85,29 @@ class Difference(NamedTuple):
     ledger: str | int | None
     platform: str | int | None
 
+    @property
+    def mendable(self) -> bool:
+        """Whether a back-fill of the period mends it."""
+        return self.kind in MENDABLE
+
+    @property
+    def lasting(self) -> bool:
+        """Whether nothing will ever change it: a check that runs each night must not alarm for ever."""
+        return self.kind is DifferenceKind.NUMBERS
+
+
+#: Whether a call, as the ledger and the log's records tell of it, is asked for.
+Wanted = Callable[[Written | None, list[RecordClaim]], bool]
+
 
 class Report(NamedTuple):
     """``compared``: how many calls of the period both or one of them have; ``left_out``: how many of them may still
-    change, and were not compared."""
+    change, and were not compared; ``unreadable``: records of the log of which nothing could be made."""
 
     compared: int
     differences: list[Difference]
     left_out: int = 0
+    unreadable: int = 0
 
 
 def compare(
@@ -96,11 +118,12 @@ def compare(
     until: int,
     settled: int,
     unfinished: Collection[Begun] = (),
+    wanted: Wanted = lambda _row, _group: True,
 ) -> Report:
     """Every difference of the calls that began within the period, oldest first.
 
     ``written`` and ``claims`` should reach beyond the period by the matching window. ``settled``: what ended later may
-    not be in the log yet, ms. ``unfinished``: calls that go on or settle in the ledger.
+    not be in the log yet, ms. ``unfinished``: calls that go on or settle in the ledger. ``wanted``: which calls count.
     """
     rows = list(written)
     matches = _match(rows, _groups(claims))
@@ -108,8 +131,8 @@ def compare(
     compared = left_out = 0
     waiting = list(unfinished)
     for row, group in matches:
-        started_at = row.started_at if row is not None else min(claim.started_at for claim in group)
-        if not since <= started_at < until:
+        started_at = row.started_at if row is not None else _began(group)
+        if not since <= started_at < until or not wanted(row, group):
             continue
         if _unsettled(row, group, settled, waiting):
             left_out += 1
@@ -123,7 +146,7 @@ def _unsettled(row: Written | None, group: list[RecordClaim], settled: int, unfi
     """Whether a call may still change: it goes on here or there, settles, or has ended a moment ago."""
     if any(claim.running for claim in group) or _goes_on(row, group, unfinished):
         return True
-    ends = [claim.ended_at for claim in group] + ([row.ended_at] if row is not None else [])
+    ends = [end_of(claim) for claim in group] + ([row.ended_at] if row is not None else [])
     return max(ends) > settled
 
 
@@ -140,13 +163,16 @@ def _goes_on(row: Written | None, group: list[RecordClaim], unfinished: list[Beg
 
 
 def _groups(claims: Iterable[RecordClaim]) -> dict[str, list[RecordClaim]]:
-    """The log's records by session; legs and what has no session or result are left out."""
+    """The log's records by session; legs and what has no session are left out, and what tells of somebody's other
+    telephone where anything else tells of the call. One without a result is named, too.
+    """
     groups: dict[str, list[RecordClaim]] = {}
     for claim in claims:
         session_id = claim.call_session_id
-        if claim.leg_of is None and session_id is not None and (claim.result or claim.running):
+        if claim.leg_of is None and session_id is not None:
             groups.setdefault(session_id, []).append(claim)
-    return groups
+    own = {session_id: [one for one in group if not is_forwarded(one)] for session_id, group in groups.items()}
+    return {session_id: own[session_id] or group for session_id, group in groups.items()}
 
 
 # -- which record speaks of which call ---------------------------------------------------------------------------
@@ -183,9 +209,15 @@ def _nearest(unanswered: list[Call], claim: RecordClaim) -> Call | None:
         row
         for row in unanswered
         if (row.direction, _bare(row.from_number), _bare(row.to_number)) == ends
-        and abs(row.started_at - claim.started_at) <= MATCH_WINDOW_MS
+        and abs(row.started_at - _began([claim])) <= MATCH_WINDOW_MS
     ]
-    return min(near, key=lambda row: abs(row.started_at - claim.started_at), default=None)
+    return min(near, key=lambda row: abs(row.started_at - _began([claim])), default=None)
+
+
+def _began(group: list[RecordClaim]) -> int:
+    """The earliest start its records say; when none says one, when the first was read, ms."""
+    starts = [claim.started_at for claim in group if claim.started_at is not None]
+    return min(starts or [claim.read_at for claim in group])
 
 
 # -- what differs ------------------------------------------------------------------------------------------------
@@ -193,11 +225,11 @@ def _nearest(unanswered: list[Call], claim: RecordClaim) -> Call | None:
 
 def _of(row: Written | None, group: list[RecordClaim], rows: list[Written]) -> list[Difference]:
     if row is None:
-        first = min(group, key=lambda claim: claim.started_at)
+        first = min(group, key=lambda claim: claim.read_at if claim.started_at is None else claim.started_at)
         numbers = first.from_party.number, first.to_party.number
         session_id = first.call_session_id or ""
         kind = DifferenceKind.MISSING_IN_LEDGER
-        return [Difference(kind, session_id, first.started_at, *numbers, None, _verdict(group).result)]
+        return [Difference(kind, session_id, _began([first]), *numbers, None, _verdict(group).result)]
     if not group:
         return [] if _need_not_be_logged(row, rows) else [_difference(row, DifferenceKind.MISSING_ON_PLATFORM)]
     return _figures(row, group)
@@ -216,30 +248,23 @@ def _figures(row: Written, group: list[RecordClaim]) -> list[Difference]:
     if not row.confirmed:
         return [_difference(row, DifferenceKind.UNCONFIRMED, row.disposition.value, result)]
     found = []
-    started_at = min(claim.started_at for claim in group)
+    started_at = min([claim.started_at for claim in group if claim.started_at is not None], default=row.started_at)
     if abs(row.started_at - started_at) > TOLERANCE_MS:
         found.append(_difference(row, DifferenceKind.START, row.started_at, started_at))
-    if abs(row.duration_ms - verdict.duration_ms) > TOLERANCE_MS:
+    if verdict.duration_ms is not None and abs(row.duration_ms - verdict.duration_ms) > TOLERANCE_MS:
         found.append(_difference(row, DifferenceKind.DURATION, row.duration_ms, verdict.duration_ms))
     if (row.result or "").casefold() != result.casefold():
         found.append(_difference(row, DifferenceKind.RESULT, row.result, result))
-    elif row.disposition is not disposition_of(result):
-        found.append(_difference(row, DifferenceKind.DISPOSITION, row.disposition.value, disposition_of(result).value))
+    elif row.disposition is not (becomes := disposition_of(result, talked=row.answered or bool(verdict.duration_ms))):
+        found.append(_difference(row, DifferenceKind.DISPOSITION, row.disposition.value, becomes.value))
     if numbers := _numbers(row, group):
         found.append(_difference(row, DifferenceKind.NUMBERS, *numbers))
     return found
 
 
 def _verdict(group: list[RecordClaim]) -> RecordClaim:
-    """The record that counts: an answered one, else the one that ended last (semantics 7)."""
-    return max(
-        group,
-        key=lambda claim: (
-            disposition_of(claim.result or "") is Disposition.ANSWERED,
-            claim.ended_at,
-            claim.record_id,
-        ),
-    )
+    """The record that counts: an answered one, else the one that ended last (rule 7.3)."""
+    return max(group, key=lambda claim: (answers(claim), end_of(claim), claim.record_id))
 
 
 def _numbers(row: Written, group: list[RecordClaim]) -> tuple[str, str] | None:

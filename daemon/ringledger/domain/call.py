@@ -1,78 +1,54 @@
-"""A call session and its legs: what is known about one call, and nothing about how it came to be known.
+"""One call as its facts tell it: ``derive`` makes it from the accumulator and the facts, and keeps nothing.
 
-``CallSession`` is the whole memory of a call; it is saved with every change, so a restart goes on where the last
-commit left off (semantics 9). Facts (first rung, first answered, names, numbers) only ever get earlier or fuller;
-statuses and ends change only through :mod:`~ringledger.domain.tracker`.
+What must stay true: the same facts give the same call; nothing here is decided by when a fact arrived.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from ringledger.domain.moments import ESTIMATE_SLACK_MS, RINGS_AT_MOST_MS
-from ringledger.domain.observation import PRESENCE_SOURCES, UNKNOWN_PARTY, CallKey, Direction, Party, Source
-from ringledger.domain.status import HOLD_STATUSES, TelephonyStatus, TerminationType, aggregate
+from ringledger.domain.facts import EndSource, Event, Read, StatusChange
+from ringledger.domain.fold import AHEAD_MS, NEVER, LegState, Points, RecordEnd, State, fold
+from ringledger.domain.observation import (
+    PRESENCE_SOURCES,
+    UNKNOWN_PARTY,
+    Direction,
+    Party,
+    RecordClaim,
+    Source,
+)
+from ringledger.domain.reads import SLACK_MS, directed, place_of, points_of
+from ringledger.domain.record_rules import (
+    COARSE_MS,
+    NONE_READ,
+    Facts,
+    Readings,
+    Verdict,
+    added_points,
+    attach_records,
+    end_of,
+    end_source_of,
+    readings_of,
+    verdict_of,
+)
+from ringledger.domain.status import ANSWERED_STATUSES, NO_CALL, TelephonyStatus, TerminationType
 
-#: Later than any call: the start of a call of which nothing has been noted yet, ms.
-NOT_STARTED: Final = 253_402_300_799_999
+#: A call that was listed as running longer after its start than this had been answered before, ms.
+RINGS_AT_MOST_MS = 60_000
 
 
 class Phase(StrEnum):
-    """Where a call stands (semantics 5)."""
+    """Where a call stands (rules 5.2, 5.3)."""
 
     OPEN = "open"
     SETTLING = "settling"
     FINISHED = "finished"
 
 
-class EndSource(StrEnum):
-    """Who told us that the call is over."""
-
-    PRESENCE = "presence"
-    RECONCILED = "reconciled"
-    CALL_LOG = "call-log"
-    EXPIRED = "expired"
-
-
-class Mark(NamedTuple):
-    """The newest accepted event of one extension about one call: the sequence guard (semantics 2).
-
-    ``epoch`` counts the restarts of that extension's counter; marks of different epochs are ordered by epoch.
-    """
-
-    epoch: int
-    sequence: int
-    at: int
-
-
-class Verdict(NamedTuple):
-    """What the platform's own books say of a finished call (semantics 7). Times ms; durations ms."""
-
-    source: Source
-    record_id: str
-    result: str
-    started_at: int
-    duration_ms: int
-    coarse: bool
-    confirmed_at: int
-    #: On whose behalf the record was kept; ``None``: it names nobody.
-    extension_id: str | None = None
-    #: It was read while the call was open: what is heard afterwards outranks it.
-    early: bool = False
-
-    @property
-    def ended_at(self) -> int:
-        """Start plus duration, ms."""
-        return self.started_at + self.duration_ms
-
-
-@dataclass(slots=True)
-class Leg:
-    """One party's side of a call. ``leg_id`` is ``None`` while the leg is anonymous (semantics 1).
-
-    ``start_estimated``, ``answer_estimated``: a read of presence showed it at that time; an event may say better.
-    ``records``: ids of the records of the platform's books that tell of this leg.
+class Leg(NamedTuple):
+    """One party's side of a call. ``leg_id`` is ``None`` while the leg is anonymous (rule 1.3). ``records``: ids of the
+    records that tell of it. ``answer_estimated``: it was only found answered (rule 4.3).
     """
 
     number: int
@@ -92,214 +68,215 @@ class Leg:
     on_behalf_of: str | None = None
     start_estimated: bool = False
     answer_estimated: bool = False
-    records: list[str] = field(default_factory=list)
-
-    def fill(self, from_party: Party, to_party: Party, *, queue_call: bool, on_behalf_of: str | None) -> bool:
-        """Fill what is blank; a blank never overwrites a known value (semantics 3). True when anything changed."""
-        told = (from_party, to_party, queue_call, on_behalf_of)
-        if told == (self.from_party, self.to_party, self.queue_call, self.on_behalf_of):
-            return False  # most items repeat what is known
-        from_party, to_party = filled(self.from_party, from_party), filled(self.to_party, to_party)
-        changed = from_party != self.from_party or to_party != self.to_party
-        self.from_party, self.to_party = from_party, to_party
-        if queue_call and not self.queue_call:
-            self.queue_call = changed = True
-        if on_behalf_of and self.on_behalf_of is None:
-            self.on_behalf_of, changed = on_behalf_of, True
-        return changed
-
-
-def filled(known: Party, told: Party) -> Party:
-    """``known`` with its blanks taken from ``told``. Number and raw text go together, a name goes with its number."""
-    if known == told:
-        return known
-    if known.number is None:
-        return Party(told.number, known.name or told.name, told.raw if told.number else known.raw or told.raw)
-    name = told.name if told.number in {None, known.number} else None
-    return Party(known.number, known.name or name, known.raw)
+    records: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
-class CallSession:
-    """Everything that shares one session (semantics, "call").
-
-    ``first_rung_at`` and ``first_answered_at`` are the earliest *seen* server times. ``start_estimated`` and
-    ``rung_estimated``: it was a read that showed it (:mod:`~ringledger.domain.moments`). ``answered_hint`` is the start
-    of a call that only active-calls showed us, or when a read of presence showed it answered; ``answered_by``: when the
-    platform was first asked and said so. ``ended_at`` is the time of the last accepted ``NoCall``. ``revision`` is 0
-    until the row has been written. ``verdicts`` holds what each record of the platform's books says, by record;
-    ``verdict`` is the weightiest of them; whether it stands is decided when the call is over
-    (:mod:`~ringledger.domain.verdicts`).
+class Call:
+    """What follows from the facts of one call. Times ms. ``ended_at`` is ``None`` while any leg lives. ``legs`` belong
+    to the accumulator: nobody changes them. ``answered_by``: when the platform was first asked and said that it runs.
     """
 
-    account_id: str
-    session_id: str
-    telephony_session_id: str | None = None
-    phase: Phase = Phase.OPEN
-    status: TelephonyStatus = TelephonyStatus.NO_CALL
-    legs: list[Leg] = field(default_factory=list)
-    marks: dict[str, Mark] = field(default_factory=dict)
-    uuids: list[str] = field(default_factory=list)
-    opened_by: Source = Source.PRESENCE
-    discovered_at: int = 0
-    last_seen_at: int = 0
-    started_at: int = 0
-    first_rung_at: int | None = None
-    first_answered_at: int | None = None
-    answered_hint: int | None = None
-    ended_at: int | None = None
-    end_source: EndSource = EndSource.PRESENCE
-    end_estimated: bool = False
-    hold_since: int | None = None
-    hold_ms: int = 0
-    last_hold: tuple[int, int] | None = None
-    suspect: bool = False
-    events_accepted: int = 0
-    events_ignored: int = 0
-    revision: int = 0
-    verdict: Verdict | None = None
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    part_of: str | None = None
-    #: A record of the platform's books names an extension at both ends.
-    internal: bool = False
-    start_estimated: bool = False
-    rung_estimated: bool = False
-    answered_by: int | None = None
-    #: Statuses of the legs, by number, as the feed tells them afterwards (:mod:`~ringledger.domain.hindsight`).
-    hindsight: dict[str, TelephonyStatus] | None = None
-    _key: CallKey | None = field(default=None, repr=False, compare=False)
+    state: State
+    legs: list[LegState]
+    changes: list[StatusChange]
+    told: Readings
+    status: TelephonyStatus
+    live: bool
+    suspect: bool
+    started_at: int
+    rung_at: int | None
+    rang: bool
+    answered_at: int | None
+    answer_estimated: bool
+    answered_by: int | None
+    ended_at: int | None
+    end_source: EndSource
+    end_estimated: bool
+    seen_at: int
+    telephony_session_id: str | None
+    internal: bool
+    verdict: Verdict | None
+    #: Presence showed the call answered.
+    covered: bool
 
-    @property
-    def key(self) -> CallKey:
-        """Identity of the call."""
-        if self._key is None:
-            self._key = CallKey(self.account_id, self.session_id)
-        return self._key
-
-    @property
-    def answered_at(self) -> int | None:
-        """When the call was first answered, as an event of the feed says; else as the platform's answers suggest. An
-        event that shows it talk only after such an answer (it was answered by then) does not tell of the answer.
-
-        How far clocks may differ matters only while a call was so young that the answer may have been just then.
-        """
-        seen, hint = self.first_answered_at, self.answered_hint
-        if seen is None or hint is None:
-            return hint if seen is None else seen
-        by = self.discovered_at if self.answered_by is None else self.answered_by
-        slack = ESTIMATE_SLACK_MS if by - hint <= RINGS_AT_MOST_MS else 0
-        return seen if seen <= by + slack else hint
-
-    def note_answer(self, at: int, *, estimated: bool) -> None:
-        """The call was seen answered: by an event of the feed, or (``estimated``) by a read answered at ``at``."""
-        if not estimated:
-            known = self.first_answered_at
-            self.first_answered_at = at if known is None or at < known else known
-            return
-        if self.answered_by is None and self.answered_hint is not None:
-            self.answered_by = self.discovered_at
-        self.answered_hint = at if self.answered_hint is None else min(self.answered_hint, at)
-        self.answered_by = at if self.answered_by is None else min(self.answered_by, at)
-
-    def live_again(self, at: int) -> None:
-        """A finished call is open again since ``at``. What the books said is kept: it was true of a part of it."""
-        self.phase, self.hindsight = Phase.OPEN, None
-        self.end_estimated, self.end_source = False, EndSource.PRESENCE
-        self.take_back_hold(at)
-
-    def live_legs(self) -> Iterator[Leg]:
-        """Legs that have not ended."""
-        return (leg for leg in self.legs if leg.live)
-
-    def legs_of(self, extension_id: str) -> Iterator[Leg]:
-        """Legs of one extension, oldest first."""
-        return (leg for leg in self.legs if leg.extension_id == extension_id)
-
-    @property
-    def has_live_leg(self) -> bool:
-        """Whether any leg has not ended."""
-        return any(leg.live for leg in self.legs)
-
-    def live_statuses(self) -> list[TelephonyStatus]:
-        """The statuses of legs that have not ended."""
-        return [leg.status for leg in self.legs if leg.live]
-
-    def aggregated_status(self) -> TelephonyStatus:
-        """The strongest status over live legs (semantics 3)."""
-        return aggregate(self.live_statuses())
-
-    def knows(self, uuid: str) -> bool:
-        """Whether an event of that uuid has been taken already (semantics 2.4)."""
-        return uuid in self.uuids
-
-    def enter(self, status: TelephonyStatus, at: int) -> None:
-        """The call's status becomes ``status`` at ``at``."""
-        self.note_hold(status, at)
-        self.status = status
-
-    def note_hold(self, status: TelephonyStatus, at: int) -> None:
-        """Close and open spans of hold time (semantics 4)."""
-        if self.hold_since is not None and status not in HOLD_STATUSES:
-            self.hold_ms += max(0, at - self.hold_since)
-            self.last_hold = (self.hold_since, at)
-            self.hold_since = None
-        elif self.hold_since is None and status in HOLD_STATUSES:
-            self.hold_since = at
-
-    def take_back_hold(self, at: int) -> None:
-        """The call's end was told before its last events: it was on hold until ``at`` at least, not to that end."""
-        if self.last_hold is not None and self.hold_since is None and at < self.last_hold[1]:
-            since, until = self.last_hold
-            self.hold_ms -= max(0, until - since)
-            self.hold_since = since
-
-    def find_leg(
-        self, extension_id: str, direction: Direction, leg_id: str | None, spoken_of: Sequence[Leg] = ()
-    ) -> Leg | None:
-        """The leg an item speaks of; adopts an anonymous leg when the id is new (semantics 1).
-
-        ``spoken_of``: legs other items of the same event have named; an item without id means another one.
-        """
-        candidates = [
-            leg
-            for leg in self.legs
-            if (leg.extension_id == extension_id or not leg.extension_id) and leg.direction is direction
-        ]
-        if leg_id is None:
-            free = [leg for leg in candidates if not any(leg is other for other in spoken_of)]
-            found = free[-1] if free else None
-            if found is not None:
-                found.extension_id = extension_id  # the books may not have named it
-                if found.source not in PRESENCE_SOURCES:  # and call it by its record's id
-                    found.leg_id = None
-            return found
-        for leg in candidates:
-            if leg.leg_id == leg_id:
-                leg.extension_id = extension_id
-                return leg
-        for leg in candidates:
-            if leg.leg_id is None or leg.source not in PRESENCE_SOURCES:  # the books call a leg by its record's id
-                leg.leg_id, leg.extension_id = leg_id, extension_id
-                return leg
-        return None
-
-    def side(self, extension_id: str | None, direction: Direction) -> list[Leg]:
-        """The legs a record may speak of: that side of that extension, if the record names one."""
-        return [
-            leg
-            for leg in self.legs
-            if leg.direction is direction and (not extension_id or leg.extension_id in {extension_id, ""})
-        ]
+    def leg(self, index: int) -> Leg:
+        """One leg as others see it."""
+        one = self.legs[index]
+        return Leg(
+            index + 1, one.leg_id, one.extension_id, one.direction, one.status, one.live, one.source, one.started_at,
+            one.answered_at, one.ended_at, one.termination, one.from_party, one.to_party, one.queue_call,
+            one.on_behalf_of, one.start_estimated, one.answer_estimated, one.records,
+        )  # fmt: skip
 
 
-def first_known(parties: Iterable[Party]) -> Party:
-    """The first party, with its blanks filled from the ones after it."""
-    result = UNKNOWN_PARTY
-    for party in parties:
-        result = filled(result, party)
-    return result
+def presence_of(facts: Facts) -> State:
+    """The accumulator of presence alone, from all facts: the long way, which ``apply`` spares for the newest one."""
+    return fold(_timeline(facts, facts.reads), facts.summary)
 
 
-def newest_mark(call: CallSession) -> int:
-    """The time of the last ``NoCall``: when no leg is live, that is what each extension's newest event was."""
-    return max([mark.at for mark in call.marks.values()], default=call.last_seen_at)
+def _timeline(facts: Facts, reads: Sequence[Read]) -> Points:
+    events: Sequence[Event] = facts.events
+    if facts.undirected:
+        events, reads = directed(events, reads, facts.records, facts.summary)
+    return points_of(events, reads, facts.summary)
+
+
+def derive(facts: Facts, state: State) -> Call:
+    """The call. ``state``: what presence shows of it (``presence_of``)."""
+    if facts.plain:
+        return _plain(state, facts)
+    told = readings_of(facts, state)
+    seen = state
+    added = added_points(state, told, facts)
+    if added:  # an end that a record tells is no estimate of a read's (rule 2.8)
+        ended = {point.extension_id for _, point in added if type(point) is RecordEnd}
+        reads = [read for read in facts.reads if read.items or read.extension_id not in ended]
+        points = [*_timeline(facts, reads), *added]
+        points.sort(key=place_of)
+        seen = fold(points, facts.summary)
+    legs = seen.legs
+    if told is not NONE_READ:
+        legs = [replace(leg) for leg in legs]
+        attach_records(legs, told)
+    legs = _shown(legs, seen, told)
+    live = seen.live
+    ended_at, end_source, estimated = (None, EndSource.PRESENCE, False) if live else _end(legs, facts)
+    verdict = None
+    if not live and told.finished:
+        verdict = verdict_of(legs, ended_at, told)
+        last = max(told.finished, key=lambda claim: (end_of(claim), claim.record_id))
+        end = last.ended_at
+        if end is not None and (ended_at is None or (verdict is not None and end > ended_at + COARSE_MS)):
+            ended_at, end_source, estimated = end, end_source_of(last.source), False
+    started_at, rung_at = _started(seen, facts, told)
+    answered_at, answer_estimated = _answered(seen, told)
+    claims = told.claims
+    seen_at = max([seen.seen_at, *(end_of(one.claim) for one in told.running)])
+    if seen_at == NEVER:  # only records that are over tell of it
+        seen_at = started_at if ended_at is None else ended_at
+    return Call(
+        seen, legs, seen.changes, told, seen.status or NO_CALL, live,
+        live and (_is_doubted(seen, facts, told) or (bool(told.finished) and not told.running)),
+        started_at, rung_at, seen.rang, answered_at, answer_estimated, _least(seen.answered_by, told.runs_by),
+        ended_at, end_source, estimated, seen_at,
+        seen.telephony_session_id or next((c.telephony_session_id for c in claims if c.telephony_session_id), None),
+        any(claim.internal for claim in claims) or (facts.summary is not None and facts.summary.internal),
+        verdict, _is_covered(legs, facts),
+    )  # fmt: skip
+
+
+def _plain(state: State, facts: Facts) -> Call:
+    """Presence events alone tell of it."""
+    legs = _shown(state.legs, state, NONE_READ)
+    live = state.live
+    ended_at, end_source, estimated = (None, EndSource.PRESENCE, False) if live else _last_end(legs)
+    return Call(
+        state, legs, state.changes, NONE_READ, state.status or NO_CALL, live,
+        live and (state.living[0] > 0 or bool(facts.doubts)) and _is_doubted(state, facts, NONE_READ),
+        state.started_at or 0, state.rung_at, state.rang, state.answered_at, state.answer_estimated, None,
+        ended_at, end_source, estimated, state.seen_at, state.telephony_session_id, False, None,
+        state.answered_at is not None,
+    )  # fmt: skip
+
+
+def _shown(legs: list[LegState], state: State, told: Readings) -> list[LegState]:
+    """Without the legs of which nothing but an end was ever told, if the call has others (rule 2.9). A leg that a
+    record tells of as well has been somebody's.
+    """
+    if not state.hollow or not any(leg.alive for leg in legs):
+        return legs
+    named = {(claim.extension_id, claim.direction) for claim in told.read}
+    return [leg for leg in legs if leg.alive or leg.live or (leg.extension_id, leg.direction) in named]
+
+
+def _end(legs: list[LegState], facts: Facts) -> tuple[int | None, EndSource, bool]:
+    summary = facts.summary
+    ended_at, source, estimated = _last_end(legs)
+    if summary is not None and summary.ended_at is not None and (ended_at is None or ended_at <= summary.ended_at):
+        return summary.ended_at, summary.end_source, summary.end_estimated
+    return ended_at, source, estimated
+
+
+def _last_end(legs: list[LegState]) -> tuple[int | None, EndSource, bool]:
+    """When a call without live legs has ended, who says so, and whether it is an estimate."""
+    last = max([leg for leg in legs if leg.ended_at is not None], key=_by_end, default=None)
+    return (None, EndSource.PRESENCE, False) if last is None else (last.ended_at, last.end_source, last.end_estimated)
+
+
+def _by_end(leg: LegState) -> tuple[int, bool, bool]:
+    return leg.ended_at or 0, not leg.end_estimated, leg.end_source is EndSource.PRESENCE
+
+
+def _is_doubted(state: State, facts: Facts, told: Readings) -> bool:
+    """Only the platform can tell: a leg of which only an end was promised, or one that its extension no longer lists
+    and that nobody who was asked since has shown (rule 5.5).
+    """
+    if state.living[0]:
+        return True
+    asked = max([one.claim.read_at for one in told.running], default=NEVER)
+    return any(
+        (side := state.sides.get(doubt.extension_id)) is not None
+        and side.living
+        and (doubt.at, doubt.sequence) > (side.newest_at, side.top)
+        and asked < max(doubt.at, state.clock)
+        and not any(
+            read.items and read.extension_id == doubt.extension_id and read.at >= doubt.at for read in facts.reads
+        )
+        for doubt in facts.doubts
+    )
+
+
+def _started(seen: State, facts: Facts, told: Readings) -> tuple[int, int | None]:
+    """Start and first sign of ringing. The platform's own word counts, whoever brings it; that of a record only where
+    it is clearly earlier than what presence showed.
+    """
+    started_at, estimated, rung_at = seen.started_at, seen.start_estimated, seen.rung_at
+    named = [
+        item.started_at for read in facts.reads for item in read.items
+        if item.started_at is not None and item.started_at <= read.at + AHEAD_MS
+    ]  # fmt: skip
+    if named:
+        began = min(named)
+        estimated = estimated and started_at is not None and started_at < began
+        started_at, rung_at = _least(started_at, began), _least(rung_at, began)
+    claims = told.claims
+    record = min([claim.started_at for claim in claims if claim.started_at is not None], default=None)
+    if started_at is None:
+        if record is None:
+            record = min([claim.read_at for claim in claims], default=0)
+        return record, rung_at
+    if record is not None and (record < started_at - COARSE_MS or (estimated and record < started_at)):
+        started_at = record
+    return started_at, rung_at
+
+
+def _answered(seen: State, told: Readings) -> tuple[int | None, bool]:
+    """When it was answered, and whether it was only found answered: as presence says, else since the call runs."""
+    if told.runs_by is None or told.runs_since is None:
+        return seen.answered_at, seen.answer_estimated
+    slack = SLACK_MS if told.runs_by - told.runs_since <= RINGS_AT_MOST_MS else 0
+    if seen.answered_at is not None and seen.answered_at <= told.runs_by + slack:
+        return seen.answered_at, seen.answer_estimated
+    if seen.rung_at is None or not seen.rang:
+        return told.runs_since, True
+    first = told.runs_by if seen.answered_at is None else min(told.runs_by, seen.answered_at)
+    return max(told.runs_since, first), True  # it rang first
+
+
+def _is_covered(legs: list[LegState], facts: Facts) -> bool:
+    """Whether presence has shown a talk, so that it could show a hold (rule 4.4)."""
+    if any(leg.answered_at is not None and leg.source in PRESENCE_SOURCES for leg in legs):
+        return facts.summary is None or facts.summary.held_ms is not None or bool(facts.events)
+    return any(item.status in ANSWERED_STATUSES for read in facts.reads for item in read.items)
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
+
+
+def records_of(call: Call) -> list[RecordClaim]:
+    """The records that count, finished ones first."""
+    return call.told.claims

@@ -1,15 +1,18 @@
-"""The ledger's account of its own sight: when the feed was live, doubtful or blind, and what healed it (semantics 8).
+"""The ledger's account of its own sight: when the feed was live, doubtful or blind, and what healed it (rule 8.3).
 
 Time since the first start is divided into spans without gaps. A hole (doubtful or blind) is healed by reading the
 platform's books for it: a listing of active calls does for a short one, since ended calls stay listed for two minutes;
 the call log does for any. So "complete" is an answer this can give, not a hope.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 #: The cause of the span between two runs of the daemon.
 DOWN: Final = "daemon_down"
+#: The cause of the time before the first start, as far as the first back-fill reads.
+FIRST: Final = "before_first_start"
 #: An unclean end within this time of the last commit is not worth a hole: nothing was being waited for.
 HEARTBEAT_MS: Final = 60_000
 
@@ -136,6 +139,8 @@ class CoverageBook:
         of them stays. Returns how many. ``recovered``: for the first of those that nobody counts calls for; the current
         span is left alone.
         """
+        if until <= since:  # the log is not complete yet for any of it
+            return 0
         running = self.current.from_at if self.current else None
         counted = {hole.from_at: hole for hole in self.holes}
         touched = [
@@ -160,6 +165,26 @@ class CoverageBook:
         for span in (_healed(hole, by)._replace(from_at=lower, until_at=upper), *left):
             self._move(span)
 
+    def rewind(self, now: int, spans: Iterable[CoverageSpan] = ()) -> None:
+        """What was dated later than ``now`` has not been: the clock that said so was wrong. ``spans``: those written
+        that the book does not hold.
+        """
+        running = None if self.current is None else self.current.from_at
+        for span in (*spans, *self.holes, *([self._seen] if self._seen else [])):
+            if span.until_at > now and span.from_at != running:
+                self._move(span._replace(until_at=max(span.from_at, now)) if span.from_at < now else _void(span))
+        self.holes = [hole._replace(until_at=min(hole.until_at, now)) for hole in self.holes if hole.from_at < now]
+        self._seen = None
+        current = self.current
+        if current is None or current.until_at <= now:
+            return
+        if current.from_at >= now:
+            self._move(_void(current))
+            self.current = current._replace(from_at=now, until_at=now)
+        else:
+            self.current = current._replace(until_at=now)
+        self._move(self.current)
+
     def take(self) -> list[CoverageSpan]:
         """Spans that have moved since the last time."""
         moved, self._moved = list(self._moved.values()), {}
@@ -175,6 +200,11 @@ class CoverageBook:
 
     def _move(self, span: CoverageSpan) -> None:
         self._moved[span.from_at] = span
+
+
+def _void(span: CoverageSpan) -> CoverageSpan:
+    """A span that lasted no time: it has been written and says nothing any more."""
+    return span._replace(until_at=span.from_at)
 
 
 def _healed(hole: CoverageSpan, by: str) -> CoverageSpan:

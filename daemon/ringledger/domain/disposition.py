@@ -1,4 +1,4 @@
-"""What became of a call, in one word, from the platform's word for it (semantics 7)."""
+"""What became of a call, in one word, from the platform's word for it (rule 7.4)."""
 
 from enum import StrEnum
 from typing import Final
@@ -40,6 +40,15 @@ _BY_RESULT: Final = {
 IN_PROGRESS: Final = "in progress"
 
 
-def disposition_of(result: str) -> Disposition:
-    """The disposition a platform ``result`` stands for; case does not matter, an unknown word is ``failed``."""
-    return _BY_RESULT.get(result.strip().lower(), Disposition.FAILED)
+#: Results that say where a call went, not how it ended (rule 7.6).
+EMERGENCY: Final = frozenset({"911", "933"})
+
+
+def disposition_of(result: str, *, talked: bool = False) -> Disposition:
+    """The disposition a platform ``result`` stands for; case does not matter, an unknown word is ``failed``.
+    ``talked``: presence saw the call connected, or the record has a duration; it decides for results that do not say.
+    """
+    word = result.strip().lower()
+    if word in EMERGENCY:
+        return Disposition.ANSWERED if talked else Disposition.NO_ANSWER
+    return _BY_RESULT.get(word, Disposition.FAILED)

@@ -21,9 +21,16 @@ class Source(StrEnum):
     ACTIVE_CALLS = "active-calls"
     CALL_LOG = "call-log"
 
+    #: The text's own: an enumeration's is a Python call.
+    __hash__ = str.__hash__
+
+
+#: Names of the module are read in a fraction of the time that members of an enumeration take.
+PRESENCE, PRESENCE_READ, ACTIVE_CALLS, CALL_LOG = Source
+
 
 #: Sources that show a leg from its extension's side; the others are the platform's books.
-PRESENCE_SOURCES: Final = frozenset({Source.PRESENCE, Source.PRESENCE_READ})
+PRESENCE_SOURCES: Final = frozenset({PRESENCE, PRESENCE_READ})
 
 
 class Direction(StrEnum):
@@ -32,9 +39,14 @@ class Direction(StrEnum):
     INBOUND = "Inbound"
     OUTBOUND = "Outbound"
 
+    __hash__ = str.__hash__
+
+
+INBOUND, OUTBOUND = Direction
+
 
 class CallKey(NamedTuple):
-    """Identity of a call (semantics 1)."""
+    """Identity of a call (rule 1.1)."""
 
     account_id: str
     session_id: str
@@ -42,7 +54,7 @@ class CallKey(NamedTuple):
 
 class Party(NamedTuple):
     """One end of a call. ``number`` is E.164 or a short extension number, ``None`` when withheld; ``raw`` is
-    the text as received (semantics 10).
+    the text as received (rules 10.1, 10.4).
     """
 
     number: str | None = None
@@ -76,7 +88,7 @@ class CallItem(NamedTuple):
 
     @property
     def call_session_id(self) -> str | None:
-        """The session that identifies the call; ``None`` when the item cannot be tracked (semantics 1)."""
+        """The session that identifies the call; ``None`` when the item cannot be tracked (rule 1.1)."""
         if self.session_id and self.session_id != "0":
             return self.session_id
         return self.telephony_session_id or None
@@ -108,7 +120,8 @@ class PresenceObservation(NamedTuple):
 class RecordClaim(NamedTuple):
     """One record (or leg of a record) of active-calls or the call log: what the platform's own books say.
 
-    Durations are ms. ``running``: the record speaks of a call in progress. ``read_at``: when the answer that held
+    Durations are ms. ``started_at``, ``duration_ms``, ``result``: ``None`` when the record does not say; a duration of
+    0 that is said counts. ``running``: the record speaks of a call in progress. ``read_at``: when the answer that held
     the record was given (ms, the platform's time).
     """
 
@@ -121,8 +134,8 @@ class RecordClaim(NamedTuple):
     from_party: Party
     to_party: Party
     extension_id: str | None
-    started_at: int
-    duration_ms: int
+    started_at: int | None
+    duration_ms: int | None
     result: str | None
     action: str | None
     running: bool
@@ -140,14 +153,16 @@ class RecordClaim(NamedTuple):
 
     @property
     def call_session_id(self) -> str | None:
-        """The session that identifies the call (semantics 1)."""
+        """The session that identifies the call (rule 1.1)."""
         if self.session_id and self.session_id != "0":
             return self.session_id
         return self.telephony_session_id or None
 
     @property
-    def ended_at(self) -> int:
-        """Start plus duration, ms."""
+    def ended_at(self) -> int | None:
+        """Start plus duration, ms; ``None`` unless the record says both."""
+        if self.started_at is None or self.duration_ms is None:
+            return None
         return self.started_at + self.duration_ms
 
 
@@ -155,27 +170,36 @@ class Unreadable(NamedTuple):
     """A payload nobody could read: counted and logged, never raised at the feed.
 
     ``reason``: a short stable word (``not_base64``, ``undecryptable``, ``not_json``, ``wrong_shape`` ...);
-    ``detail``: what was wrong, without payload text; ``raw``: the text itself, shortened, numbers masked.
+    ``detail``: what was wrong, without payload text; ``raw``: the text itself, shortened, numbers masked;
+    ``source``: who brought it; ``body``: the text itself, bounded, as it is put aside.
     """
 
     reason: str
     detail: str
     raw: str
     received_at: int
+    source: Source = Source.PRESENCE
+    body: str = ""
+
+    def __repr__(self) -> str:
+        """Without the body, which holds whole telephone numbers."""
+        return f"Unreadable({self.reason!r}, {self.detail!r}, {self.raw!r}, {self.received_at}, {self.source!r})"
 
 
 @dataclass(frozen=True, slots=True)
 class FeedPosition:
-    """How far a feed has been read. It is committed in the same transaction as what was read (semantics 9).
+    """How far a feed has been read. It is committed in the same transaction as what was read (rule 9.1).
 
     ``feed``: ``pubnub`` or ``websocket``; ``key``: what the token belongs to (subscriber key and channel, or the
-    subscription); ``token``: opaque to everybody but the feed.
+    subscription); ``token``: opaque to everybody but the feed; ``account_id``: whose feed it is, known where it is
+    taken in.
     """
 
     feed: str
     key: str
     token: str
     at: int
+    account_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

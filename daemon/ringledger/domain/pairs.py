@@ -1,45 +1,58 @@
-"""Two sessions that are one call: a RingOut (semantics 7).
+"""Two sessions that are one call: a RingOut (rule 7.9). A function of two calls, derived with each row, never stored.
 
-Newer payloads show a RingOut as an inbound leg to one's own phone and the outbound call, each with a session of its
-own. What gives them away: the same extension, numbers crossed, and starts within five seconds.
+Newer payloads show a RingOut as an inbound leg to one's own telephone and the outbound call, each with a session of its
+own. Somebody who calls back a caller he has just missed, or just spoken to, has made two calls, however quick he was.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
-from ringledger.domain.call import CallSession
-from ringledger.domain.observation import Direction
-from ringledger.domain.verdicts import COARSE_MS
+from ringledger.domain.call import Call
+from ringledger.domain.observation import (
+    INBOUND,
+    OUTBOUND,
+    Direction,
+)
 
-#: How far apart the two sessions of one RingOut start at most.
+#: How far apart the two sessions of one RingOut start at most, ms.
 PAIR_WINDOW_MS: Final = 5_000
+#: How much later than the outer call the inner leg may ring, and how far apart both may end, ms.
+TOGETHER_MS: Final = 1_000
 
 
-def pair_ringout(call: CallSession, neighbours: Iterable[CallSession]) -> CallSession | None:
-    """Find the other half of a RingOut; the inbound half becomes part of the outbound one. Returns that half."""
-    for other in neighbours:
-        if abs(call.started_at - other.started_at) > PAIR_WINDOW_MS:
-            continue  # nearly all: they share an extension, not a moment
-        inner, outer = (call, other) if _direction(call) is Direction.INBOUND else (other, call)
-        if inner.part_of is None and _crossed(inner, outer):
-            inner.part_of = outer.session_id
-            return inner
-    return None
-
-
-def _direction(call: CallSession) -> Direction | None:
+def direction_of(call: Call) -> Direction | None:
     """The direction of a call that has but one."""
-    directions = {leg.direction for leg in call.legs}
-    return directions.pop() if len(directions) == 1 else None
+    legs = call.legs
+    if not legs:
+        return None
+    first = legs[0].direction
+    return first if len(legs) == 1 or all(leg.direction is first for leg in legs) else None
 
 
-def _crossed(inner: CallSession, outer: CallSession) -> bool:
-    if (_direction(inner), _direction(outer)) != (Direction.INBOUND, Direction.OUTBOUND):
+def is_pair(inner: Call, outer: Call) -> bool:
+    """Whether ``inner`` is the leg to the caller's own telephone of the RingOut ``outer``."""
+    if direction_of(inner) is not INBOUND or direction_of(outer) is not OUTBOUND:
         return False
-    one, two = inner.legs[0], outer.legs[0]
-    if inner.first_rung_at is not None and inner.started_at > outer.started_at + COARSE_MS:
-        return False  # one's own telephone rings first
+    if abs(inner.started_at - outer.started_at) > PAIR_WINDOW_MS or not _is_crossed(inner, outer):
+        return False
     if {leg.extension_id for leg in inner.legs} - {""} - {leg.extension_id for leg in outer.legs}:
         return False  # it rings at others too: that is a call of its own
+    actions = [claim.action.casefold() for call in (inner, outer) for claim in call.told.claims if claim.action]
+    if actions:
+        return any(action.startswith("ringout") for action in actions)
+    if inner.rang and inner.started_at > outer.started_at + TOGETHER_MS:
+        return False  # one's own telephone rings first
+    return not (_goes_on_after(outer, inner) or _goes_on_after(inner, outer))
+
+
+def _is_crossed(inner: Call, outer: Call) -> bool:
+    one, two = inner.legs[0], outer.legs[0]
     numbers = (one.from_party.number, one.to_party.number)
     return None not in numbers and numbers == (two.to_party.number, two.from_party.number)
+
+
+def _goes_on_after(one: Call, other: Call) -> bool:
+    """Whether one call has shown life after the other's end; an end that nobody saw proves nothing."""
+    if other.ended_at is None or other.end_estimated:
+        return False
+    last = one.seen_at if one.ended_at is None else one.ended_at
+    return last > other.ended_at + TOGETHER_MS

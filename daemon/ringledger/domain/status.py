@@ -5,7 +5,7 @@ leg never meets a case nobody thought of; the state diagram in ARCHITECTURE.md i
 stay true: the table is total, and aggregation is a maximum, so it depends on no order.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum, StrEnum
 from typing import Final
 
@@ -24,7 +24,7 @@ class TelephonyStatus(StrEnum):
 
 
 class TerminationType(StrEnum):
-    """What a ``NoCall`` means: ``final`` ends the leg, ``intermediate`` does not (semantics 5.1)."""
+    """What a ``NoCall`` means: ``final`` ends the leg, ``intermediate`` does not (rule 5.1)."""
 
     FINAL = "final"
     INTERMEDIATE = "intermediate"
@@ -80,7 +80,7 @@ LEG_TRANSITIONS: Final[dict[tuple[TelephonyStatus | None, TelephonyStatus], LegC
     (PARKED, PARKED): LegChange.REPEATED,
 }
 
-#: Weakest first: a call's (and an extension's) status is the strongest over its live legs (semantics 3).
+#: Weakest first: a call's (and an extension's) status is the strongest over its live legs (rule 3.1).
 STRENGTH: Final[dict[TelephonyStatus, int]] = {
     NO_CALL: 0,
     RINGING: 1,
@@ -96,5 +96,21 @@ HOLD_STATUSES: Final = frozenset({ON_HOLD, PARKED})
 
 
 def aggregate(statuses: Iterable[TelephonyStatus]) -> TelephonyStatus:
-    """The strongest of ``statuses``; ``NoCall`` when there is none (semantics 3)."""
+    """The strongest of ``statuses``; ``NoCall`` when there is none (rule 3.1)."""
     return max(statuses, key=STRENGTH.__getitem__, default=NO_CALL)
+
+
+def none_living() -> list[int]:
+    """How many of no legs have each status, by strength."""
+    return [0, 0, 0, 0, 0]
+
+
+def strongest(tally: Sequence[int]) -> TelephonyStatus:
+    """The strongest status that any leg has. ``tally``: how many have each, by strength (rule 3.1)."""
+    if tally[4]:
+        return CONNECTED
+    if tally[3]:
+        return ON_HOLD
+    if tally[2]:
+        return PARKED
+    return RINGING if tally[1] else NO_CALL

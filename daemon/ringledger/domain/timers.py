@@ -1,4 +1,4 @@
-"""When open calls need attention although nothing is heard: settling and expiry (semantics 5.2, 5.6).
+"""When open calls need attention although nothing is heard: settling and expiry (rules 4.2, 5.2, 5.6).
 
 Times are seconds of a monotonic clock, always given by the caller, so no jump of the wall clock matters. Each call has
 at most one valid deadline; entries that have been overtaken are dropped when they come up.
@@ -6,6 +6,7 @@ at most one valid deadline; entries that have been overtaken are dropped when th
 
 import heapq
 import math
+from collections.abc import Iterator
 
 from ringledger.domain.observation import CallKey
 
@@ -34,6 +35,18 @@ class Timers:
     def seen_at(self, key: CallKey) -> float:
         """When the call last gave a sign of life; minus infinity for a call that is over."""
         return self._seen.get(key, -math.inf)
+
+    def open_calls(self) -> Iterator[CallKey]:
+        """Calls that are not over."""
+        return iter(self._seen)
+
+    def is_open(self, key: CallKey) -> bool:
+        """Whether the call is not over and does not settle."""
+        return key in self._seen and key not in self._settles
+
+    def is_settling(self, key: CallKey) -> bool:
+        """Whether the call waits for a sign of life."""
+        return key in self._settles
 
     def start_settling(self, key: CallKey, now: float) -> None:
         """The call has no live leg: give it ``settle_seconds``."""

@@ -1,40 +1,93 @@
-"""The call tracker: every fact goes in here, every consequence comes out as :class:`Changes`.
+"""The tracker: every fact enters here, every consequence leaves as :class:`~ringledger.domain.changes.Changes`.
 
-The tracker owns the calls that are open or settling, the extensions, and the timers. It is synchronous and pure: no
-I/O, no clock; a whole observation is applied or (if it raises) a bug has been found. Calls that are over are handed to
-the ledger and released; when something more is heard of them they are restored first (``unknown_calls``,
-``restore``), so the ledger is the memory and this object its working set.
+One door in (``take``), one way out (``drain``). What is true of a call is decided by the fold and by what is derived
+from it; this module decides only *when* something is reported: settling, expiry, doubts, and what has changed since the
+last report. It is synchronous and pure: no I/O, no clock; times of our own are arguments.
 
-What must stay true: a stale item changes no status and no end; any order and any repetition of one call's events
-gives the same start, answer, end and status (semantics 2.7). Status and end follow from the newest event of each
-extension, start and answer are minima over all events; neither depends on an order.
+Calls that are over are handed to the ledger and released; when something more is heard of them they are restored first
+(``unknown_calls``, ``restore``), so the ledger is the memory and this object its working set. What must stay true: the
+cost of a fact does not depend on how many calls are open; a batch folds a call at most once.
 """
 
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple, cast
 
-from ringledger.domain.books import Books
-from ringledger.domain.call import CallSession, EndSource, Leg, Mark, Phase, newest_mark
-from ringledger.domain.changes import Changes, Extension, Happening, IgnoredReason
-from ringledger.domain.guard import Order, count_sequence, judge, remember, remember_uuid
-from ringledger.domain.hindsight import look_back, only_books_told, statuses_told, tells_end
-from ringledger.domain.legs import anonymous, apply_item, begin_call, end_live_legs, note_outdated, replace_missing
-from ringledger.domain.observation import PRESENCE_SOURCES, CallItem, CallKey, PresenceObservation, Source
-from ringledger.domain.pairs import pair_ringout
-from ringledger.domain.record import figures
-from ringledger.domain.status import TelephonyStatus, aggregate
+from ringledger.domain.call import Call, Leg, Phase
+from ringledger.domain.changes import (
+    Changes,
+    Extension,
+    Happening,
+    IgnoredReason,
+    SourceClaim,
+)
+from ringledger.domain.facts import Absence, Event, Fact, GivenUp, Read, Record
+from ringledger.domain.matching import (
+    RECORD,
+    SESSION,
+    CallIndex,
+    Names,
+    Unconfirmed,
+    ends_of,
+    key_name,
+    matched,
+    names_of_item,
+    names_of_record,
+    names_of_sessions,
+)
+from ringledger.domain.observation import (
+    ACTIVE_CALLS,
+    INBOUND,
+    OUTBOUND,
+    PRESENCE,
+    PRESENCE_READ,
+    PRESENCE_SOURCES,
+    CallItem,
+    CallKey,
+    Direction,
+    PresenceObservation,
+    RecordClaim,
+    Source,
+)
+from ringledger.domain.pairs import direction_of, is_pair
+from ringledger.domain.reads import SLACK_MS
+from ringledger.domain.record_rules import SILENT_AFTER_MS, digits, end_of, is_old
+from ringledger.domain.row import primary_leg, said, story
+from ringledger.domain.status import NO_CALL, STRENGTH, TelephonyStatus, TerminationType, strongest
 from ringledger.domain.timers import Timers
-from ringledger.domain.verdicts import COARSE_MS, end_source_of
-from ringledger.domain.working_set import WorkingSet
+from ringledger.domain.tracked import MOST_READS, SavedCall, TrackedCall, group_of, restored
 
 DEFAULT_SETTLE_SECONDS: Final = 10.0
 DEFAULT_STALE_AFTER_SECONDS: Final = 14_400.0
+#: A ringing call heard of more recently than this is not worth a question, ms.
+FRESH_MS: Final = 5_000
+#: Of so many live calls what was folded is kept; of those that nobody speaks of for longer the facts alone.
+MOST_FOLDED: Final = 1_000
+#: Reads of presence are remembered so long for calls whose events come later, ms.
+REMEMBER_READS_MS: Final = 3_600_000
 
 
-class CallTracker(WorkingSet):
-    """The state machine of all calls of one or more accounts (semantics 1 to 5).
+class Records(NamedTuple):
+    """An answer of active-calls or the call log. ``not_found``: calls whose own records were asked for and do
+    not exist.
+    """
 
-    ``settle_seconds``: how long a call without live legs waits for a sign of life (semantics 5.2).
-    ``stale_after_seconds``: after how long without any sign a call is closed as expired (semantics 5.6).
+    claims: tuple[RecordClaim, ...]
+    not_found: frozenset[CallKey] = frozenset()
+
+
+class Listing(NamedTuple):
+    """A complete listing of active calls, given at ``read_at``, and the calls that it has."""
+
+    listed: frozenset[CallKey]
+    read_at: int
+
+
+class CallTracker:
+    """All calls of one or more accounts (rules 1 to 7).
+
+    ``settle_seconds``: how long a call without live legs waits for a sign of life (rule 5.2). ``stale_after_seconds``:
+    after how long without any sign a call is closed as expired (rule 5.6). ``most_folded``: of so many live calls what
+    was folded is kept, and of the others the facts alone.
     """
 
     def __init__(
@@ -42,340 +95,1162 @@ class CallTracker(WorkingSet):
         *,
         settle_seconds: float = DEFAULT_SETTLE_SECONDS,
         stale_after_seconds: float = DEFAULT_STALE_AFTER_SECONDS,
+        most_folded: int = MOST_FOLDED,
     ) -> None:
-        super().__init__(Timers(settle_seconds, stale_after_seconds), Books())
+        self.calls: dict[CallKey, TrackedCall] = {}
+        self.extensions: dict[tuple[str, str], Extension] = {}
+        self.timers = Timers(settle_seconds, stale_after_seconds)
+        self.changes = Changes()
         #: When the platform was last asked for all its calls; ``None`` when nobody ever asks (a replay).
         self.asked_at: float | None = None
+        #: Our time, ms, since which the feed has been seen without a blind span; stamped into events.
+        self.live_since = 0
+        self._now = 0.0
+        #: ``calls`` again: a plain tuple finds a call as well as its key does, and is made in a fraction of the time.
+        self._by_name = cast("dict[tuple[str, str], TrackedCall]", self.calls)
+        self._index = CallIndex()
+        #: Calls with facts whose consequences have not been reported.
+        self._touched: dict[CallKey, TrackedCall] = {}
+        #: Calls that a record may mean, or whose records another call may mean, since the last report.
+        self._unmatched: dict[CallKey, TrackedCall] = {}
+        #: How often calls that were known apart have become one.
+        self._united = 0
+        #: How often a call has left memory: whoever let time pass sees by it whether what was here is here still.
+        self.departures = 0
+        #: Live calls of which something was heard last, the newest last.
+        self._folded: dict[CallKey, TrackedCall] = {}
+        self._most_folded = most_folded
+        #: By extension: the calls its newest snapshot listed alive.
+        self._listed: dict[tuple[str, str], dict[CallKey, None]] = {}
+        #: By extension: the calls in memory that its presence, or a record in progress, has ever shown there.
+        self._present: dict[tuple[str, str], dict[CallKey, None]] = {}
+        #: The last complete listings, for calls that are not known yet.
+        self._listings: list[Listing] = []
+        #: By extension: the last reads of its presence, which tell of calls that are not known yet as well.
+        self._reads: dict[tuple[str, str], list[PresenceObservation]] = {}
 
     # -- what has come of it ---------------------------------------------------------------------------------------
 
-    def take_changes(self) -> Changes:
-        """What follows from everything observed since the last time; a new collection begins."""
-        return self.books.close()
+    def drain(self) -> Changes:
+        """What follows from everything taken since the last time; a new collection begins."""
+        self._report()
+        changes, self.changes = self.changes, Changes()
+        return changes
 
     @property
     def pending(self) -> int:
-        """Observations whose consequences have not been taken yet."""
-        return len(self.books.changes.observations)
+        """Observations whose consequences have not been drained yet."""
+        return len(self.changes.observations)
 
     @property
     def has_changes(self) -> bool:
         """Whether there is anything to commit."""
-        return bool(self.books.changes)
+        return bool(self._touched) or bool(self.changes)
 
     # -- time --------------------------------------------------------------------------------------------------
 
     @property
     def next_deadline(self) -> float | None:
         """Monotonic time at which ``advance`` has something to do; ``None`` when nothing is waiting."""
+        self._report()
         return self.timers.next_deadline
 
     def advance(self, now: float) -> None:
-        """Finish calls that have settled, expire calls nobody has spoken of for too long (semantics 5.3, 5.6)."""
+        """Publish calls that have settled, expire calls nobody has spoken of for too long (rules 5.3, 5.6)."""
+        self._report()
+        self._now = now
         for key, settled in self.timers.due(now):
             call = self.calls[key]
             if settled:
-                self.finish_settled(call)
+                self._publish(call, call.call.seen_at, PRESENCE)
             elif self.asked_at is not None and self.asked_at < now - self.timers.stale_after_seconds:
                 self.timers.saw(key, now)  # nobody could be asked meanwhile: silence proves nothing
             else:
-                self.finish(call, call.last_seen_at, EndSource.EXPIRED, estimated=True)
+                call.over = True
+                last = call.last_seen_at
+                self._add(call, GivenUp(last), last, PRESENCE)
+        self._report()
 
-    def finish_settled(self, call: CallSession) -> None:
-        """Presence has shown the end of every side it showed; the books may have told of a later one meanwhile."""
-        ended_at = newest_mark(call)
-        last = max(call.verdicts.values(), key=lambda verdict: verdict.ended_at, default=None)
-        if last is not None and last.ended_at > ended_at + COARSE_MS:
-            self.finish(call, last.ended_at, end_source_of(last.source), by=last.source)
-        else:
-            self.finish(call, ended_at, EndSource.PRESENCE)
+    # -- the door --------------------------------------------------------------------------------------------------
 
-    # -- observing ---------------------------------------------------------------------------------------------
+    def take(self, told: PresenceObservation | Records | Listing, now: float) -> set[CallKey]:
+        """Take what a source reported; calls it names must have been restored. Returns the calls that records speak of.
 
-    def observe(self, observation: PresenceObservation, now: float) -> None:
-        """Apply one pushed snapshot of an extension's calls. Calls it names must have been restored."""
-        self.books.changes.observations.append(observation)
-        extension = self.extension(observation.account_id, observation.extension_id)
-        sequence = observation.sequence if observation.sequence is not None else extension.last_sequence
-        epoch, restarted = count_sequence(extension, sequence, observation.at)
-        if restarted:
-            self.books.announce(Happening.RESTARTED, observation, None)
-        event = Mark(epoch, sequence, observation.at)
-        listed = self.sort_items(observation)
-        for key, items in listed.items():
-            self._observe_call(key, items, observation, event, now)
-        newest = epoch == extension.epoch and sequence >= extension.last_sequence
-        if newest:
-            self.observe_extension(extension, observation, listed)
-        self.refresh_extension(extension, observation.at, newest=newest)
-
-    def _observe_call(
-        self, key: CallKey, items: list[CallItem], observation: PresenceObservation, event: Mark, now: float
-    ) -> None:
-        readable = self._readable(items, observation)
-        if not readable:
-            return
-        call = self.calls.get(key) or self._begin(key, observation)
-        if observation.uuid is not None and call.knows(observation.uuid):
-            for item in readable:
-                self.ignore(observation, item, IgnoredReason.DUPLICATE)
-            self._count_again(call, observation)
-            return
-        order = judge(call, observation.extension_id, event, readable)
-        whole = len(readable) == len(items) and not observation.truncated
-        if order is Order.NEWER:
-            self.accept(call, readable, observation, now, whole=whole)
-        elif order is Order.HINDSIGHT:
-            known = figures(call)
-            self._look_back(call, readable, observation, whole=whole)
-        else:
-            self._take_outdated(call, readable, observation, order)
-        if order is Order.STALE:
-            remember_uuid(call, observation.uuid)
-            return
-        remember(call, observation.extension_id, event, observation.uuid)
-        call.events_accepted += 1
-        if order is Order.NEWER and call.phase is Phase.FINISHED:
-            self._move_end(call, observation)
-        elif order is Order.HINDSIGHT:
-            self.books.record(call, observation.at, observation.source, amended=figures(call) != known)
-        else:
-            self._count_again(call, observation)
-
-    def _count_again(self, call: CallSession, observation: PresenceObservation) -> None:
-        """The row of a call that is over tells how many events there were: those that changed nothing, too."""
-        if call.phase is Phase.FINISHED:
-            self.books.record(call, observation.at, observation.source, amended=False)
-
-    def _readable(self, items: list[CallItem], observation: PresenceObservation) -> list[CallItem]:
-        """Items whose status we know; the others are counted."""
-        readable = [item for item in items if item.status is not None]
-        if len(readable) < len(items):
-            for item in items:
-                if item.status is None:
-                    self.ignore(observation, item, IgnoredReason.UNKNOWN_STATUS)
-        return readable
-
-    def _begin(self, key: CallKey, observation: PresenceObservation) -> CallSession:
-        call = self.calls[key] = begin_call(key, observation)
-        return call
-
-    def accept(
-        self, call: CallSession, items: list[CallItem], observation: PresenceObservation, now: float, *, whole: bool
-    ) -> None:
-        """Apply the newest snapshot of one extension to one call; ``whole``: it names every leg there is."""
-        books, before = self.books, call.status
-        opened, finished = not call.legs, call.phase is Phase.FINISHED
-        spoken_of: list[Leg] = []
-        ordered = sorted(items, key=anonymous) if len(items) > 1 else items
-        for item in ordered:
-            leg, is_new = apply_item(call, item, observation, spoken_of)
-            if is_new or leg.source not in PRESENCE_SOURCES:  # a leg of the books may have learnt its extension
-                self.index(call.key, leg.extension_id)
-                leg.source = observation.source
-            spoken_of.append(leg)
-            books.leg(call, leg)
-            books.journal(observation, item, None)
-        if whole and len(call.legs) > 1:
-            for leg in replace_missing(call, spoken_of, observation.extension_id, observation.at):
-                books.leg(call, leg)
-        call.last_seen_at = max(call.last_seen_at, observation.at)
-        live = call.live_statuses()  # once: most events are repeats, and this is the hottest path
-        # an intermediate NoCall of a leg never seen alive: only the platform can tell
-        call.suspect = TelephonyStatus.NO_CALL in live
-        if call.suspect:
-            books.suspect(call)
-        if opened:
-            books.announce(Happening.OPENED, observation, call.session_id, to_status=aggregate(live))
-        if finished and not live:
-            if call.hindsight is not None:
-                told = list(statuses_told(zip(spoken_of, ordered, strict=True)))
-                self._looked_back(call, told, spoken_of, observation, whole=whole)
-            return
-        if finished:
-            self.reopen(call, observation.at, observation.source)
-        if opened:
-            self.pair(call)
-        self._settle_status(call, None if opened else before, live, observation, now)
-
-    def _look_back(
-        self, call: CallSession, items: list[CallItem], observation: PresenceObservation, *, whole: bool
-    ) -> None:
-        """The feed tells of a call that the books have closed: everything but its status and its end."""
-        spoken_of: list[Leg] = []
-        ordered = sorted(items, key=anonymous)
-        for item in ordered:
-            leg, _ = note_outdated(call, item, observation, spoken_of)
-            spoken_of.append(leg)
-            self.index(call.key, leg.extension_id)
-            leg.source = observation.source
-            self.books.leg(call, leg)
-            self.books.journal(observation, item, None)
-        told = list(statuses_told(zip(spoken_of, ordered, strict=True)))
-        self._looked_back(call, told, spoken_of, observation, whole=whole)
-
-    def _looked_back(
-        self,
-        call: CallSession,
-        told: list[tuple[Leg, TelephonyStatus]],
-        spoken_of: list[Leg],
-        observation: PresenceObservation,
-        *,
-        whole: bool,
-    ) -> None:
-        numbers = {leg.number for leg in spoken_of}
-        gone = [leg for leg in call.legs_of(observation.extension_id) if whole and leg.number not in numbers]
-        before, after = look_back(call, told, gone, observation.at)
-        for leg in gone:
-            self.books.leg(call, leg)
-        if before is not after:
-            books, at = self.books, observation.at
-            books.transition(call, before, at, observation.source, observation.sequence, after=after)
-        self.books.call(call)
-
-    def _take_outdated(
-        self, call: CallSession, items: list[CallItem], observation: PresenceObservation, order: Order
-    ) -> None:
-        """An outdated event: facts only (semantics 2.7); a late repeat not even those (2.8)."""
-        if order is Order.LATE:
-            for item in items:
-                self.books.journal(observation, item, None)
-            if only_books_told(call):  # it may be the first news of a feed that was away
-                call.hindsight = call.hindsight or {}
-            self.books.call(call)
-            return
-        learned = False
-        spoken_of: list[Leg] = []
-        for item in sorted(items, key=anonymous):
-            leg, new_fact = note_outdated(call, item, observation, spoken_of)
-            spoken_of.append(leg)
-            self.index(call.key, leg.extension_id)
-            if leg.source not in PRESENCE_SOURCES:
-                leg.source = observation.source
-            self.books.leg(call, leg)
-            learned = learned or new_fact
-            if order is Order.STALE:
-                self.ignore(observation, item, IgnoredReason.STALE_SEQUENCE)
+        ``now``: our monotonic clock, seconds.
+        """
+        self._now = now
+        if type(told) is PresenceObservation:
+            if told.source is PRESENCE:
+                self._take_event(told)
             else:
-                self.books.journal(observation, item, None)
-        self.books.call(call)
-        if call.phase is Phase.FINISHED:
-            self.books.record(call, observation.at, observation.source, amended=learned)
+                self._take_read(told)
+            return set()
+        self._report()
+        spoken_of: set[CallKey] = set()
+        if type(told) is Records:
+            spoken_of = self._take_records(told)
+        elif type(told) is Listing:
+            self._take_listing(told)
+        self._report()
+        return spoken_of
 
-    def observe_extension(
-        self, extension: Extension, observation: PresenceObservation, listed: dict[CallKey, list[CallItem]]
+    def _add(self, call: TrackedCall, fact: Fact, at: int, by: Source) -> None:
+        """A call gets a fact that is no event."""
+        if type(fact) is Record:
+            call.add_record(fact)
+        elif type(fact) is Read:
+            if fact in call.facts.reads:
+                return
+            call.add_read(fact)
+        elif type(fact) is Absence:
+            if fact in call.facts.absences:
+                return
+            call.add_absence(fact)
+        elif type(fact) is GivenUp:
+            call.add_given_up(fact)
+        self._note(call, fact, at, by, None, None)
+
+    def _note(
+        self, call: TrackedCall, fact: Fact, at: int, by: Source, extension_id: str | None, sequence: int | None
     ) -> None:
-        """The newest event of an extension also tells which calls it no longer has, and its other statuses."""
-        extension.take_statuses(observation)
-        if observation.truncated:
-            self.books.changes.cut[extension.account_id, extension.extension_id] = None
-        else:
-            self._suspect_vanished(observation, listed)
+        """The one place where a fact that a call got is handed on, and the call is to be reported."""
+        key = call.key
+        self.changes.facts.append((key, fact))
+        call.at, call.by, call.extension_id, call.sequence = at, by, extension_id, sequence
+        self._touched[key] = call
 
-    def _suspect_vanished(self, observation: PresenceObservation, listed: dict[CallKey, list[CallItem]]) -> None:
-        """Calls an extension's newest whole snapshot no longer lists: no end, but doubtful (semantics 5.5)."""
-        extension_id = observation.extension_id
-        for key in self.calls_of.get((observation.account_id, extension_id), ()):
-            if key in listed:
+    # -- notifications ---------------------------------------------------------------------------------------------
+
+    def _take_event(self, seen: PresenceObservation) -> None:
+        changes = self.changes
+        changes.observations.append(seen)
+        place = seen.account_id, seen.extension_id
+        extension = self.extensions.get(place) or self.extension(*place)
+        sequence = extension.last_sequence if seen.sequence is None else seen.sequence
+        newest, restarted = extension.count_sequence(sequence, seen.at)
+        if restarted:
+            changes.happened(
+                Happening.RESTARTED, CallKey(seen.account_id, ""), seen.at, seen.source,
+                extension_id=seen.extension_id, sequence=seen.sequence,
+            )  # fmt: skip
+        listed = self._sorted(seen)
+        alive = self._listed.get(place)
+        if alive is None:
+            alive = self._listed[place] = {}
+        shown = 0
+        for key, items in listed.items():
+            if self._take_items(key, items, seen, extension.extension_id, sequence):
+                first = items[0].status
+                if first is not NO_CALL or (len(items) > 1 and any(item.status is not NO_CALL for item in items)):
+                    alive[key] = None
+                else:
+                    alive.pop(key, None)
+            if key in alive:
+                shown += 1
+        if not extension.updated_at:
+            self._note_watched(place)
+        if newest:
+            extension.take_statuses(seen)
+            # restarts are measured from here: what is outdated must not move it
+            extension.updated_at = max(extension.updated_at, seen.at)
+            if seen.truncated:
+                changes.cut[place] = None
+            elif len(alive) > shown:
+                self._doubt([key for key in alive if key not in listed], seen, sequence, alive)
+        if not extension.since:
+            extension.since = seen.at
+        changes.extensions[place] = extension
+
+    def _take_items(
+        self, key: CallKey, items: tuple[CallItem, ...], seen: PresenceObservation, extension_id: str, sequence: int
+    ) -> bool:
+        """What a notification tells of one call. Returns whether it tells anything. ``extension_id``: that of ``seen``,
+        but one text for all facts of an extension.
+        """
+        told = items
+        for item in items:
+            if item.status is None:
+                self._ignore(seen, item, key, IgnoredReason.UNKNOWN_STATUS)
+                told = tuple([one for one in items if one.status is not None])
+        if not told:
+            return False
+        call = self.calls[key]
+        uuid = seen.uuid
+        if uuid is not None and call.has_heard(uuid):
+            for item in told:
+                self._ignore(seen, item, key, IgnoredReason.DUPLICATE)
+            return False
+        whole = not seen.truncated and len(told) == len(items)
+        events = call.facts.events
+        if events:
+            told = _shared(told, events[-1].items)
+        first = extension_id not in call.arrivals
+        if first:
+            self._present.setdefault((key.account_id, extension_id), {})[key] = None
+        if self._reads:
+            self._recall_reads(call, extension_id, seen.at, first=first)
+        stale = call.is_stale(extension_id, sequence, seen.at)
+        if stale:
+            for item in told:
+                self._ignore(seen, item, key, IgnoredReason.STALE_SEQUENCE)
+        else:
+            call.accepted += 1
+        at = seen.at
+        event = Event(extension_id, sequence, at, told, whole, uuid, seen.received_at, stale, self.live_since)
+        call.add_event(event)
+        self._note(call, event, at, seen.source, extension_id, seen.sequence)
+        return True
+
+    def _doubt(
+        self, missing: list[CallKey], seen: PresenceObservation, sequence: int, alive: dict[CallKey, None]
+    ) -> None:
+        """Calls that an extension's newest whole snapshot no longer lists: no end, but a doubt (rule 5.5)."""
+        for key in missing:
+            del alive[key]
+            call = self.calls.get(key)
+            if call is None:
+                continue
+            doubt = Event(
+                seen.extension_id, sequence, seen.at, (), True, seen.uuid, seen.received_at, False, self.live_since
+            )
+            call.add_doubt(doubt)
+            self._note(call, doubt, seen.at, seen.source, seen.extension_id, seen.sequence)
+
+    def _ignore(self, seen: PresenceObservation, item: CallItem, key: CallKey | None, reason: IgnoredReason) -> None:
+        """Count an item that is no fact, with its call if that is known (rule 2.6)."""
+        self.changes.ignored(seen, item, item.call_session_id if key is None else key.session_id, reason)
+        call = None if key is None else self.calls.get(key)
+        if call is not None:
+            call.ignored += 1
+            self._touched[call.key] = call
+
+    # -- reads of presence -------------------------------------------------------------------------------------------
+
+    def _take_read(self, seen: PresenceObservation) -> None:
+        """One extension's presence as read: a fact about every call that it lists, or should list."""
+        self._report()
+        self.changes.observations.append(seen)
+        place = seen.account_id, seen.extension_id
+        extension = self.extension(*place)
+        kept = self._reads.setdefault(place, [])
+        kept.append(seen)
+        kept.sort(key=_by_date)
+        kept[:] = [read for read in kept if read.at > kept[-1].at - REMEMBER_READS_MS][-MOST_READS:]
+        listed = self._sorted(seen)
+        for key, items in listed.items():
+            read = _read_of(seen, items)
+            if read is None or not read.items:
                 continue
             call = self.calls[key]
-            if call.suspect or not any(leg.live for leg in call.legs_of(extension_id)):
-                continue
-            call.suspect = True
-            self.books.suspect(call)
-            self.books.announce(Happening.SUSPECT, observation, key.session_id)
+            present = self._present.setdefault(place, {})
+            self._recall_reads(call, seen.extension_id, seen.at, first=key not in present)
+            present[key] = None
+            self._add(call, read, seen.at, seen.source)
+            call.extension_id = seen.extension_id
+        if not seen.truncated:
+            for call in self._calls_at(place):
+                self._take_absence(call, seen, listed.get(call.key, ()))
+        extension.take_statuses(seen)
+        if not extension.since:
+            extension.since = seen.at
+        self.changes.extensions[place] = extension
+        self._report()
 
-    def suspect(self, call: CallSession) -> None:
-        """Only the platform can tell whether a call goes on: it is asked at once."""
-        call.suspect = True
-        self.books.suspect(call)
-
-    # -- status, end, reopening ----------------------------------------------------------------------------------
-
-    def _settle_status(
-        self,
-        call: CallSession,
-        before: TelephonyStatus | None,
-        live: list[TelephonyStatus],
-        observation: PresenceObservation,
-        now: float,
-    ) -> None:
-        """Aggregate over the statuses of live legs, note a change, start or stop settling."""
-        key, books = call.key, self.books
-        books.call(call)
-        self.timers.saw(key, now)
-        status = aggregate(live)
-        if status is not before:
-            call.enter(status, observation.at)
-            books.transition(call, before, observation.at, observation.source, observation.sequence)
-            if before is not None:
-                told = Happening.STATUS_CHANGED
-                books.announce(told, observation, call.session_id, from_status=before, to_status=status)
-        if live:
-            call.phase = Phase.OPEN
-            self.timers.stop_settling(key)
-        elif call.phase is Phase.OPEN:
-            call.phase = Phase.SETTLING
-            self.timers.start_settling(key, now)
-
-    def reopen(self, call: CallSession, at: int, source: Source) -> None:
-        """A finished call gives a sign of life: it is live again, its row will be amended (semantics 5.4)."""
-        call.live_again(at)
-        self.books.happened(Happening.REOPENED, call, at, source, "sign_of_life")
-
-    def _move_end(self, call: CallSession, observation: PresenceObservation) -> None:
-        """A newer ``NoCall`` of a finished call: its end was later than we thought (semantics 5.3)."""
-        ended_at = newest_mark(call)
-        moved = (ended_at, False) != (call.ended_at, call.end_estimated) and tells_end(call, ended_at)
-        if moved:
-            call.ended_at, call.end_estimated, call.end_source = ended_at, False, EndSource.PRESENCE
-        self.books.record(call, observation.at, observation.source, amended=moved)
-
-    def pair(self, call: CallSession) -> None:
-        """Find the other half of a RingOut; a half that is over already is written again (semantics 7)."""
-        inner = pair_ringout(call, self.neighbours(call))
-        if inner is None or inner is call:
+    def _take_absence(self, call: TrackedCall, seen: PresenceObservation, items: Sequence[CallItem]) -> None:
+        """An answer without the call is a fact of the call unless presence has told its end there."""
+        if any(item.status is not NO_CALL for item in items):
             return
-        self.books.call(inner)
-        if inner.phase is Phase.FINISHED:
-            self.books.record(inner, inner.ended_at or inner.last_seen_at, inner.opened_by, amended=True)
+        side = call.fold().sides.get(seen.extension_id)
+        if side is not None and (
+            side.newest_at > seen.at or not any(leg.live or leg.end_estimated for leg in side.legs)
+        ):
+            return
+        call.over = call.call.live
+        self._add(call, _read_of(seen, []) or Read(seen.extension_id, seen.at, ()), seen.at, seen.source)
 
-    def finish(
-        self, call: CallSession, at: int, source: EndSource, *, by: Source = Source.PRESENCE, estimated: bool = False
-    ) -> None:
-        """The call is over, ``by`` says so: its row will be written with this commit (semantics 5.3)."""
-        self.timers.forget(call.key)
-        for leg in end_live_legs(call, at):
-            self.books.leg(call, leg)
-        before = call.status
-        if before is not TelephonyStatus.NO_CALL:
-            call.enter(TelephonyStatus.NO_CALL, at)
-            self.books.transition(call, before, at, by)
-        call.phase, call.suspect = Phase.FINISHED, False
-        call.ended_at, call.end_source, call.end_estimated = at, source, estimated
-        self.pair(call)
-        self.books.record(call, at, by, amended=True)
-        if before is not TelephonyStatus.NO_CALL:
-            self.refresh_extensions(call, at)
+    def _recall_reads(self, call: TrackedCall, extension_id: str, at: int, *, first: bool) -> None:
+        """Reads of an extension that arrived before a fact of it about the call: those that list the call, and those of
+        a later time that do not. At ``first`` nobody knew that they tell of this call.
+        """
+        for seen in reversed(self._reads.get((call.key.account_id, extension_id), ())):
+            later = seen.at + SLACK_MS >= at
+            if not later and not first:
+                return
+            mine = [item for item in seen.items if not item.monitored]  # a mirrored item is no leg (rule 1.5)
+            items = [item for item in mine if self.key_of(seen.account_id, item) == call.key]
+            read = _read_of(seen, items)
+            if read is not None and (first if read.items else later and not seen.truncated):
+                self._add(call, read, seen.at, seen.source)
 
-    def refresh_extensions(self, call: CallSession, at: int) -> None:
-        """The statuses of all extensions of a call; a leg of the books may not name one."""
-        for extension_id in {leg.extension_id for leg in call.legs} - {""}:
-            self.refresh_extension(self.extension(call.account_id, extension_id), at)
+    # -- records -----------------------------------------------------------------------------------------------------
 
-    def refresh_extension(self, extension: Extension, at: int, *, newest: bool = False) -> None:
-        """An extension's status is the strongest over its legs in all its calls (semantics 3)."""
-        extension_id = extension.extension_id
-        status = aggregate(
-            [
-                leg.status
-                for key in self.calls_of.get((extension.account_id, extension_id), ())
-                for leg in self.calls[key].legs
-                if leg.live and leg.extension_id == extension_id
-            ]
+    def _take_records(self, answer: Records) -> set[CallKey]:
+        """Records of active-calls or the call log, call by call."""
+        for key in answer.not_found:
+            if (call := self.calls.get(key)) is not None:
+                call.not_found = True
+                self._unmatched[key] = call
+        for claim in answer.claims:
+            self._known_by(claim.account_id, names_of_record(claim), claim.source, claim=claim)
+        groups: dict[CallKey, list[RecordClaim]] = {}
+        for claim in answer.claims:
+            found = self._call_of_record(claim)
+            if found is not None:
+                groups.setdefault(found, []).append(claim)
+            else:
+                self.changes.happened(
+                    Happening.IGNORED, CallKey(claim.account_id, ""), claim.read_at, claim.source,
+                    IgnoredReason.UNTRACKABLE, extension_id=claim.extension_id,
+                )  # fmt: skip
+        for key, group in groups.items():
+            self._take_group(self.calls[key], group)
+        self._report()
+        spoken_of = [(self._named(claim.account_id, names_of_record(claim)), claim) for claim in answer.claims]
+        return {key for key, claim in spoken_of if key is not None and not self._is_forgotten(key, claim)}
+
+    def _is_forgotten(self, key: CallKey, claim: RecordClaim) -> bool:
+        """Whether the platform has forgotten a record in progress: it tells of the call no more than its absence would
+        (rule 6.5).
+        """
+        if not claim.running or not is_old(claim) or (call := self.calls.get(key)) is None:
+            return False
+        return not any(
+            one.claim.record_id == claim.record_id and one.claim.read_at >= claim.read_at
+            for one in call.call.told.running
         )
-        if status is not extension.telephony_status or not extension.since:
-            extension.telephony_status, extension.since = status, at
-        if newest:  # the guard measures restarts from here: what was outdated must not move it
-            extension.updated_at = max(extension.updated_at, at)
-        self.books.changes.extensions[extension.account_id, extension_id] = extension
+
+    def _call_of_record(self, claim: RecordClaim) -> CallKey | None:
+        """The call of a record by its names. One without a session has no call of its own: it is matched by numbers
+        and start each time it is read, or counted.
+        """
+        key = self._named(claim.account_id, names_of_record(claim))
+        if key is not None or claim.call_session_id is not None:
+            return key
+        name = group_of(claim)
+        calls = [one for key in self._near(claim) if (one := self._unconfirmed(self.calls[key])) is not None]
+        key = matched(calls, {name: [claim]}, {}).get(name)
+        if key is not None:
+            self._match(self.calls[key], claim)
+        return key
+
+    def _near(self, claim: RecordClaim) -> Iterator[CallKey]:
+        caller, callee = digits(claim.from_party), digits(claim.to_party)
+        if caller is not None and callee is not None and claim.started_at is not None:
+            yield from self._index.between(claim.account_id, claim.direction, caller, callee, claim.started_at)
+
+    def _match(self, call: TrackedCall, claim: RecordClaim) -> None:
+        """A record of another name is this call's."""
+        call.matched[group_of(claim)] = None
+        self._index.name(call.key, names_of_record(claim))
+
+    def _take_group(self, call: TrackedCall, group: list[RecordClaim]) -> None:
+        changes, key = self.changes, call.key
+        changes.observations.extend(group)
+        known = bool(call.facts)
+        legs = known and bool(call.call.legs)
+        phase, touched = call.phase, key in self._touched
+        for claim in group:
+            self._add(call, Record(claim, self._is_watched(claim)), claim.read_at, claim.source)
+            if claim.running and claim.extension_id:
+                self._present.setdefault((call.account_id, claim.extension_id), {})[key] = None
+                self._recall_reads(call, claim.extension_id, end_of(claim), first=not known)
+            elif claim.running:
+                self._recall_listings(call, claim.read_at)
+        if not known and not call.call.legs:  # a log keeps records in progress for ever
+            if not any(claim.running and claim.source is ACTIVE_CALLS for claim in group):
+                self._drop(call)
+            return
+        if legs and not touched and all(self._is_forgotten(key, claim) for claim in group):
+            del self._touched[key]  # no sign of life
+            return
+        last = max(group, key=lambda claim: claim.ended_at or 0)
+        ran = any(claim.running for claim in group)
+        call.over = (not ran and phase is not Phase.SETTLING) or not legs
+        if not legs and ran and last.started_at is not None:
+            call.at = last.started_at
+        for claim in group:
+            changes.claim(key, claim)
+
+    def _is_watched(self, claim: RecordClaim) -> bool:
+        extension = self.extensions.get((claim.account_id, claim.extension_id or ""))
+        return extension is not None and extension.updated_at > 0
+
+    def _note_watched(self, place: tuple[str, str]) -> None:
+        """The first notification of an extension: its records in progress are not those of a queue."""
+        for call in self._calls_at(place):
+            for record in call.facts.records:
+                if record.claim.running and record.claim.extension_id == place[1] and not record.watched:
+                    self._add(call, record._replace(watched=True), record.claim.read_at, record.claim.source)
+
+    # -- listings ----------------------------------------------------------------------------------------------------
+
+    def _recall_listings(self, call: TrackedCall, at: int) -> None:
+        """Complete listings of a later time that arrived before the call was known."""
+        for listing in self._listings:
+            if listing.read_at > at and call.key not in listing.listed:
+                self._add(call, Absence(listing.read_at), listing.read_at, ACTIVE_CALLS)
+
+    def _take_listing(self, told: Listing) -> None:
+        """A fact about the calls that it does not have and nobody can be asked about."""
+        self._listings = sorted([*self._listings, told], key=_by_reading)[-2:]
+        for key in list(self.timers.open_calls()):
+            call = self.calls[key]
+            if key in told.listed or call.phase is not Phase.OPEN or self.extensions_of(call):
+                continue
+            if told.read_at - call.last_seen_at > SILENT_AFTER_MS:
+                call.over = True
+                self._add(call, Absence(told.read_at), told.read_at, ACTIVE_CALLS)
+
+    def doubtful(self, listed: Collection[CallKey], *, read_at: int) -> set[tuple[str, str]]:
+        """After a *complete* listing: (account, extension) pairs whose presence has to be read to settle doubts
+        (rule 6.4).
+
+        ``listed``: what ``take`` returned. ``read_at``: the platform's time of the listing, ms.
+        """
+        self._report()
+        ask: set[tuple[str, str]] = set()
+        for key in self.timers.open_calls():
+            call = self.calls[key]
+            if call.phase is not Phase.OPEN:
+                continue
+            silent = read_at - call.last_seen_at
+            ringing = call.status is TelephonyStatus.RINGING
+            missing = key not in listed and silent > SILENT_AFTER_MS
+            if call.suspect or missing or (ringing and silent > FRESH_MS):
+                ask.update(self.extensions_of(call))
+        return ask
+
+    @staticmethod
+    def extensions_of(call: TrackedCall) -> set[tuple[str, str]]:
+        """The extensions at which a call is live, as far as they are known."""
+        return {(call.account_id, extension) for extension in call.statuses()}
+
+    # -- reporting ---------------------------------------------------------------------------------------------------
+
+    def _report(self) -> None:
+        """Report what has changed of each call that got facts: the fold before against the fold after."""
+        while self._touched or self._unmatched:
+            for call in list(self._touched.values()):
+                self._find(call)
+            while self._unmatched:
+                unmatched, self._unmatched = self._unmatched, {}
+                for call in unmatched.values():
+                    if self.calls.get(call.key) is call:
+                        self._match_records(call)
+            touched, self._touched = self._touched, {}
+            for key, call in touched.items():
+                self._folded.pop(key, None)
+                self._folded[key] = call
+                self._report_call(call)
+
+    def _report_call(self, call: TrackedCall) -> None:
+        key, changes, state = call.key, self.changes, call.state
+        if state is not None and state.version == call.told_version and call.told_live and call.facts.plain:
+            changes.sessions[key] = call
+            self.timers.saw(key, self._now)
+            return  # it repeats what is known
+        known, was_live = call.opened, call.told_live
+        over, call.over = call.over, False
+        after = call.call
+        if not after.legs:
+            if call.facts:
+                self._report_untrackable(call)
+            else:
+                self._drop(call)
+            return
+        changes.sessions[key] = call
+        call.opened = True
+        if not known:
+            if call.opened_by is PRESENCE and not call.stored and not call.renamed:
+                changes.begun[key] = None
+            self._report_opened(call, after)
+        self._report_legs(call, after)
+        self._report_history(call, after)
+        self._report_doubt(call, after, known=known)
+        reopened = after.live and call.published is not None and not call.reopened
+        if reopened:
+            call.reopened = True
+            changes.happened(Happening.REOPENED, key, call.at, call.by, "sign_of_life")
+        call.told_version, call.told_live = call.fold().version, after.live
+        self._report_status(call, after)
+        if call.by not in PRESENCE_SOURCES or call.by is PRESENCE_READ:
+            self._report_corrected(call, after, known=known, was_live=was_live, reopened=reopened)
+        call.renamed = False
+        self._keep_time(call, after, over=over)
+        if not known:
+            self._pair_halves(call, after)
+        if call.halves:
+            self._recheck_halves(call)
+
+    def _report_untrackable(self, call: TrackedCall) -> None:
+        """Nothing can be told of a call yet: no item names a direction, or only refuted records tell of it."""
+        self.changes.untold[call.key] = None
+        if call.facts.undirected:
+            self.changes.happened(
+                Happening.IGNORED, call.key, call.at, call.by, IgnoredReason.UNTRACKABLE,
+                extension_id=call.extension_id, sequence=call.sequence,
+            )  # fmt: skip
+
+    def _find(self, call: TrackedCall) -> None:
+        """By which numbers and start a call is found, and whether records may be matched anew with it."""
+        state = call.state
+        if state is not None and state.version == call.told_version and call.told_live and call.facts.plain:
+            return
+        after = call.call
+        if not after.legs:
+            return
+        first = after.legs[0]
+        signature = len(after.legs), after.started_at, first.from_party, first.to_party, len(after.told.read)
+        if signature != call.found_by:
+            call.found_by = signature
+            claims = [one.claim for one in call.facts.records] if call.matched else ()
+            self._index.note(call.key, ends_of(call.key.account_id, after, claims))
+        elif after.live is call.told_live and not call.matched:
+            return
+        if after.answered_at is None or call.matched:
+            self._unmatched[call.key] = call
+
+    def _keep_time(self, call: TrackedCall, after: Call, *, over: bool) -> None:
+        """Settle, or publish at once what needs no settling (rules 5.2, 5.3)."""
+        key, timers = call.key, self.timers
+        if after.live:
+            timers.saw(key, self._now)
+            timers.stop_settling(key)
+        elif over or (call.published is not None and not call.reopened):
+            self._publish(call, call.at, call.by)
+        elif not timers.is_settling(key):
+            timers.saw(key, self._now)
+            timers.start_settling(key, self._now)
+
+    def _report_opened(self, call: TrackedCall, after: Call) -> None:
+        changes, key = self.changes, call.key
+        if not after.live and call.by not in PRESENCE_SOURCES:
+            return
+        if call.by in PRESENCE_SOURCES:
+            first = after.changes[0] if after.changes else None
+            changes.happened(
+                Happening.OPENED, key, call.at if first is None else first.at, call.by,
+                extension_id=call.extension_id, sequence=call.sequence if first is None else first.sequence,
+                to_status=after.status if first is None else first.status,
+            )  # fmt: skip
+        else:
+            changes.happened(Happening.OPENED, key, call.at, call.by, "running")
+
+    def _report_corrected(self, call: TrackedCall, after: Call, *, known: bool, was_live: bool, reopened: bool) -> None:
+        """What no notification brought."""
+        what = None
+        if call.by is PRESENCE_READ or (known and call.facts.absences):
+            what = "ended_unseen" if known and was_live and not after.live else None
+        elif not known:
+            what = "opened" if after.live else "written"
+        elif was_live and not after.live:
+            what = "ended"
+        elif reopened:
+            what = "reopened"
+        if what is not None:
+            at = after.seen_at if what == "ended_unseen" else call.at
+            self.changes.happened(Happening.CORRECTED, call.key, at, call.by, what)
+
+    def _report_legs(self, call: TrackedCall, after: Call) -> None:
+        """All legs, if any has changed; of those that presence alone tells of, only the changed ones are made anew."""
+        state, told = after.state, call.told_legs
+        touched, state.touched = state.touched, []
+        now: tuple[Leg, ...]
+        if after.legs is state.legs and len(told) <= len(after.legs) and call.told_plain and not call.renamed:
+            if not touched:
+                return
+            if len(after.legs) == 1:
+                now = (after.leg(0),)
+            else:
+                legs = list(told)
+                for index in sorted(set(touched)):
+                    legs[index : index + 1] = [after.leg(index)]
+                now = tuple(legs)
+        else:
+            now = tuple([after.leg(index) for index in range(len(after.legs))])
+            if now == told and not call.renamed:
+                return
+            call.told_plain = False
+        self.changes.legs[call.key] = call.told_legs = now
+
+    def _report_history(self, call: TrackedCall, after: Call) -> None:
+        """The whole history, if it has changed; what is new in it is announced, and nothing is taken back
+        (rule 2.8).
+        """
+        told, now = call.told_changes, tuple(after.changes)
+        if told == now and not call.renamed:
+            return
+        changes, key, same = self.changes, call.key, len(told)
+        changes.transitions[key] = call.told_changes = now
+        if now[:same] != told:
+            same = next(n for n in range(same + 1) if now[: n + 1] != told[: n + 1])
+        for index in range(max(same, len(told), 1), len(now)):
+            change = now[index]
+            if change.source in PRESENCE_SOURCES:
+                changes.happened(
+                    Happening.STATUS_CHANGED, key, change.at, change.source, extension_id=change.extension_id,
+                    sequence=change.sequence, from_status=now[index - 1].status, to_status=change.status,
+                )  # fmt: skip
+
+    def _report_doubt(self, call: TrackedCall, after: Call, *, known: bool) -> None:
+        if after.suspect and not call.suspected:
+            self.changes.suspects[call.key] = None
+            if known and call.by in PRESENCE_SOURCES:
+                self.changes.happened(
+                    Happening.SUSPECT, call.key, call.at, call.by, extension_id=call.extension_id,
+                    sequence=call.sequence,
+                )  # fmt: skip
+        call.suspected = after.suspect
+
+    def _report_status(self, call: TrackedCall, after: Call) -> None:
+        """An extension's status is the strongest over its legs in all its calls (rule 3.1)."""
+        known = call.shown
+        now = call.statuses() if after.live else {}
+        if now == known:
+            return
+        account, key = call.key.account_id, call.key
+        for extension_id in [*known, *(one for one in now if one not in known)]:
+            extension = self.extension(account, extension_id)
+            before, status = known.get(extension_id), now.get(extension_id)
+            if before is status:
+                continue
+            place = account, extension_id
+            if before is not None:
+                extension.tally[STRENGTH[before]] -= 1
+            if status is not None:
+                extension.tally[STRENGTH[status]] += 1
+                extension.calls[key] = None
+                if before is None:
+                    self._listed.setdefault(place, {})[key] = None
+            else:
+                extension.calls.pop(key, None)
+                self._listed.get(place, {}).pop(key, None)
+            over_all = strongest(extension.tally)
+            if over_all is not extension.telephony_status or not extension.since:
+                extension.telephony_status, extension.since = over_all, call.at
+            self.changes.extensions[place] = extension
+        call.shown = now
+
+    # -- publishing --------------------------------------------------------------------------------------------------
+
+    def _publish(self, call: TrackedCall, at: int, source: Source) -> None:
+        """The row, if it says anything new; its revision counts the different rows (rules 5.3, 5.4)."""
+        key, changes, known = call.key, self.changes, call.published
+        self.timers.forget(key)
+        derived = call.call
+        record = call.row(self._whole_of(call, derived), revision=1 if known is None else known.revision)
+        new = known is None or said(record) != said(known)
+        call.reopened = False
+        if new:
+            if known is not None:
+                record = record._replace(revision=known.revision + 1)
+            self._claim_seen(call, derived)
+        call.published = record
+        changes.records[key] = record
+        changes.sessions[key] = call
+        if record.part_of is not None and (whole := self.calls.get(CallKey(key.account_id, record.part_of))):
+            whole.halves |= {key}
+        if not new:
+            return
+        confirms = known is not None and known.confirmed_at is None and record.confirmed_at is not None
+        what = Happening.FINISHED if known is None else Happening.CONFIRMED if confirms else Happening.AMENDED
+        self._say(what, call, at, source)
+        if confirms and known is not None and story(known) != story(record):
+            self._say(Happening.AMENDED, call, at, source)
+        self._pair_halves(call, derived)
+
+    def _say(self, what: Happening, call: TrackedCall, at: int, source: Source) -> None:
+        record = call.published
+        assert record is not None  # noqa: S101 - it has just been made
+        self.changes.happened(what, call.key, at, source, record=record, extension_id=record.extension_id)
+
+    def _claim_seen(self, call: TrackedCall, derived: Call) -> None:
+        """What presence itself showed of a call, as one claim among others: from its first sign to its last."""
+        seen = call.fold()
+        if not call.facts.events or seen.started_at is None:
+            return
+        ended_at = max([leg.ended_at for leg in seen.legs if leg.ended_at is not None], default=seen.seen_at)
+        answered_at = ended_at if seen.answered_at is None else seen.answered_at
+        self.changes.claims[call.key, PRESENCE, ""] = SourceClaim(
+            *call.key, PRESENCE, "", primary_leg(derived).direction, seen.started_at, ended_at,
+            max(0, ended_at - answered_at), None, seen.seen_at,
+        )  # fmt: skip
+
+    # -- RingOut pairs -----------------------------------------------------------------------------------------------
+
+    def _whole_of(self, call: TrackedCall, derived: Call) -> str | None:
+        """The session of the RingOut that a call is the inner leg of. With one half the ledger gives back the other."""
+        found = [
+            (abs(other.started_at - derived.started_at), key.session_id)
+            for key, other in self._crossed(call, derived, INBOUND)
+            if is_pair(derived, other)
+        ]
+        return min(found)[1] if found else None
+
+    def _crossed(self, call: TrackedCall, derived: Call, direction: Direction) -> list[tuple[CallKey, Call]]:
+        """Calls in memory with the numbers crossed, if this one has that direction."""
+        if direction_of(derived) is not direction:
+            return []
+        first = derived.legs[0]
+        caller, callee = digits(first.from_party), digits(first.to_party)
+        if caller is None or callee is None:
+            return []
+        other = OUTBOUND if direction is INBOUND else INBOUND
+        found = self._index.between(call.account_id, other, callee, caller, derived.started_at)
+        return [(key, self.calls[key].call) for key in found]
+
+    def _pair_halves(self, call: TrackedCall, derived: Call) -> None:
+        """Publish again the calls whose row does not say yet that they are part of this one."""
+        for half, other in self._crossed(call, derived, OUTBOUND):
+            if is_pair(other, derived) and self.calls[half].published is not None and half not in call.halves:
+                self._touched_row(self.calls[half])
+
+    def _recheck_halves(self, call: TrackedCall) -> None:
+        for key in call.halves:
+            half = self.calls.get(key)
+            if half is None:
+                call.halves -= {key}
+            elif half.part_of != self._whole_of(half, half.call):
+                call.halves -= {key}
+                self._touched_row(half)
+
+    def _touched_row(self, call: TrackedCall) -> None:
+        """A published row that another call's facts may have changed."""
+        if call.published is not None and not call.reopened and not call.call.live:
+            self._publish(call, call.at or call.call.seen_at, call.by)
+
+    # -- identity ----------------------------------------------------------------------------------------------------
+
+    def key_of(self, account_id: str, item: CallItem) -> CallKey | None:
+        """The call an item speaks of, in memory or not; ``None``: it cannot be tracked."""
+        names = names_of_item(item)
+        name = key_name(names)
+        return None if name is None else self._named(account_id, names) or CallKey(account_id, name)
+
+    def _named(self, account_id: str, names: Iterable[str]) -> CallKey | None:
+        """The call in memory that one of the names is of."""
+        index = self._index
+        return next((key for name in names if (key := index.named(account_id, name)) is not None), None)
+
+    def _spoken_of(self, seen: PresenceObservation, item: CallItem) -> CallKey | None:
+        """The call an item speaks of, known from now on by all its names."""
+        session_id, telephony = item.session_id, item.telephony_session_id
+        if session_id and session_id != "0":
+            call = self._by_name.get((seen.account_id, session_id))
+            if (
+                call is not None
+                and call.names.get(session_id) == SESSION
+                and (not telephony or telephony in call.names)
+            ):
+                return call.key
+        return self._known_by(seen.account_id, names_of_item(item), seen.source)
+
+    def _known_by(
+        self, account_id: str, names: Names, source: Source, *, claim: RecordClaim | None = None
+    ) -> CallKey | None:
+        """The call of these names: calls that were known apart by them are one (rule 1.1), whatever came first.
+        ``claim`` is the record whose names they are: while it was matched by numbers alone its names are not the
+        call's own.
+        """
+        found = {key: None for name in names if (key := self._index.named(account_id, name)) is not None}
+        if not found:
+            return self._first_known_by(account_id, names, source)
+        call: TrackedCall | None = None
+        for key in found:
+            one = self.calls[key]
+            own = any(name in one.names for name in names)
+            if not own and claim is not None and len(found) == 1:
+                return key
+            if not own:  # its records have a call of their own
+                self._split(one, [name for name in names if name not in one.names])
+                return self._known_by(account_id, names, source, claim=claim)
+            call = one if call is None else self._unite(call, one)
+        assert call is not None  # noqa: S101 - a name is known
+        if any(call.names.get(name, kind + 1) > kind for name, kind in names.items()):
+            call.names |= {name: min(kind, call.names.get(name, kind)) for name, kind in names.items()}
+            self._index.name(call.key, names)
+            self._own(call)
+        key = CallKey(account_id, key_name(call.names) or call.key.session_id)
+        if key != call.key:
+            self._rename(call, key)
+        return call.key
+
+    def _first_known_by(self, account_id: str, names: Names, source: Source) -> CallKey | None:
+        """A call that nobody has heard of; ``None``: it cannot be tracked."""
+        name = key_name(names)
+        if name is None:
+            return None
+        key = CallKey(account_id, name)
+        self.calls[key] = self._touched[key] = TrackedCall(key, source, names=dict(names))
+        self._index.name(key, names)
+        return key
+
+    def _own(self, call: TrackedCall) -> None:
+        """Records that were matched by numbers and turn out to share a name with the call are its own."""
+        for record in call.facts.records if call.matched else ():
+            names = names_of_record(record.claim)
+            if not call.names.keys().isdisjoint(names):
+                call.matched.pop(group_of(record.claim), None)
+                call.names = names | call.names
+
+    def _unite(self, call: TrackedCall, other: TrackedCall) -> TrackedCall:
+        """Two calls are one: a name belongs to both, or one's records have been matched with the other. Returns it."""
+        self._united += 1
+        if key_name({**call.names, **other.names}) == other.session_id:
+            call, other = other, call
+        self._drop(other)
+        over = other.over and call.phase is not Phase.SETTLING
+        call.absorb(other)
+        call.over = call.over or over
+        call.at, call.by = other.at, other.by
+        self.changes.unite(other.key, call.key, other.facts.all)
+        for record in other.facts.records:
+            self.changes.claim(call.key, record.claim)
+        call.names |= {name: min(kind, call.names.get(name, kind)) for name, kind in other.names.items()}
+        self._index.name(call.key, other.names)
+        for name in other.matched:
+            call.matched[name] = None
+        self._own(call)
+        for record in call.facts.records:
+            self._index.name(call.key, names_of_record(record.claim))
+        self._renamed(call)
+        return call
+
+    def _rename(self, call: TrackedCall, key: CallKey) -> None:
+        """A call has another key: a better name has become known."""
+        self._united += 1
+        former = call.key
+        self._drop(call)
+        call.key = key
+        if call.published is not None:
+            call.published = call.published._replace(session_id=key.session_id)
+        self.calls[key] = call
+        self.changes.unite(former, key, call.facts.all)
+        for record in call.facts.records:
+            self.changes.claim(key, record.claim)
+            self._index.name(key, names_of_record(record.claim))
+        self._index.name(key, call.names)
+        self._renamed(call)
+
+    def _renamed(self, call: TrackedCall) -> None:
+        """Everything of a call is written anew, and nothing of it is lost meanwhile."""
+        call.renamed, call.found_by, call.told_version = True, (), -1
+        call.state = call.derived = call.resting = None
+        if call.published is not None:
+            call.published = call.published._replace(session_id=call.session_id)
+            self.changes.records[call.key] = call.published
+        for extension_id in call.extension_ids:
+            self._present.setdefault((call.account_id, extension_id), {})[call.key] = None
+        self._touched[call.key] = call
+
+    # -- records of other names --------------------------------------------------------------------------------------
+
+    def _match_records(self, call: TrackedCall) -> None:
+        """Match records with calls anew, as far as their numbers and starts are near this call's (rule 7.2)."""
+        near = {call.key: None}
+        for ends in self._index.ends(call.key):
+            near |= dict.fromkeys(self._index.near(ends))
+        if len(near) == 1 and not call.matched:
+            return
+        calls = [self.calls[key] for key in near]
+        records: dict[str, list[RecordClaim]] = {}
+        holders: dict[str, CallKey] = {}
+        for one in calls:
+            for record in one.facts.records:
+                name = group_of(record.claim)
+                if name in one.matched or not one.facts.is_shown:
+                    records.setdefault(name, []).append(record.claim)
+                    holders[name] = one.key
+        found = matched([one for one in map(self._unconfirmed, calls) if one is not None], records, holders)
+        for name, holder in holders.items():
+            own = found.get(name)
+            if own == holder:
+                continue
+            now = self.calls.get(holder)
+            if now is not None and name in now.matched:
+                self._split(now, [name])
+                now = self.calls.get(CallKey(call.account_id, name))
+            if own is not None and now is not None:
+                taker = self.calls[own]
+                taker.matched |= {group_of(record.claim): None for record in now.facts.records}
+                now.names = {}
+                self._unite(taker, now)
+
+    @staticmethod
+    def _unconfirmed(call: TrackedCall) -> Unconfirmed | None:
+        """The call as a record of another name may be its own."""
+        presence = call.fold()
+        if not presence.legs or call.is_confirmed or call.call.answered_at is not None:
+            return None
+        return Unconfirmed(call.key, call.call, presence, call.not_found)
+
+    def _split(self, call: TrackedCall, names: Iterable[str]) -> None:
+        """Records that were matched by numbers are not this call's: those of a session are a call of their own."""
+        for name in names:
+            if name not in call.matched:
+                continue
+            before = call.extension_ids
+            records = call.drop_records(name)
+            self._gone_from(call, before - call.extension_ids - call.arrivals.keys())
+            self._index.unname(call.key, [one for record in records for one in names_of_record(record.claim)])
+            self._touched[call.key] = call
+            claims = [record.claim for record in records if record.claim.call_session_id is not None]
+            key: CallKey | None = None
+            for claim in claims:
+                key = self._known_by(call.account_id, names_of_record(claim), claim.source)
+            if key is not None:
+                self._take_group(self.calls[key], claims)
+
+    def _sorted(self, seen: PresenceObservation) -> dict[CallKey, tuple[CallItem, ...]]:
+        """Items by call. What cannot be tracked, or mirrors somebody else's call, is counted and left out (rules 1.1,
+        1.5); an item with an unknown status stays, since its call has not vanished.
+        """
+        united = self._united
+        if len(seen.items) == 1 and not seen.items[0].monitored:
+            only = self._spoken_of(seen, seen.items[0])
+            if only is not None:
+                return {only: seen.items}
+        listed: dict[CallKey, tuple[CallItem, ...]] = {}
+        key: CallKey | None
+        for item in seen.items:
+            if item.monitored:
+                self._ignore(seen, item, self.key_of(seen.account_id, item), IgnoredReason.MONITORED)
+                continue
+            key = self._spoken_of(seen, item)
+            if key is None:
+                self._ignore(seen, item, key, IgnoredReason.UNTRACKABLE)
+            elif key in listed:
+                listed[key] = (*listed[key], item)
+            else:
+                listed[key] = (item,)
+        if self._united == united:
+            return listed
+        again: dict[CallKey, tuple[CallItem, ...]] = {}
+        for items in listed.values():
+            for item in items:
+                key = self._spoken_of(seen, item)
+                if key is not None:
+                    again[key] = (*again.get(key, ()), item)
+        return again
+
+    def unknown_calls(self, observations: Iterable[PresenceObservation]) -> set[CallKey]:
+        """What calls that are not in memory are named: ask the ledger for them and ``restore`` before taking."""
+        unknown = set[CallKey]()
+        for account_id, session_id, telephony in _sessions_of(observations):
+            call = self._by_name.get((account_id, session_id or ""))
+            if call is None or (telephony or session_id) not in call.names:
+                unknown.update(self._unknown(account_id, names_of_sessions(session_id, telephony)))
+        return unknown
+
+    def unknown_telephony(self, observations: Iterable[PresenceObservation]) -> set[str]:
+        """Telephony sessions that name no call in memory, of items without a session and of calls that learn theirs."""
+        unknown = set[str]()
+        for account_id, session_id, name in _sessions_of(observations):
+            if name and self._index.named(account_id, name) is None and (
+                not session_id or session_id == "0" or self._index.named(account_id, session_id) is not None
+            ):  # fmt: skip
+                unknown.add(name)
+        return unknown
+
+    def known_among(self, account_id: str, names: Iterable[str]) -> set[str]:
+        """Which of these sessions and telephony sessions are of calls in memory."""
+        return {name for name in names if self._index.named(account_id, name) is not None}
+
+    def concerns(self, claim: RecordClaim) -> bool:
+        """Whether a call in memory has one of a record's names, or its numbers, straight or crossed, near its start."""
+        if any(self._index.named(claim.account_id, name) is not None for name in names_of_record(claim)):
+            return True
+        caller, callee, at = digits(claim.from_party), digits(claim.to_party), claim.started_at
+        if caller is None or callee is None or at is None:
+            return False
+        other = OUTBOUND if claim.direction is INBOUND else INBOUND
+        between = self._index.between
+        return bool(between(claim.account_id, claim.direction, caller, callee, at)) or bool(
+            between(claim.account_id, other, callee, caller, at)
+        )
+
+    def unknown_claims(self, claims: Iterable[RecordClaim]) -> set[CallKey]:
+        """What calls named by records are named that are not in memory: restore them before taking the records."""
+        unknown = set[CallKey]()
+        for claim in claims:
+            names = names_of_record(claim)
+            unknown.update(self._unknown(claim.account_id, [name for name, kind in names.items() if kind != RECORD]))
+        return unknown
+
+    def _unknown(self, account_id: str, names: Iterable[str]) -> Iterator[CallKey]:
+        for name in names:
+            if self._index.named(account_id, name) is None:
+                yield CallKey(account_id, name)
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    def extension(self, account_id: str, extension_id: str) -> Extension:
+        """The extension, known from now on."""
+        key = (account_id, extension_id)
+        extension = self.extensions.get(key)
+        if extension is None:
+            extension = self.extensions[key] = Extension(account_id, extension_id)
+        return extension
+
+    def restore(self, calls: Iterable[SavedCall], extensions: Iterable[Extension] = (), *, now: float) -> None:
+        """Take calls and extensions back from the ledger. Settling calls settle anew, in full."""
+        self._now = now
+        for extension in extensions:
+            self.extensions.setdefault((extension.account_id, extension.extension_id), extension)
+        given = list(calls)
+        for saved in given:
+            key = CallKey(saved.account_id, saved.session_id)
+            if key in self.calls:
+                continue
+            call = self.calls[key] = restored(saved)
+            alike = {self._index.named(key.account_id, name): None for name in call.names}
+            self._index.name(key, call.names)
+            for record in call.facts.records:
+                self._index.name(key, names_of_record(record.claim))
+            self.live_since = max([self.live_since, *(event.live_since for event in saved.events)])
+            self._take_back(call)
+            for other in [self.calls[one] for one in alike if one is not None]:
+                if not other.names.keys().isdisjoint(call.names):  # what was apart when it was last in memory
+                    call = self._unite(call, other)
+        for saved in given:
+            part_of = None if saved.published is None else saved.published.part_of
+            whole = None if part_of is None else self.calls.get(CallKey(saved.account_id, part_of))
+            if whole is not None:
+                whole.halves |= {CallKey(saved.account_id, saved.session_id)}
+
+    def _take_back(self, call: TrackedCall) -> None:
+        key, derived = call.key, call.call
+        if not derived.legs:
+            return
+        call.found_by = ()
+        claims = [one.claim for one in call.facts.records] if call.matched else ()
+        self._index.note(key, ends_of(key.account_id, derived, claims))
+        call.told_legs, call.told_plain = tuple(call.legs), derived.state.legs is derived.legs
+        derived.state.touched.clear()
+        for extension_id in call.extension_ids:
+            self._present.setdefault((key.account_id, extension_id), {})[key] = None
+        for extension_id, status in call.statuses().items():
+            extension = self.extension(key.account_id, extension_id)
+            extension.tally[STRENGTH[status]] += 1
+            extension.calls[key] = None
+            self._listed.setdefault((key.account_id, extension_id), {})[key] = None
+        call.shown = call.statuses()
+        phase = call.phase
+        if phase is not Phase.FINISHED:
+            self.timers.saw(key, self._now)
+        if phase is Phase.SETTLING:
+            self.timers.start_settling(key, self._now)
+
+    def release(self, keys: Collection[CallKey]) -> None:
+        """Forget published calls whose commit is done, unless they have changed again since."""
+        self._report()
+        for key in keys:
+            call = self.calls.get(key)
+            if call is None or key in self.changes.sessions or key in self.changes.untold:
+                continue
+            if call.phase is not Phase.FINISHED and call.call.legs:
+                continue
+            del self.calls[key]
+            self.departures += 1
+            self._folded.pop(key, None)
+            self._index.forget(key)
+            self._absent(call)
+        while len(self._folded) > self._most_folded:
+            self._folded.pop(next(iter(self._folded))).rest()
+
+    def _absent(self, call: TrackedCall) -> None:
+        """Presence shows a call at no extension that we keep in memory."""
+        self._gone_from(call, call.arrivals if call.facts.plain else {*call.arrivals, *call.extension_ids})
+
+    def _gone_from(self, call: TrackedCall, extension_ids: Iterable[str]) -> None:
+        for extension_id in extension_ids:
+            present = self._present.get((call.account_id, extension_id))
+            if present is not None:
+                present.pop(call.key, None)
+
+    def _calls_at(self, place: tuple[str, str]) -> list[TrackedCall]:
+        """The calls in memory that something has shown at an extension."""
+        return [call for key in self._present.get(place, ()) if (call := self.calls.get(key)) is not None]
+
+    def save(self, key: CallKey) -> None:
+        """Write what is stored beside the facts of a call again."""
+        call = self.calls.get(key)
+        if call is not None and call.call.legs:
+            self.changes.sessions[key] = call
+            self.changes.legs[key] = tuple(call.legs)
+
+    def forget(self, key: CallKey) -> None:
+        """Know nothing of a call, whatever became of it: the ledger is asked when it is next spoken of."""
+        call = self.calls.get(key)
+        if call is not None:
+            self._drop(call)
+
+    def _drop(self, call: TrackedCall) -> None:
+        key = call.key
+        self.calls.pop(key, None)
+        self.departures += 1
+        self._touched.pop(key, None)
+        self._unmatched.pop(key, None)
+        self._folded.pop(key, None)
+        self.timers.forget(key)
+        self._index.forget(key)
+        self._absent(call)
+        shown, call.shown = call.shown, {}
+        for extension_id, status in shown.items():
+            extension = self.extension(key.account_id, extension_id)
+            extension.tally[STRENGTH[status]] -= 1
+            extension.calls.pop(key, None)
+            self._listed.get((key.account_id, extension_id), {}).pop(key, None)
+
+
+def _shared(told: tuple[CallItem, ...], known: tuple[CallItem, ...]) -> tuple[CallItem, ...]:
+    """The same items, sharing what they have in common with those of the event before: most repeat them, or differ in
+    the status alone, and each would hold its own names and numbers otherwise.
+    """
+    if told == known:
+        return known
+    if len(told) == len(known) == 1:
+        item, last = told[0], known[0]
+        if item[:_STATUS] == last[:_STATUS] and item[_PARTIES:] == last[_PARTIES:]:
+            like = CallItem(
+                last.session_id, last.telephony_session_id, last.leg_id, last.direction, item.status, item.status_text,
+                item.termination, last.from_party, last.to_party, last.started_at, last.queue_call, last.on_behalf_of,
+                last.monitored,
+            )  # fmt: skip
+            return (like,)
+    return told
+
+
+def _sessions_of(
+    observations: Iterable[PresenceObservation],
+) -> dict[tuple[str, str | None, str | None], None]:
+    """Account, session and telephony session of all items, each once: the items of a batch are of few calls."""
+    return {
+        (observation.account_id, item.session_id, item.telephony_session_id): None
+        for observation in observations for item in observation.items
+    }  # fmt: skip
+
+
+def _by_date(seen: PresenceObservation) -> int:
+    return seen.at
+
+
+def _by_reading(listing: Listing) -> int:
+    return listing.read_at
+
+
+#: Where the fields of an item's status begin, and those after them.
+_STATUS: Final = CallItem._fields.index("status")
+_PARTIES: Final = CallItem._fields.index("from_party")
+
+
+def _read_of(seen: PresenceObservation, items: Sequence[CallItem]) -> Read | None:
+    """What a read of presence tells of one call; ``None`` when nobody can tell."""
+    alive = tuple([item for item in items if item.status is not None and item.status is not NO_CALL])
+    if not alive and any(item.status is None for item in items):
+        return None
+    # one that has ended is as good as not listed; one of which only an end is promised may still live
+    known = all(item.status is not None and item.termination is not TerminationType.INTERMEDIATE for item in items)
+    whole = known and not seen.truncated
+    asked_at = seen.received_at if seen.asked_at is None else seen.asked_at
+    return Read(seen.extension_id, seen.at, alive, whole, asked_at, seen.received_at)

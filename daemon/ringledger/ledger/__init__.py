@@ -1,6 +1,7 @@
 """The ledger room: the only place with SQL.
 
-One writer (:class:`~ringledger.ledger.ledger.Ledger`), any number of readers (:mod:`~ringledger.ledger.queries`).
+One writer (:class:`~ringledger.ledger.write.store.Ledger`), any number of readers
+(:mod:`~ringledger.ledger.read.queries`).
 What must stay true: a batch of changes and the feed position it brought us to are one transaction; tables are
-internal, the views of :mod:`~ringledger.ledger.views` are what people query.
+internal, the views of :mod:`~ringledger.ledger.schema.views` are what people query.
 """

@@ -4,25 +4,35 @@ The text sorts like the time does (years 0000 to 9999), and SQLite's date functi
 prints times must not wait for SQLAlchemy.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import Final, overload
+from typing import ClassVar, Final, overload
+
+from ringledger.exits import Exit
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_DAMAGED: Final = "database: holds something else where a time has to be; restore the newest backup"
+_SECOND: Final = tuple(f"{second:02d}" for second in range(60))
 _SUFFIX: Final = tuple(f".{ms:03d}Z" for ms in range(1000))
 
 
+class NotATime(ValueError):
+    """A database holds something else where a time has to be: it is damaged, or a stranger has made it."""
+
+    exit_code: ClassVar[int] = Exit.DATA
+
+
 @lru_cache(maxsize=256)
-def _second(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+def _minute(minutes: int) -> str:
+    return (_EPOCH + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:").rjust(17, "0")
 
 
 @lru_cache(maxsize=2048)  # the rows of one batch repeat few moments
 def to_text(ms: int) -> str:
     """Milliseconds since the epoch as the database's text. Raises ``OverflowError`` beyond the year 9999."""
-    seconds, rest = divmod(ms, 1000)
-    return _second(seconds) + _SUFFIX[rest]
+    minutes, rest = divmod(ms, 60_000)
+    return _minute(minutes) + _SECOND[rest // 1000] + _SUFFIX[rest % 1000]
 
 
 def to_text_or_none(ms: int | None) -> str | None:
@@ -30,9 +40,20 @@ def to_text_or_none(ms: int | None) -> str | None:
     return None if ms is None else to_text(ms)
 
 
+def in_zone(text: str, zone: tzinfo) -> datetime:
+    """A time of the database in a zone. Raises :class:`NotATime` for anything else."""
+    try:
+        return datetime.fromisoformat(text).astimezone(zone)
+    except (ValueError, TypeError, OverflowError):
+        raise NotATime(_DAMAGED) from None
+
+
 def to_ms(text: str) -> int:
-    """The inverse of :func:`to_text`. Raises ``ValueError`` for any other text."""
-    return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
+    """The inverse of :func:`to_text`. Raises :class:`NotATime` for anything else."""
+    try:
+        return (datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND
+    except (ValueError, TypeError, OverflowError):
+        raise NotATime(_DAMAGED) from None
 
 
 @overload

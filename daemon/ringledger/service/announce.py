@@ -1,22 +1,21 @@
-"""After the commit: log lines and metrics for what has become true (semantics 9, contract 6).
+"""After the commit: log lines and metrics for what has become true (rule 9.3, contract 6).
 
 Nothing in here may fail the daemon or change a fact; it only tells.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any, Final, get_type_hints
-
-from structlog.typing import FilteringBoundLogger
 
 from ringledger.domain.changes import Announcement, Changes, Happening
 from ringledger.domain.observation import Source
-from ringledger.domain.record import CallRecord
-from ringledger.ledger.times import to_text, to_text_or_none
-from ringledger.logs import LOG, Event
-from ringledger.metrics import Metrics
+from ringledger.domain.row import CallRecord
+from ringledger.ledger.times import to_text
+from ringledger.observability.logging import Event, is_heard, log_together
+from ringledger.observability.metrics import Metrics
 
 _HIDDEN: Final = frozenset({"from_raw", "to_raw"})
 #: What is not told at level info.
@@ -25,7 +24,8 @@ _LEVELS: Final = {
     Happening.UNREADABLE: logging.WARNING,
     Happening.RESTARTED: logging.WARNING,
 }
-_EVENTS: Final = {happening: Event(happening) for happening in Happening}
+#: Of each happening its level and its name. By value: an enumeration's own hash is slow.
+_LINES: Final = {happening._value_: (_LEVELS.get(happening, logging.INFO), Event(happening)) for happening in Happening}
 
 
 def _shown(name: str, kind: Any) -> tuple[str | None, Callable[[Any], object] | None]:
@@ -33,13 +33,17 @@ def _shown(name: str, kind: Any) -> tuple[str | None, Callable[[Any], object] | 
     if name in _HIDDEN:
         return None, None
     if name.endswith("_at"):
-        return name, to_text_or_none
+        return name, to_text
     if name.endswith("_ms"):
-        return name.removesuffix("_ms") + "_seconds", lambda ms: ms / 1000
+        return name.removesuffix("_ms") + "_seconds", _seconds
     if kind is bool:
         return name, int
     words = isinstance(kind, type) and issubclass(kind, StrEnum)
     return name, _word if words or kind == (Source | None) else None
+
+
+def _seconds(ms: int) -> float:
+    return ms / 1000
 
 
 def _word(word: StrEnum | None) -> str | None:
@@ -47,68 +51,120 @@ def _word(word: StrEnum | None) -> str | None:
     return None if word is None else word._value_
 
 
-#: Of each field of a record, by place: its name, and what shows its value.
-_SHOWN: Final = tuple(zip(*(_shown(name, kind) for name, kind in get_type_hints(CallRecord).items()), strict=True))
+_FIELDS: Final = {name: _shown(name, kind) for name, kind in get_type_hints(CallRecord).items()}
+#: What a record's fields are called, the fields that have a name, and what shows those that are not shown as they are.
+_NAMES: Final = tuple([name for name, _ in _FIELDS.values() if name is not None])
+_named: Final = itemgetter(*[place for place, (name, _) in enumerate(_FIELDS.values()) if name is not None])
+_SHOW: Final = tuple([(name, show) for name, show in _FIELDS.values() if name is not None and show is not None])
+#: Fields of a line that the redaction has to see: others have written them, or they are of a person.
+FOREIGN: Final = (
+    "account_id", "session_id", "extension_id", "reason", "detail", "telephony_session_id", "from_number", "from_name",
+    "to_number", "to_name", "result", "part_of", "extension_number", "extension_name",
+)  # fmt: skip
 
 
-def row_of(record: CallRecord) -> dict[str, object]:
+#: An extension's number and name by its id, as far as they are known.
+Who = Callable[[str | None], tuple[str | None, str | None]]
+
+
+def nobody(extension_id: str | None) -> tuple[str | None, str | None]:  # noqa: ARG001 - as any Who
+    """A directory without entries."""
+    return None, None
+
+
+def row_of(record: CallRecord, who: Who = nobody) -> dict[str, object]:
     """A record with the names and units of the ``calls`` view (contract 5)."""
-    return {
-        name: value if show is None else show(value) for name, show, value in zip(*_SHOWN, record, strict=True) if name
-    }
+    row: dict[str, object] = dict(zip(_NAMES, _named(record), strict=True))
+    for name, show in _SHOW:
+        if (value := row[name]) is not None:
+            row[name] = show(value)
+    row["extension_number"], row["extension_name"] = who(record.extension_id)
+    return row
 
 
 class Announcer:
     """Tells the log and the metrics what a commit has made true."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, who: Who = nobody) -> None:
         self._metrics = metrics
+        self._who = who
 
     def announce(self, changes: Changes) -> None:
         """Every announcement of a committed batch, in order."""
-        log: FilteringBoundLogger = LOG.bind()  # once a batch: the global one looks up its configuration on each line
-        for announcement in changes.announcements:
-            self._count(announcement)
-            _log(log, announcement, changes.committed_at)
-        for source, count in Counter([observation.source for observation in changes.observations]).items():
+        told = changes.announcements
+        if told:
+            self._count(told)
+            log_together(_lines(told, changes.committed_at, self._who), FOREIGN)
+        for entry in changes.quarantined:
+            self._metrics.quarantined.labels(source=entry.source, reason=entry.reason).inc()
+        for source, count in Counter([observation.source._value_ for observation in changes.observations]).items():
             self._metrics.events_received.labels(source=source).inc(count)
 
-    def _count(self, told: Announcement) -> None:
-        metrics, record = self._metrics, told.record
-        match told.happening:
-            case Happening.IGNORED:
-                metrics.events_ignored.labels(reason=told.reason or "").inc()
-            case Happening.UNREADABLE:
-                metrics.events_unreadable.labels(reason=told.reason or "").inc()
-            case Happening.CORRECTED:
-                metrics.reconcile_corrections.labels(kind=told.reason or "").inc()
-            case Happening.FINISHED if record is not None:
-                metrics.calls_recorded.labels(direction=record.direction, disposition=record.disposition).inc()
-                metrics.call_ring_seconds.observe(record.ring_ms / 1000)
+    def _count(self, announcements: Iterable[Announcement]) -> None:
+        """Add up what is counted by a label first: each visit to a metric takes its lock."""
+        ignored, unreadable, corrected, recorded = (
+            Counter[str](),
+            Counter[str](),
+            Counter[str](),
+            Counter[tuple[str, str]](),
+        )
+        metrics = self._metrics
+        for told in announcements:
+            happening, record = told.happening, told.record
+            if happening is _IGNORED:
+                ignored[told.reason or ""] += 1
+            elif happening is _UNREADABLE:
+                unreadable[told.reason or ""] += 1
+            elif happening is _CORRECTED:
+                corrected[told.reason or ""] += 1
+            elif happening is _FINISHED and record is not None:
+                recorded[record.direction._value_, record.disposition._value_] += 1
+                if record.ring_ms is not None:
+                    metrics.call_ring_seconds.observe(record.ring_ms / 1000)
                 if record.answered_at is not None:
                     metrics.call_talk_seconds.observe(record.talk_ms / 1000)
+        for reason, count in ignored.items():
+            metrics.events_ignored.labels(reason=reason).inc(count)
+        for reason, count in unreadable.items():
+            metrics.events_unreadable.labels(reason=reason).inc(count)
+        for kind, count in corrected.items():
+            metrics.reconcile_corrections.labels(kind=kind).inc(count)
+        for (direction, disposition), count in recorded.items():
+            metrics.calls_recorded.labels(direction=direction, disposition=disposition).inc(count)
 
 
-def _log(log: FilteringBoundLogger, told: Announcement, committed_at: int) -> None:
-    level = _LEVELS.get(told.happening, logging.INFO)
-    if log.is_enabled_for(level):  # making the fields costs more than all the rest of an unheard line
-        log.log(level, _EVENTS[told.happening], **_fields(told, committed_at))
+_IGNORED, _UNREADABLE = Happening.IGNORED, Happening.UNREADABLE
+_CORRECTED, _FINISHED = Happening.CORRECTED, Happening.FINISHED
 
 
-def _fields(told: Announcement, committed_at: int) -> dict[str, object]:
+def _lines(
+    announcements: Iterable[Announcement], committed_at: int, who: Who
+) -> Iterator[tuple[int, Event, dict[str, object]]]:
+    """The lines of a batch that are heard."""
+    heard = {level for level in (logging.DEBUG, logging.INFO, logging.WARNING) if is_heard(level)}
+    for told in announcements:
+        level, event = _LINES[told.happening._value_]
+        if level in heard:
+            yield level, event, _fields(told, committed_at, who)
+
+
+def _fields(told: Announcement, committed_at: int, who: Who) -> dict[str, object]:
+    _, account_id, session_id, extension_id, at, sequence, source, reason, before, after, record, detail = told
     fields: dict[str, object] = {
-        "account_id": told.account_id,
-        "session_id": told.session_id,
-        "extension_id": told.extension_id,
-        "at": to_text(told.at),
-        "sequence": told.sequence,
-        "source": told.source._value_,
-        "reason": told.reason,
-        "detail": told.detail,
-        "from_status": _word(told.from_status),
-        "to_status": _word(told.to_status),
+        "account_id": account_id,
+        "session_id": session_id,
+        "extension_id": extension_id,
+        "at": to_text(at),
+        "sequence": sequence,
+        "source": source._value_,
+        "reason": reason,
+        "detail": detail,
+        "from_status": _word(before),
+        "to_status": _word(after),
     }
+    if record is None:
+        return fields  # what is not known is left out where it is rendered
     fields = {name: value for name, value in fields.items() if value is not None}
-    if told.record is not None:
-        return fields | row_of(told.record) | {"updated_at": to_text(committed_at)}
+    fields |= row_of(record, who)
+    fields["updated_at"] = to_text(committed_at)
     return fields

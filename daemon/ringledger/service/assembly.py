@@ -4,28 +4,29 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from ringledger.clock import now_ms
+from ringledger.config.model import Settings
 from ringledger.domain.changes import Changes
 from ringledger.domain.observation import Delivery
 from ringledger.domain.tracker import CallTracker
-from ringledger.ledger.ledger import Ledger
-from ringledger.ledger.writer import LedgerWriter
-from ringledger.logs import LOG, Event
-from ringledger.metrics import Metrics
-from ringledger.platform.connection import now_ms
-from ringledger.platform.feed import Feed, FeedNotice
-from ringledger.platform.rest import PlatformClient
-from ringledger.service.announce import Announcer
-from ringledger.service.backfill import Backfill
+from ringledger.ledger.write.quarantine import records
+from ringledger.ledger.write.store import Ledger
+from ringledger.ledger.write.writer import LedgerWriter, Notices
+from ringledger.observability.logging import LOG, Event
+from ringledger.observability.metrics import Metrics
+from ringledger.ringcentral.api.client import PlatformClient
+from ringledger.ringcentral.delivery import Feed, FeedNotice
+from ringledger.service.announce import Announcer, Who
 from ringledger.service.build import feed_of
-from ringledger.service.confirm import FEED as SYNC_FEED
-from ringledger.service.confirm import GIVE_UP_AFTER, Confirmer
-from ringledger.service.intake import Intake
-from ringledger.service.poll import Poller
-from ringledger.service.roster import Roster
-from ringledger.service.scope import PlatformBooks
-from ringledger.service.sight import Sight
-from ringledger.service.webhooks import Deliveries, deliveries_of
-from ringledger.settings import Settings
+from ringledger.service.ingest.backfill import Backfill
+from ringledger.service.ingest.confirmer import FEED as SYNC_FEED
+from ringledger.service.ingest.confirmer import GIVE_UP_AFTER, Confirmer
+from ringledger.service.ingest.coverage import CoverageMonitor
+from ringledger.service.ingest.directory import ExtensionDirectory
+from ringledger.service.ingest.pipeline import Pipeline
+from ringledger.service.ingest.poller import Poller
+from ringledger.service.ingest.scope import ScopedCallLog
+from ringledger.service.webhooks.worker import Deliveries, deliveries_of
 
 GIVE_UP_MS = int(GIVE_UP_AFTER * 1000)
 
@@ -34,14 +35,14 @@ GIVE_UP_MS = int(GIVE_UP_AFTER * 1000)
 class Parts:
     """What runs once the platform is known."""
 
-    intake: Intake
+    intake: Pipeline
     writer: LedgerWriter
     poller: Poller
     confirmer: Confirmer
-    sight: Sight
+    sight: CoverageMonitor
     feed: Feed
     client: PlatformClient
-    roster: Roster
+    roster: ExtensionDirectory
     deliveries: Deliveries
 
 
@@ -51,19 +52,21 @@ async def assemble(
     client: PlatformClient,
     *,
     account_id: str,
-    roster: Roster,
+    roster: ExtensionDirectory,
     metrics: Metrics,
-    speed: float = 1.0,
+    deliveries: Deliveries,
+    notices: Notices,
 ) -> Parts:
-    """The parts, wired to each other and resumed from the ledger. ``speed``: the platform's."""
-    books = PlatformBooks(client, account_id, None if roster.everybody else roster.watched)
-    intake = Intake(
+    """The parts of an account, wired to each other and resumed from the ledger."""
+    ledger.purged.days = max(1, settings.backfill.max_days)
+    books = ScopedCallLog(client, account_id, None if roster.everybody else roster.watched)
+    intake = Pipeline(
         CallTracker(
             settle_seconds=settings.calls.settle_seconds, stale_after_seconds=settings.calls.stale_after_seconds
         ),
         ledger,
         account_id,
-        announce=Announcer(metrics).announce,
+        announce=Announcer(metrics, roster.who).announce,
         on_doubts=lambda changes: poller.check(changes),  # noqa: PLW0108 - made below
     )
     books.known = intake.knows
@@ -74,17 +77,17 @@ async def assemble(
         idle_interval=settings.poll.interval_seconds,
         max_days=settings.backfill.max_days,
     )
-    poller = Poller(books, intake, lambda: list(confirmer.waiting), interval=settings.poll.interval_seconds)
-    sight = Sight(
+    poller = Poller(books, intake, confirmer.candidates, interval=settings.poll.interval_seconds)
+    sight = CoverageMonitor(
         intake,
-        Backfill(books, intake, lambda: list(confirmer.waiting)),
+        Backfill(books, intake, confirmer.candidates),
         metrics,
         max_days=settings.backfill.max_days,
         silence=settings.feed.silence_timeout_seconds,
         on_gap=poller.soon,
     )
-    deliveries = deliveries_of(settings.webhooks, ledger, metrics, speed=speed)
-    writer = intake.writer = _writer(settings, ledger, intake, metrics, [deliveries, confirmer, sight])
+    listeners: list[Deliveries | Confirmer | CoverageMonitor] = [deliveries, confirmer, sight]
+    writer = intake.writer = _writer(settings, ledger, intake, metrics, listeners=listeners, notices=notices)
     feed = await _resume(settings, ledger, intake, confirmer, sight=sight, watched=roster.watched)
     return Parts(intake, writer, poller, confirmer, sight, feed, client, roster, deliveries)
 
@@ -92,9 +95,11 @@ async def assemble(
 def _writer(
     settings: Settings,
     ledger: Ledger,
-    intake: Intake,
+    intake: Pipeline,
     metrics: Metrics,
-    listeners: list[Deliveries | Confirmer | Sight],
+    *,
+    listeners: list[Deliveries | Confirmer | CoverageMonitor],
+    notices: Notices,
 ) -> LedgerWriter:
     """The writer; after each commit the intake hears of it first, then the listeners."""
 
@@ -110,15 +115,21 @@ def _writer(
         commit_interval=settings.database.commit_interval_ms / 1000,
         commit_batch=settings.database.commit_batch,
         on_committed=committed,
-        notices=StoreNotices(metrics),
+        on_refused=intake.refused,
+        notices=notices,
         now_ms=now_ms,
-        journal=settings.journal.days > 0,
     )
     return writer
 
 
 async def _resume(
-    settings: Settings, ledger: Ledger, intake: Intake, confirmer: Confirmer, *, sight: Sight, watched: list[str]
+    settings: Settings,
+    ledger: Ledger,
+    intake: Pipeline,
+    confirmer: Confirmer,
+    *,
+    sight: CoverageMonitor,
+    watched: list[str],
 ) -> Feed:
     """Open calls, unconfirmed calls, spans of sight and the feed's position, as of the last commit."""
     client, account_id = confirmer.client, intake.account_id
@@ -128,6 +139,7 @@ async def _resume(
     unconfirmed = await ledger.load_unconfirmed(account_id, now - GIVE_UP_MS)
     confirmer.resume(unconfirmed, state.positions.get(SYNC_FEED), now_ms=now)
     sight.resume(await ledger.load_coverage(account_id))
+    intake.aside.remember(await records(ledger.reader, account_id))
     feed = feed_of(settings, client, account_id, watched, state.positions)
     sight.on_deaf = feed.rebuild
     return feed
@@ -136,7 +148,7 @@ async def _resume(
 class Sink:
     """Where a feed delivers: observations to the intake, notices to our account of sight."""
 
-    def __init__(self, intake: Intake, sight: Sight, up: asyncio.Event) -> None:
+    def __init__(self, intake: Pipeline, sight: CoverageMonitor, up: asyncio.Event) -> None:
         self.room = intake.room
         self._intake = intake
         self._sight = sight
@@ -145,7 +157,7 @@ class Sink:
     async def deliver(self, delivery: Delivery) -> None:
         """Return after the commit."""
         if delivery.observations or delivery.unreadable:
-            self._sight.heard()
+            self._sight.heard(delivery.observations)
         await self._intake.deliver(delivery)
 
     def notice(self, notice: FeedNotice) -> None:
@@ -155,23 +167,88 @@ class Sink:
         self._sight.notice(notice)
 
 
+class Outgoing:
+    """The webhooks' deliveries of a process, made when the first account tells how fast its platform's time runs.
+
+    ``begun``: set when there are some.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, metrics: Metrics) -> None:
+        self.begun = asyncio.Event()
+        self._settings = settings
+        self._ledger = ledger
+        self._metrics = metrics
+        self._directories: dict[str, Who] = {}
+        self._made: Deliveries | None = None
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Those there are; made now, for a platform as fast as life, if nobody has joined yet."""
+        return self._made or self._make(1.0)
+
+    def join(self, account_id: str, who: Who, speed: float) -> Deliveries:
+        """An account's letters go out from now on. ``who``: its directory; ``speed``: its platform's."""
+        self._directories[account_id] = who
+        return self._made or self._make(speed)
+
+    def leave(self, account_id: str) -> None:
+        """Nothing new comes from this account."""
+        self._directories.pop(account_id, None)
+
+    def _make(self, speed: float) -> Deliveries:
+        made = self._made = deliveries_of(
+            self._settings.webhooks, self._ledger, self._metrics, directories=self._directories, speed=speed
+        )
+        self.begun.set()
+        return made
+
+
 class StoreNotices:
-    """The database's troubles: one line when they begin, one when they are over."""
+    """The database's troubles: one line when they begin, whichever writer meets them, and one when they are over for
+    all of them."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-        self._since = 0.0
+        self.metrics = metrics
+        self.since = 0.0
+        #: Of each writer in trouble the kind of it.
+        self.troubles: dict[object, str] = {}
+
+    def of_writer(self) -> Notices:
+        """What one writer tells."""
+        return _WriterNotices(self)
+
+    def begins(self, writer: object, kind: str) -> bool:
+        """A writer is in trouble; returns whether it is the first with that kind."""
+        self.since = self.since or time.monotonic()
+        first = kind not in self.troubles.values()
+        self.troubles[writer] = kind
+        return first
+
+    def ends(self, writer: object) -> bool:
+        """A writer's trouble is over; returns whether it was the last."""
+        self.troubles.pop(writer, None)
+        self.metrics.store_disk_full.set(int("full" in self.troubles.values()))
+        return not self.troubles
+
+
+class _WriterNotices:
+    """One writer's part in the database's troubles."""
+
+    def __init__(self, whole: StoreNotices) -> None:
+        self._whole = whole
 
     def retrying(self, error: Exception) -> None:
-        self._since = self._since or time.monotonic()
-        LOG.warning(Event.STORE_RETRYING, reason=type(error).__name__, detail=str(error))
+        if self._whole.begins(self, type(error).__name__):
+            LOG.warning(Event.STORE_RETRYING, reason=type(error).__name__, detail=str(error))
 
     def full(self, error: Exception) -> None:
-        self._since = self._since or time.monotonic()
-        self._metrics.store_disk_full.set(1)
-        LOG.error(Event.STORE_FULL, detail=str(error))
+        first = self._whole.begins(self, "full")
+        self._whole.metrics.store_disk_full.set(1)
+        if first:
+            LOG.error(Event.STORE_FULL, detail=str(error))
 
     def recovered(self, attempts: int) -> None:
-        self._metrics.store_disk_full.set(0)
-        LOG.warning(Event.STORE_RECOVERED, attempts=attempts, seconds=round(time.monotonic() - self._since, 3))
-        self._since = 0.0
+        if self._whole.ends(self):
+            seconds = round(time.monotonic() - self._whole.since, 3)
+            LOG.warning(Event.STORE_RECOVERED, attempts=attempts, seconds=seconds)
+            self._whole.since = 0.0

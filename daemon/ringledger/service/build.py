@@ -7,20 +7,20 @@ from collections.abc import Mapping
 
 import aiohttp
 
+from ringledger.config.model import Settings, SettingsError
 from ringledger.domain.observation import FeedPosition
-from ringledger.logs import LOG, Event
-from ringledger.metrics import Metrics
-from ringledger.platform.auth import ATTEMPTS, Authenticator, AuthEvent, AuthEventKind, Credentials
-from ringledger.platform.connection import PlatformNoticeKind
-from ringledger.platform.errors import CredentialsMissing
-from ringledger.platform.feed import Feed
-from ringledger.platform.grant import GrantKeeper, fingerprint
-from ringledger.platform.limits import RateLimits
-from ringledger.platform.pace import Pace
-from ringledger.platform.penalties import PenaltyFile
-from ringledger.platform.rest import PlatformClient
-from ringledger.platform.websocket import WebSocketFeed, WebSocketOptions
-from ringledger.settings import Settings
+from ringledger.observability.logging import LOG, Event
+from ringledger.observability.metrics import Metrics
+from ringledger.ringcentral.api.client import PlatformClient
+from ringledger.ringcentral.api.connection import PlatformNoticeKind
+from ringledger.ringcentral.api.pace import Pace
+from ringledger.ringcentral.auth.authorisation import ATTEMPTS, Authenticator, AuthEvent, AuthEventKind, Credentials
+from ringledger.ringcentral.auth.session import GrantKeeper, fingerprint
+from ringledger.ringcentral.delivery import Feed
+from ringledger.ringcentral.errors import CredentialsMissing
+from ringledger.ringcentral.ratelimit.limits import RateLimits
+from ringledger.ringcentral.ratelimit.penalties import PenaltyFile
+from ringledger.ringcentral.websocket.feed import WebSocketFeed, WebSocketOptions
 
 #: What is asked of an extension's presence: its calls, and whose calls they really are.
 PRESENCE = "/restapi/v1.0/account/{account}/extension/{extension}/presence?detailedTelephonyState=true&sipData=true"
@@ -30,9 +30,20 @@ def credentials_missing(settings: Settings) -> None:
     """Raise ``CredentialsMissing`` when there is nothing to log in with: the platform need not be asked."""
     given = settings.credentials
     if not given.client_id:
-        raise CredentialsMissing("credentials.client_id is not set")
+        raise CredentialsMissing(settings.why_unset("credentials.client_id") or "credentials.client_id is not set")
     if not (given.jwt.get_secret_value() or given.password.get_secret_value()):
-        raise CredentialsMissing("neither credentials.jwt nor credentials.password is set")
+        why = settings.why_unset("credentials.jwt") or settings.why_unset("credentials.password")
+        raise CredentialsMissing(why or "neither credentials.jwt nor credentials.password is set")
+
+
+def webhook_secrets_missing(settings: Settings) -> None:
+    """Raise ``SettingsError`` when a webhook's secret was asked for and is not there: nothing goes out unsigned."""
+    for i, hook in enumerate(settings.webhooks):
+        if (hook.secret_file or hook.secret_credential) and not hook.secret.get_secret_value():
+            why = settings.why_unset(f"webhooks.{i}.secret") or "it is empty"
+            name = hook.secret_credential.removeprefix("webhook_") or "NAME"
+            cure = f"put it into /etc/ringledger/webhooks/{name}, mode 0600, owner root"
+            raise SettingsError(f"webhooks.{i} has no secret: {why}; {cure if hook.secret_credential else 'mend it'}")
 
 
 def authenticator(
@@ -59,9 +70,12 @@ def authenticator(
 
 def penalties_of(settings: Settings) -> PenaltyFile:
     """The penalties that every process of this configuration keeps, in a file beside the database."""
-    database = settings.database.path
-    mark = fingerprint(settings.platform.server_url, settings.credentials.client_id)
-    return PenaltyFile(database.with_name(f"{database.name}.penalties"), mark)
+    database, name = settings.database.path, settings.account_name
+    whose = settings.platform.server_url, settings.credentials.client_id
+    if not name:
+        return PenaltyFile(database.with_name(f"{database.name}.penalties"), fingerprint(*whose))
+    # one app may serve several accounts; the platform counts for each of its users
+    return PenaltyFile(database.with_name(f"{database.name}.{name}.penalties"), fingerprint(*whose, name))
 
 
 def rate_limits(settings: Settings, metrics: Metrics, pace: Pace | None = None) -> RateLimits:
@@ -111,7 +125,7 @@ def feed_of(
             options=WebSocketOptions(silence_seconds=settings.feed.silence_timeout_seconds),
         )
     # the SDK costs 8 MiB and 0.2 s: only those who asked for it pay
-    from ringledger.platform.pubnub import PubNubFeed, PubNubOptions  # noqa: PLC0415
+    from ringledger.ringcentral.pubnub.feed import PubNubFeed, PubNubOptions  # noqa: PLC0415
 
     options = PubNubOptions(origin=settings.feed.pubnub_origin, silence_seconds=settings.feed.silence_timeout_seconds)
     return PubNubFeed(

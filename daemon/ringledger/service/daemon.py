@@ -1,75 +1,63 @@
 """The daemon: puts the parts together, runs them in one task group, stops them in order.
 
 What must stay true: a task that dies ends the process; a platform outage does not; stopping is only a courtesy, for
-correctness never depends on it (semantics 9).
+correctness never depends on it (rule 9.2).
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
-import aiohttp
-
-from ringledger import __version__, health
-from ringledger.layers import SettingsError
-from ringledger.ledger.ledger import Ledger
-from ringledger.ledger.schema import SCHEMA_VERSION
-from ringledger.ledger.upgrade import upgrade, version_of
-from ringledger.logs import LOG, Event, bind_account
-from ringledger.metrics import Metrics
-from ringledger.platform.errors import CredentialsRejected, PlatformError
-from ringledger.platform.pace import Pace
-from ringledger.service.assembly import Parts, Sink, assemble
-from ringledger.service.build import (
-    authenticator,
-    credentials_missing,
-    platform_client,
-    rate_limits,
-)
-from ringledger.service.confirm import GIVE_UP_AFTER
-from ringledger.service.control import Control
-from ringledger.service.intake import Intake
-from ringledger.service.pulse import Pulse, RestingPace, watched_session
-from ringledger.service.refill import ear
-from ringledger.service.reload import reloaded
-from ringledger.service.roster import Roster
-from ringledger.service.upkeep import (
+from ringledger import __version__, heartbeats
+from ringledger.config.model import Settings
+from ringledger.config.provenance import SettingsError
+from ringledger.ledger.errors import LedgerUnavailable
+from ringledger.ledger.file.lock import refuse_second
+from ringledger.ledger.schema.migrate import upgrade, version_of
+from ringledger.ledger.schema.tables import SCHEMA_VERSION
+from ringledger.ledger.write.store import Ledger
+from ringledger.observability.logging import LOG, Event
+from ringledger.observability.metrics import Metrics
+from ringledger.ringcentral.api.pace import Pace
+from ringledger.ringcentral.auth.session import GrantKeeper, GrantShelf
+from ringledger.service.account import ROUND_WITHIN, Account, Shared, Work
+from ringledger.service.assembly import Outgoing, Parts, StoreNotices
+from ringledger.service.build import credentials_missing, webhook_secrets_missing
+from ringledger.service.commands.backfill import REQUESTS
+from ringledger.service.control.server import Control, socket_path
+from ringledger.service.fleet import Fleet
+from ringledger.service.health.http import serving
+from ringledger.service.health.vitals import Vitals
+from ringledger.service.health.watchdog import WatchdogTask
+from ringledger.service.ingest.pipeline import Pipeline
+from ringledger.service.maintenance import (
     ROUND_AT_MOST,
     VERIFY_AT_MOST,
     WATCH_AT_MOST,
-    Upkeep,
+    Maintenance,
     Watch,
     keep_verified,
     verify_at_start,
 )
-from ringledger.service.vitals import Vitals
-from ringledger.service.web import serving
-from ringledger.settings import Settings
+from ringledger.service.own_time import CommonTime, OwnTime
+from ringledger.service.reload import reloaded
+from ringledger.service.tasks import STOP_STAGES, cancelled, first
 from ringledger.systemd import Notifier
-
-T = TypeVar("T")
 
 #: What the service manager keeps for the next run (`FileDescriptorStoreMax=` in the unit): the platform's session.
 SESSION = "session"
 
-GIVE_UP_MS = int(GIVE_UP_AFTER * 1000)
-
-#: First and longest pause between attempts to reach the platform at start, platform seconds.
-RETRY_SECONDS = (2.0, 60.0)
-#: A loop that asks nobody has this long for one round, seconds; one that asks the platform this long for a request.
-ROUND_WITHIN = 60.0
-ASKING_WITHIN = 300.0
 #: How long a start waits for its first reconciliation and for the feed before it is ready all the same.
 READY_WITHIN_SECONDS = 60.0
-#: What the steps of a stop may take, seconds, each used in one place, so that their sum is the whole.
-STOP_STAGES = {
-    "feed": 2.0, "commit": 7.0, "tasks": 2.0, "asking": 1.0, "watch": 1.0, "start": 1.0, "database": 4.0, "web": 1.0,
-    "pulse": 1.0,
-}  # fmt: skip
 #: How long what waits may take to be committed when the database has gone from its place, seconds.
 SETTLE_WITHIN_SECONDS = 7.0
+#: How long the tasks that several accounts share may take to end, seconds.
+ENDING_SECONDS = 1.0
+#: What a command may ask of the process, whichever accounts it has.
+PROCESS_REQUESTS = frozenset({"webhooks-retry"})
 
 
 class Daemon:
@@ -86,24 +74,57 @@ class Daemon:
         metrics: Metrics | None = None,
         pace: Pace | None = None,
         notifier: Notifier | None = None,
-        loops: health.Loops | None = None,
+        loops: heartbeats.Heartbeats | None = None,
     ) -> None:
         self.settings = settings
-        self.metrics = metrics or Metrics()
+        several = bool(settings.accounts)
+        self.metrics = metrics or Metrics(by_account=several)
         self.ready = asyncio.Event()
-        self.intake: Intake | None = None
-        self.parts: Parts | None = None
         self.notifier = notifier or Notifier({})
-        self.loops = loops or health.Loops()
+        self.loops = loops or heartbeats.Heartbeats()
         self.vitals = Vitals(self, self.loops, self.metrics)
-        self.pulse = Pulse(self.notifier, self.vitals)
+        self.pulse = WatchdogTask(self.notifier, self.vitals)
+        answers = {"status": self.vitals.answer_status, "findings": self.vitals.answer}
+        #: Where commands ask, from the opening of the ledger on.
+        self.control = Control(socket_path(settings.database.path), answers, shared=set(answers), later=REQUESTS)
         #: Where /livez and its neighbours are served; empty: nowhere.
         self.address = ""
-        self._pace = RestingPace(self.loops, pace.speed if pace else 1.0)
+        self._speed = pace.speed if pace else 1.0
         self._stop = asyncio.Event()
         self._reason = ""
-        self._feed_up = asyncio.Event()
-        self._assembled = asyncio.Event()
+        kept = self.notifier.kept(SESSION)
+        self._grants = GrantShelf(kept) if several and kept is not None else None
+        #: The account of a configuration that has one, or what runs those of one that has several.
+        self.only = None if several else self._account(settings, self.metrics, self.loops, kept)
+        self.fleet = Fleet(self._one_of_several, self.pulse.tell) if several else None
+        if self.fleet is not None:
+            self.fleet.take_over(settings.of_accounts())
+
+    def _account(
+        self, settings: Settings, metrics: Metrics, loops: heartbeats.Heartbeats, keeper: GrantKeeper | None
+    ) -> Account:
+        return Account(settings, metrics=metrics, loops=loops, speed=self._speed, keeper=keeper, tell=self.pulse.tell)
+
+    def _one_of_several(self, settings: Settings) -> Account:
+        name = settings.account_name
+        keeper = self._grants.of(name) if self._grants else None
+        return self._account(settings, self.metrics.of_account(name), heartbeats.Heartbeats(), keeper)
+
+    def accounts(self) -> list[Account]:
+        """The accounts, each with its newest run."""
+        if self.fleet is not None:
+            return [unit.account for unit in self.fleet.units.values()]
+        return [self.only] if self.only is not None else []
+
+    @property
+    def parts(self) -> Parts | None:
+        """Those of the only account, once the platform is known."""
+        return self.only.parts if self.only is not None else None
+
+    @property
+    def intake(self) -> Pipeline | None:
+        """The only account's way in."""
+        return self.parts.intake if self.parts is not None else None
 
     # -- life ------------------------------------------------------------------------------------------------------
 
@@ -114,6 +135,10 @@ class Daemon:
             LOG.info(Event.SERVICE_STOPPING, reason=reason)
             self.notifier.stopping()
         self._stop.set()
+        if self.only is not None:
+            self.only.stopping.set()
+        if self.fleet is not None:
+            self.fleet.stop()
 
     def reload(self, load: Callable[[], Settings]) -> None:
         """Take over what may change live (SIGHUP); a wrong configuration changes nothing."""
@@ -125,20 +150,26 @@ class Daemon:
         else:
             self.metrics.config_last_reload_successful.set(1)
             self.metrics.config_last_reload_success_timestamp_seconds.set(time.time())
-            if self.parts is not None:
-                self.parts.poller.pace_to(self.settings.poll.interval_seconds)
+            if self.only is not None:
+                self.only.take_over(self.settings)
+            if self.fleet is not None:
+                self.fleet.take_over(self.settings.of_accounts())
         if self.ready.is_set():
             self.notifier.ready()
         self.pulse.tell()
 
     async def run(self) -> None:
         """From nothing to ready, and on until stopped."""
-        credentials_missing(self.settings)
+        if self.only is not None:
+            credentials_missing(self.settings)
+        webhook_secrets_missing(self.settings)
+        if self.settings.database.is_file:  # a server's database refuses when it is opened
+            await asyncio.to_thread(refuse_second, self.settings.database.path)
         LOG.info(Event.SERVICE_STARTED, version=__version__)
         self.metrics.config_last_reload_success_timestamp_seconds.set(time.time())
         async with AsyncExitStack() as stack:
             pulse = asyncio.create_task(self.pulse.run(), name="pulse")
-            stack.push_async_callback(_cancel, [pulse], STOP_STAGES["pulse"])
+            stack.push_async_callback(cancelled, [pulse], STOP_STAGES["pulse"])
             self.address = await stack.enter_async_context(
                 serving(self.settings.http.listen, self.vitals, self.metrics, STOP_STAGES["web"])
             )
@@ -149,7 +180,7 @@ class Daemon:
         url = self.settings.database.url
         if 0 < (version := await asyncio.to_thread(version_of, url)) < SCHEMA_VERSION:
             self._enter(f"upgrading the database from schema {version} to {SCHEMA_VERSION}")
-        report = await asyncio.to_thread(upgrade, url)
+        report = await asyncio.to_thread(upgrade, url, zone=self.settings.report.zone)
         if report.before != report.after:
             LOG.info(Event.DATABASE_UPGRADED, before=report.before, after=report.after)
         self._enter("verifying the database")
@@ -160,11 +191,11 @@ class Daemon:
         watch = Watch(ledger, self._settle)
         becoming = asyncio.create_task(self._become_ready(watch), name="ready")
         try:
-            async with watched_session(self.metrics, self.loops, aiohttp.ClientTimeout(total=60)) as session:
-                await self._watched(watch, self._run(ledger, session))
+            await self._watched(watch, self._run(ledger))
         finally:
-            await _cancel([becoming], STOP_STAGES["start"])
-            with suppress(TimeoutError):  # everything is committed; only the log was not emptied into the file
+            await cancelled([becoming], STOP_STAGES["start"])
+            # All that could be committed is; only the log was not emptied into the file.
+            with suppress(TimeoutError, LedgerUnavailable):
                 async with asyncio.timeout(STOP_STAGES["database"]):
                     await ledger.close()
 
@@ -176,158 +207,86 @@ class Daemon:
         """Do the work while the database is where it was, and look once more at the end. Raises what either raises."""
         try:
             async with asyncio.TaskGroup() as group:
-                watching = group.create_task(watch.run(self._beat("watch", lambda: WATCH_AT_MOST)), name="watch")
+                beside = [
+                    group.create_task(watch.run(self._beat("watch", lambda: WATCH_AT_MOST)), name="watch"),
+                    group.create_task(self.control.run(), name="control"),
+                ]
                 await work
-                await _cancel([watching], STOP_STAGES["watch"])
+                await cancelled(beside, STOP_STAGES["watch"])
                 await watch.look()
         except* Exception as failed:  # noqa: BLE001 - re-raised at once
-            raise _first(failed) from None
+            raise first(failed) from None
 
     async def _settle(self) -> None:
         """Commit what waits. After a while without it: what is not committed is read again from the feed's position."""
-        if self.parts is not None and not self._stop.is_set():  # a stop has done so
+        writers = [one.parts.writer for one in self.accounts() if one.parts is not None]
+        if writers and not self._stop.is_set():  # a stop has done so
             with suppress(TimeoutError):
                 async with asyncio.timeout(SETTLE_WITHIN_SECONDS):
-                    self.parts.writer.notify(0)
-                    await self.parts.writer.flush()
+                    for writer in writers:
+                        writer.notify(0)
+                        await writer.flush()
 
-    async def _run(self, ledger: Ledger, session: aiohttp.ClientSession) -> None:
-        limits = rate_limits(self.settings, self.metrics, self._pace)
-        auth = authenticator(self.settings, session, limits, keeper=self.notifier.kept(SESSION))
-        client = platform_client(self.settings, session, auth, limits)
-        me = await self._until_stopped(self._persist(client.whoami))
-        if me is None:
-            return
-        bind_account(me.account_id)
-        roster = Roster(client, self.settings, me)
-        watched = await self._until_stopped(self._persist(roster.load))
-        if watched is None:
-            return
-        self.vitals.extensions = len(watched)
-        self.parts = parts = await assemble(
-            self.settings,
-            ledger,
-            client,
-            account_id=me.account_id,
-            roster=roster,
-            metrics=self.metrics,
-            speed=self._pace.speed,
-        )
-        self.intake = parts.intake
-        self._assembled.set()
-        await self._supervise(parts, ledger)
+    async def _run(self, ledger: Ledger) -> None:
+        shared = Shared(ledger, Outgoing(self.settings, ledger, self.metrics), StoreNotices(self.metrics))
+        if self.fleet is not None:
+            self.control.add({what: self.fleet.handler(what) for what in REQUESTS - PROCESS_REQUESTS})
+            await self._run_fleet(self.fleet, shared)
+        elif self.only is not None:
+            await self.only.run(shared, partial(self._beside, self.only, shared))
 
-    # -- running ---------------------------------------------------------------------------------------------------
+    def _beside(self, account: Account, shared: Shared) -> list[Work]:
+        """What runs beside the only account; from now on commands may ask it."""
+        self.control.add(account.handlers)
+        return self._process_tasks(shared, account.parts.sight.time if account.parts else CommonTime(list))
 
-    async def _supervise(self, parts: Parts, ledger: Ledger) -> None:
-        """Everything at once. The writer outlives the rest, so that what was observed is committed."""
-        confirming = self.settings.confirm.enabled
+    async def _run_fleet(self, fleet: Fleet, shared: Shared) -> None:
+        """Each account is its own; what they share ends the daemon."""
+        clocks = CommonTime(lambda: [one.parts.sight.time for one in self.accounts() if one.parts is not None])
         try:
             async with asyncio.TaskGroup() as group:
-                writing = group.create_task(parts.writer.run(), name="writer")
-                feeding = group.create_task(self._feed(parts), name="feed")
-                others = [
-                    group.create_task(work, name=name)
-                    for name, work in self._side_tasks(parts, ledger, confirming=confirming)
-                ]
-                await self._stop.wait()
-                await _cancel([feeding], STOP_STAGES["feed"])
-                with suppress(TimeoutError):  # what could not be committed is read again from the feed's position
-                    async with asyncio.timeout(STOP_STAGES["commit"]):
-                        await parts.sight.commit()
-                        parts.writer.notify(0)
-                        await parts.writer.flush()
-                await _cancel([*others, writing], STOP_STAGES["tasks"])
+                beside = group.create_task(self._run_beside(shared, clocks), name="process")
+                await fleet.run(shared)
+                await cancelled([beside], ENDING_SECONDS)
         except* Exception as failed:  # noqa: BLE001 - re-raised at once
-            raise _first(failed) from None
+            raise first(failed) from None
 
-    def _side_tasks(
-        self, parts: Parts, ledger: Ledger, *, confirming: bool
-    ) -> list[tuple[str, Coroutine[Any, Any, None]]]:
-        asking = lambda: self.settings.poll.interval_seconds + ASKING_WITHIN  # noqa: E731 - as beats want it
-        upkeep = Upkeep(ledger, lambda: self.settings, parts.client.platform_now_ms)
-        tasks: list[tuple[str, Coroutine[Any, Any, None]]] = [
-            ("timers", parts.intake.run_timers(self._beat("timers", lambda: ROUND_WITHIN))),
-            ("poll", parts.poller.run(self._beat("poll", asking))),
-            ("doubts", parts.poller.run_doubts(self._beat("doubts", lambda: ASKING_WITHIN))),
-            ("sight", parts.sight.run(self._beat("sight", lambda: ASKING_WITHIN))),
+    async def _run_beside(self, shared: Shared, clocks: CommonTime) -> None:
+        """What accounts share, once one of them runs: before, nobody knows how fast time runs there."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READY_WITHIN_SECONDS):
+                await shared.outgoing.begun.wait()
+        self.control.add({"webhooks-retry": shared.outgoing.deliveries.answer})
+        async with asyncio.TaskGroup() as group:
+            for name, work in self._process_tasks(shared, clocks):
+                group.create_task(work, name=name)
+
+    def _process_tasks(self, shared: Shared, clocks: OwnTime | CommonTime) -> list[Work]:
+        upkeep = Maintenance(shared.ledger, lambda: self.settings, clocks)
+        deliveries = shared.outgoing.deliveries
+        return [
             ("housekeeping", upkeep.run(self._beat("housekeeping", lambda: ROUND_AT_MOST))),
             ("verify", keep_verified(self.settings, self._beat("verify", lambda: VERIFY_AT_MOST))),
-            ("webhooks", parts.deliveries.run(lambda name: self.loops.beat(name, ROUND_WITHIN))),
-            ("control", self._ear(parts, ledger).run()),
-            ("roster", parts.roster.run(parts.intake, parts.feed, self._beat("roster", lambda: ASKING_WITHIN))),
+            ("webhooks", deliveries.run(lambda name: self.loops.beat(name, ROUND_WITHIN))),
         ]
-        if confirming:
-            tasks.append(("confirm", parts.confirmer.run(self._beat("confirm", lambda: ASKING_WITHIN))))
-        return tasks
-
-    def _ear(self, parts: Parts, ledger: Ledger) -> Control:
-        return ear(
-            self.settings,
-            ledger,
-            parts.intake,
-            sight=parts.sight,
-            deliveries=parts.deliveries,
-            confirmer=parts.confirmer,
-            findings=self.vitals.answer,
-        )
-
-    async def _feed(self, parts: Parts) -> None:
-        await parts.feed.run(Sink(parts.intake, parts.sight, self._feed_up))
 
     async def _become_ready(self, watch: Watch) -> None:
         """Ready when the first comparison is made and the feed is up, or after a while all the same: whoever waits for
         us must not wait for an outage of the platform."""
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_WITHIN_SECONDS):
-                await self._assembled.wait()
-                if self.parts is not None:
-                    await self.parts.poller.first_done.wait()
-                await self._feed_up.wait()
+                if self.only is not None:
+                    await self.only.ready()
+                elif self.fleet is not None:
+                    await self.fleet.settled()
         if watch.lost:
             return  # the watch ends the daemon
         self.ready.set()
-        LOG.info(Event.SERVICE_READY, calls_open=len(self.parts.intake.tracker.calls) if self.parts else 0)
+        open_calls = sum(len(one.parts.intake.tracker.calls) for one in self.accounts() if one.parts is not None)
+        LOG.info(Event.SERVICE_READY, calls_open=open_calls)
         self.notifier.ready()
         self.pulse.tell()
 
     def _beat(self, name: str, within: Callable[[], float]) -> Callable[[], None]:
         """A loop's proof of progress, for the watchdog."""
         return lambda: self.loops.beat(name, within())
-
-    # -- patience --------------------------------------------------------------------------------------------------
-
-    async def _persist(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Ask until the platform answers; an outage never ends the daemon. Raises ``CredentialsRejected``."""
-        pause = RETRY_SECONDS[0]
-        while True:
-            try:
-                return await ask()
-            except CredentialsRejected:
-                raise
-            except PlatformError as error:
-                await self._pace.sleep(getattr(error, "retry_after", None) or pause)
-                pause = min(pause * 2, RETRY_SECONDS[1])
-
-    async def _until_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """The result, or ``None`` when a stop came first."""
-        task = asyncio.ensure_future(work)
-        stopping = asyncio.ensure_future(self._stop.wait())
-        try:
-            await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            return task.result() if task.done() else None
-        finally:
-            await _cancel([stopping, task], STOP_STAGES["asking"])
-
-
-async def _cancel(tasks: list[asyncio.Task[Any]], seconds: float) -> None:
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks, timeout=seconds)
-
-
-def _first(failed: BaseExceptionGroup[Any]) -> BaseException:
-    """The exception that ended the daemon; others are usually its consequences."""
-    error = failed.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error

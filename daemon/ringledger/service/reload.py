@@ -1,17 +1,20 @@
 """SIGHUP: read the configuration, validate all of it, take over what may change, else keep what is in force.
 
 What must stay true: a wrong file changes nothing; only keys of ``RELOADABLE`` change in a running daemon, the others
-are named as needing a restart.
+are named as needing a restart. Where there are several accounts, they and what their tables fall back on change too.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 
-from ringledger.layers import SettingsError
-from ringledger.logs import LOG, Event, configure_logging
-from ringledger.settings import RELOADABLE, Settings
+from ringledger.config.model import RELOADABLE, Settings
+from ringledger.config.provenance import SettingsError
+from ringledger.observability.logging import LOG, Event, configure_logging
+
+#: What changes live where there are several accounts: those of a changed login begin anew, the others go on.
+OF_ACCOUNTS: Final = ("accounts.", "platform.", "credentials.")
 
 
 def reloaded(current: Settings, load: Callable[[], Settings]) -> Settings:
@@ -22,21 +25,27 @@ def reloaded(current: Settings, load: Callable[[], Settings]) -> Settings:
         LOG.error(Event.CONFIG_REJECTED, problems=list(error.problems))
         raise
     changed = current.differences(wanted)
-    live = [key for key in changed if key in RELOADABLE]
+    several = bool(current.accounts and wanted.accounts)
+    live = [key for key in changed if key in RELOADABLE or (several and key.startswith(OF_ACCOUNTS))]
     merged = merge(current, wanted, live)
     if any(key.startswith("log.") for key in live):
         configure_logging(merged.log.level, merged.log.format, merged.log.numbers)
-    LOG.info(Event.CONFIG_RELOADED, keys=live, restart_needed=[key for key in changed if key not in RELOADABLE])
+    LOG.info(Event.CONFIG_RELOADED, keys=live, restart_needed=[key for key in changed if key not in live])
     return merged
 
 
 def merge(current: Settings, wanted: Settings, keys: list[str]) -> Settings:
     """``current`` with the values of ``wanted`` for these dotted keys."""
     sections: dict[str, dict[str, Any]] = {}
+    accounts = current.accounts
     for key in keys:
         section, _, name = key.partition(".")
-        sections.setdefault(section, {})[name] = getattr(getattr(wanted, section), name)
-    return current.model_copy(update=dict(_sections(current, sections)))
+        if section == "accounts":
+            accounts = wanted.accounts
+        else:
+            sections.setdefault(section, {})[name] = getattr(getattr(wanted, section), name)
+    merged = current.model_copy(update={**dict(_sections(current, sections)), "accounts": accounts})
+    return merged.told_as(wanted)
 
 
 def _sections(current: Settings, updates: Mapping[str, dict[str, Any]]) -> list[tuple[str, BaseModel]]:

@@ -5,15 +5,16 @@ It is an independent opinion of what the platform does: it imports nothing of th
 
 from ringledger.simulator.app import Options, Simulator
 from ringledger.simulator.clock import SimClock
-from ringledger.simulator.faultplan import FAULT_NAMES, parse_fault
-from ringledger.simulator.model import CallTruth, Extension, SimCall
-from ringledger.simulator.oauth import Credentials
-from ringledger.simulator.office import Office
-from ringledger.simulator.pbx import Pbx, default_extensions
-from ringledger.simulator.ringout import RingOutOptions
-from ringledger.simulator.scenario import load_story
-from ringledger.simulator.shelf import BooksOptions
-from ringledger.simulator.story import Story, StoryError
+from ringledger.simulator.exchange.call_log import BooksOptions
+from ringledger.simulator.exchange.model import CallTruth, Extension, SimCall
+from ringledger.simulator.exchange.office import Office
+from ringledger.simulator.exchange.past import remember
+from ringledger.simulator.exchange.pbx import Pbx, default_extensions
+from ringledger.simulator.faults.plan import FAULT_NAMES, parse_fault
+from ringledger.simulator.rest.oauth import Credentials
+from ringledger.simulator.rest.ringout import RingOutOptions
+from ringledger.simulator.story.parser import load_story
+from ringledger.simulator.story.story import Story, StoryError
 
 __all__ = [
     "FAULT_NAMES",
@@ -33,4 +34,5 @@ __all__ = [
     "default_extensions",
     "load_story",
     "parse_fault",
+    "remember",
 ]

@@ -11,28 +11,28 @@ from typing import Any, Protocol, Self
 
 from aiohttp import web
 
-from ringledger.simulator.answers import error_middleware
-from ringledger.simulator.books import Books
 from ringledger.simulator.clock import SimClock
-from ringledger.simulator.faultplan import FaultPlan
-from ringledger.simulator.gates import Gates
-from ringledger.simulator.limits import Limits, RateLimit
-from ringledger.simulator.messages import Messages
-from ringledger.simulator.mishaps import Mishaps
-from ringledger.simulator.oauth import Credentials, OAuth
-from ringledger.simulator.office import Office
-from ringledger.simulator.payloads import Json
-from ringledger.simulator.pbx import Pbx
-from ringledger.simulator.permissions import Permissions
-from ringledger.simulator.player import play_story, run_office
-from ringledger.simulator.pubnub import PubNub
-from ringledger.simulator.rest import Rest
-from ringledger.simulator.restfaults import RestFaults
-from ringledger.simulator.ringout import RingOutOptions, RingOuts
-from ringledger.simulator.shelf import BooksOptions
-from ringledger.simulator.story import Story
-from ringledger.simulator.subscriptions import Subscriptions
-from ringledger.simulator.websocket import WebSockets
+from ringledger.simulator.exchange.call_log import BooksOptions
+from ringledger.simulator.exchange.office import Office
+from ringledger.simulator.exchange.pbx import Pbx
+from ringledger.simulator.exchange.player import play_story, run_office
+from ringledger.simulator.faults.barriers import Gates
+from ringledger.simulator.faults.delivery import Mishaps
+from ringledger.simulator.faults.plan import FaultPlan
+from ringledger.simulator.faults.rest import RestFaults
+from ringledger.simulator.push.payloads import Json
+from ringledger.simulator.push.pubnub import PubNub
+from ringledger.simulator.push.subscriptions import Subscriptions
+from ringledger.simulator.push.websocket import WebSockets
+from ringledger.simulator.rest.answers import error_middleware
+from ringledger.simulator.rest.call_log import Books
+from ringledger.simulator.rest.limits import Limits, RateLimit
+from ringledger.simulator.rest.messages import Messages
+from ringledger.simulator.rest.oauth import Credentials, OAuth
+from ringledger.simulator.rest.permissions import Permissions
+from ringledger.simulator.rest.resources import Rest
+from ringledger.simulator.rest.ringout import RingOutOptions, RingOuts
+from ringledger.simulator.story.story import Story
 
 
 class Routes(Protocol):
@@ -65,6 +65,7 @@ class Options:
     rate_real_time: bool = False  # windows and penalties in real seconds, however fast simulated time runs
     faults: tuple[str, ...] = ()  # see faultplan
     fault_seed: int = 0
+    announces_pace: bool = True  # with each answer, so that a client's clocks can follow
 
 
 class Simulator:
@@ -143,12 +144,14 @@ class Simulator:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; afterwards ``url`` is the base address, without a slash at its end."""
+        faults = RestFaults(self.faults, self.limits)
         app = web.Application(
             middlewares=[
-                error_middleware(self.clock),
+                faults.headers,
+                error_middleware(self.clock, announces_pace=self.options.announces_pace),
                 self.gates.middleware,
                 self.limits.middleware,
-                RestFaults(self.faults, self.limits).middleware,
+                faults.middleware,
             ]
         )
         for routes in self.routes:
@@ -227,7 +230,7 @@ class Simulator:
         return len(channels)
 
     async def play_story(self, story: Story, *, forced: bool = True, rebase: bool = False, pace: bool = True) -> None:
-        """Deliver a story's events at their times (see :func:`ringledger.simulator.player.play_story`)."""
+        """Deliver a story's events at their times (see :func:`ringledger.simulator.exchange.player.play_story`)."""
         await play_story(self.clock, self.pbx, self.subscriptions, story, forced=forced, rebase=rebase, pace=pace)
 
     async def run_office(self, office: Office, *, until: int | None = None, drain: bool = True) -> None:

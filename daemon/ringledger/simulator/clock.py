@@ -34,7 +34,9 @@ class SimClock:
         if speed < 0:
             raise ValueError("speed must not be negative")
         self.speed = speed
-        self._base_ms = to_ms(start or datetime.now(UTC))
+        #: How far the ``Date`` of answers is ahead of the truth, ms; negative: behind.
+        self.told_ahead_ms = 0
+        self._base_ms = to_ms(start or datetime.fromtimestamp(time.time(), UTC))
         self._base_real = time.monotonic()
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
@@ -43,7 +45,7 @@ class SimClock:
         """The simulated instant, milliseconds since the epoch, UTC."""
         if not self.speed:
             return self._base_ms
-        return self._base_ms + int((time.monotonic() - self._base_real) * 1000 * self.speed)
+        return self._base_ms + round((time.monotonic() - self._base_real) * 1000 * self.speed)
 
     def now_iso(self) -> str:
         return iso_z(self.now_ms())

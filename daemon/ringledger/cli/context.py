@@ -1,0 +1,209 @@
+"""What every command shares: the options that may stand anywhere, the settings, and the way to the database.
+
+What must stay true: commands that only read open the database read-only and check its version first.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import typer
+from rich.cells import cell_len
+from rich.console import RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from ringledger.cli.errors import usage
+from ringledger.cli.render import without
+from ringledger.cli.terminal import Terminal, console, say_lines
+from ringledger.cli.times import show_in
+from ringledger.config.model import Settings, load_settings
+
+__all__ = ["EVERYWHERE", "Frame", "console", "frame_of", "hoisted", "origin", "print_table", "read", "reading"]
+
+T = TypeVar("T")
+
+#: A column whose cells go on in the next line is at least so wide.
+LEGIBLE: Final = 16
+
+#: Options that may stand before or after the command; those that take a value are true.
+EVERYWHERE = {"--config": True, "--account": True, "--json": False, "--no-color": False}
+#: So many accounts are named in one line.
+NAMED: Final = 10
+
+
+@dataclass(slots=True)
+class Frame:
+    """The options given for the whole program (``ctx.obj``)."""
+
+    config: Path | None = None
+    json: bool = False
+    account: str | None = None
+
+    def settings(self, overrides: Mapping[str, Any] | None = None) -> Settings:
+        """The configuration in force; with --account that of the one account. Raises ``SettingsError``, ``Failure``."""
+        settings = load_settings(self.config, overrides=overrides)
+        show_in(settings.report.zone)
+        return settings if self.account is None else self._named(settings, self.account)
+
+    def account_settings(self) -> Settings:
+        """The configuration of one account; of several it is to be named. Raises ``SettingsError``, ``Failure``."""
+        settings = self.settings()
+        if not settings.accounts:
+            return settings
+        own = settings.of_accounts()
+        if len(own) > 1:
+            raise usage(f"there are several accounts; name one with --account: {_some(own)}")
+        return next(iter(own.values()))
+
+    def _named(self, settings: Settings, name: str) -> Settings:
+        own = settings.of_accounts()
+        if not settings.accounts:
+            raise usage(f"--account {name}: the configuration has one account, and it has no name")
+        if name not in own:
+            raise usage(f"--account {name}: no such account; there are: {_some(own)}")
+        return own[name]
+
+    def masked(self, settings: Settings, full_numbers: bool) -> bool:
+        """Whether phone numbers are shown by their last four digits only."""
+        return settings.log.numbers == "masked" and not full_numbers
+
+
+def _some(names: Collection[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(list(names)[:NAMED]) + more
+
+
+async def account_id(engine: Any, settings: Settings) -> str | None:
+    """The id of the account that was named, ``None`` for all there are. Raises ``FilterError``: it has never run."""
+    from ringledger.ledger.read.queries import account_named
+
+    return await account_named(engine, settings.account_name) if settings.account_name else None
+
+
+def frame_of(ctx: typer.Context) -> Frame:
+    """The frame of the running command."""
+    frame = ctx.find_root().obj
+    return frame if isinstance(frame, Frame) else Frame()
+
+
+def hoisted(arguments: list[str]) -> list[str]:
+    """The arguments with the options of :data:`EVERYWHERE` moved to the front, where the program reads them."""
+    front: list[str] = []
+    rest: list[str] = []
+    pending = list(arguments)
+    while pending:
+        word = pending.pop(0)
+        name, equals, _ = word.partition("=")
+        if word == "--":
+            return [*front, *rest, word, *pending]
+        if name not in EVERYWHERE:
+            rest.append(word)
+            continue
+        front.append(word)
+        if EVERYWHERE[name] and not equals and pending:
+            front.append(pending.pop(0))
+    return front + rest
+
+
+def rest_of(arguments: Sequence[str]) -> list[str]:
+    """The arguments of :func:`hoisted` without the options at their front: the command first."""
+    pending = list(arguments)
+    while pending and pending[0].partition("=")[0] in EVERYWHERE:
+        name, equals, _ = pending.pop(0).partition("=")
+        if EVERYWHERE[name] and not equals and pending:
+            pending.pop(0)
+    return pending
+
+
+def print_table(made: Table, *, spare: Sequence[str] = (), folds: Sequence[str] = ()) -> None:
+    """Print a table with every cell whole: what is cut cannot be copied into the next command.
+
+    On a narrow terminal the columns ``spare`` are left out, in that order, as long as it does not fit; then the cells
+    of the columns ``folds`` go on in the next line. What is too wide even so is left to the terminal to wrap. Lines end
+    with their last word where nobody looks.
+    """
+    out = console()
+    for heading in spare:
+        if _natural(made) > out.width:
+            made = without(made, heading)
+    if _natural(made) > out.width:
+        for one in made.columns:
+            if one.header in folds:
+                one.no_wrap, one.overflow = False, "fold"
+    shown = Terminal(width=max(out.width, _least(made)))
+    if shown.is_terminal:
+        shown.print(made)
+        return
+    with shown.capture() as captured:
+        shown.print(made)
+    say_lines("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def _natural(made: Table) -> int:
+    endless = Terminal(width=10_000)
+    return Measurement.get(endless, endless.options, made).maximum
+
+
+def _least(made: Table) -> int:
+    """The least width for the table: a column that folds may get narrow, not illegible."""
+    folded = (
+        max(cell_len(_plain(cell)) for cell in (one.header, *one.cells)) for one in made.columns if not one.no_wrap
+    )
+    return _natural(made) - sum(max(0, width - LEGIBLE) for width in folded)
+
+
+def _plain(cell: RenderableType) -> str:
+    return cell.plain if isinstance(cell, Text) else str(cell)
+
+
+def read(settings: Settings, ask: Callable[[Any], Awaitable[T]]) -> T:
+    """The answer of ``ask(engine)`` from a read-only connection. Raises as :func:`reading` does."""
+
+    async def work() -> T:
+        async with reading(settings) as engine:
+            return await ask(engine)
+
+    return asyncio.run(work())
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[Any]:
+    """The engine of read-only connections. Raises ``LedgerError`` (no database: one line that says where it was
+    looked for, who says so, and what to do)."""
+    from ringledger.ledger.errors import DatabaseMissing, LedgerError
+    from ringledger.ledger.write.store import Ledger
+
+    try:
+        ledger = await Ledger.open(settings.database.url, read_only=True)
+    except DatabaseMissing:
+        if not settings.database.is_file:
+            raise
+        raise DatabaseMissing(
+            f"{settings.database.path}: no such database (database.url, {origin(settings, 'database.url')}); "
+            "start the daemon, which creates it, or name another with --config"
+        ) from None
+    except LedgerError:
+        await asyncio.to_thread(_name_the_fault, settings.database.url)
+        raise
+    try:
+        yield ledger.reader
+    finally:
+        await ledger.close()
+
+
+def _name_the_fault(url: str) -> None:
+    """Raise what a slower look finds out about a database that does not open: it names the file and a remedy."""
+    from ringledger.ledger.schema.migrate import version_of
+
+    version_of(url)
+
+
+def origin(settings: Settings, key: str) -> str:
+    """Where a setting comes from, for a person."""
+    return next((one.source for one in settings.sources() if one.key == key), "default")

@@ -1,0 +1,1 @@
+"""Commands that ask the ledger: calls, statistics, exports, coverage, audit."""

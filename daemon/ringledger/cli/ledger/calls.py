@@ -1,0 +1,85 @@
+"""`calls`: finished calls, newest first. `calls show` is in :mod:`ringledger.cli.ledger.explain`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from ringledger.cli.context import console, frame_of, print_table, read
+from ringledger.cli.errors import usage
+from ringledger.cli.help import PlainGroup
+from ringledger.cli.ledger.filters import Asked, call_filter, filtered, of_account
+from ringledger.cli.render import (
+    FOLDS,
+    SPARE,
+    calls_table,
+    legend,
+    masked_rows,
+    print_csv,
+    print_json,
+)
+from ringledger.ledger.read.filters import FILTERS, MOST
+from ringledger.ledger.schema.calls import CALL_COLUMNS
+
+FullNumbers = Annotated[bool, typer.Option("--full-numbers", help="Do not mask phone numbers.")]
+
+
+#: How many calls a terminal gets when nobody says how many.
+SCREENFUL = 50
+
+
+calls_app = typer.Typer(
+    help="Finished calls, newest first; `calls show SESSION` explains one.", rich_markup_mode="rich", cls=PlainGroup
+)
+
+
+@calls_app.callback(invoke_without_command=True)
+@filtered(*FILTERS)
+def calls(
+    ctx: typer.Context,
+    asked: Asked,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help=f"At most so many; a table has {SCREENFUL} if not given.")
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated, with a header.")] = False,
+    full_numbers: FullNumbers = False,
+) -> None:
+    """Finished calls from the database, newest first.
+
+    Phone numbers show their last four digits, unless log.numbers is "full" or --full-numbers is given; that holds for
+    --json and --csv too. A ? behind the disposition: the platform has not confirmed it yet.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    from ringledger.ledger.read import queries
+
+    frame = frame_of(ctx)
+    if csv and frame.json:
+        raise usage("--csv and --json exclude each other; keep one")
+    settings = frame.settings()
+    wanted = call_filter(asked, settings)
+    tabular = not (csv or frame.json)
+    most = limit if limit or not tabular else SCREENFUL
+
+    async def look(engine: Any) -> list[dict[str, Any]]:
+        return await queries.calls(engine, await of_account(engine, wanted, settings), limit=most)
+
+    rows = read(settings, look)
+    rows = masked_rows(rows, masked=frame.masked(settings, full_numbers))
+    if frame.json:
+        print_json(rows)
+    elif csv:
+        print_csv(rows, CALL_COLUMNS)
+    else:
+        _print_table(rows, cut=limit is None and len(rows) == SCREENFUL)
+
+
+def _print_table(rows: list[dict[str, Any]], *, cut: bool) -> None:
+    out = console()
+    if not rows:
+        out.print("no such call")
+        return
+    print_table(calls_table(rows), spare=SPARE, folds=FOLDS)
+    if meaning := legend(rows):
+        out.print(meaning, style="dim")
+    if cut:
+        out.print(f"the newest {SCREENFUL}; --limit N shows more", style="dim")

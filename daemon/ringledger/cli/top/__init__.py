@@ -1,0 +1,1 @@
+"""`top`: the live view, its layout and what it shows."""

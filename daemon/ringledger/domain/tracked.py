@@ -1,0 +1,578 @@
+"""One call in memory: its facts, the accumulator they made, and how much of what follows has been reported.
+
+The facts are the memory; accumulator and derived call are caches that can be thrown away at any time. ``SavedCall`` is
+what a restart needs.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from ringledger.domain.call import Call, Leg, Phase, derive, presence_of
+from ringledger.domain.facts import (
+    RESTART_AFTER_MS,
+    Absence,
+    Event,
+    GivenUp,
+    Read,
+    Record,
+    StatusChange,
+    Summary,
+    Watermark,
+    ordered,
+)
+from ringledger.domain.fold import NEVER, State, apply, next_place
+from ringledger.domain.matching import RECORDED_SESSION, SESSION, TELEPHONY, Names, names_of_item, names_of_record
+from ringledger.domain.observation import (
+    PRESENCE,
+    PRESENCE_SOURCES,
+    CallKey,
+    RecordClaim,
+    Source,
+)
+from ringledger.domain.reads import SLACK_MS
+from ringledger.domain.record_rules import Facts, Verdict
+from ringledger.domain.row import CallRecord, row
+from ringledger.domain.status import HOLD_STATUSES, STRENGTH, TelephonyStatus
+
+#: Of reads that show the same, so many are kept of one call.
+MOST_READS = 64
+#: A call with more events than this is not folded anew each time it is asked.
+FEW_EVENTS: Final = 16
+
+
+class SavedCall(NamedTuple):
+    """A call as it is stored while it is in memory: its facts, its row, and how often it was published. ``ignored``:
+    items counted that are no facts.
+    """
+
+    account_id: str
+    session_id: str
+    opened_by: Source = PRESENCE
+    events: tuple[Event, ...] = ()
+    reads: tuple[Read, ...] = ()
+    records: tuple[Record, ...] = ()
+    absences: tuple[Absence, ...] = ()
+    given_up: tuple[GivenUp, ...] = ()
+    summary: Summary | None = None
+    ignored: int = 0
+    published: CallRecord | None = None
+    reopened: bool = False
+
+
+@dataclass(slots=True)
+class Arrival:
+    """The watermark of one extension in order of arrival, for the stamp ``stale`` alone (rule 2.1)."""
+
+    top: int
+    newest_at: int
+    epoch_at: int = 0
+
+    def is_stale(self, sequence: int, at: int) -> bool:
+        """Note an event. Returns whether a larger sequence of its epoch had arrived before."""
+        if sequence < self.top and at > self.newest_at + RESTART_AFTER_MS:
+            self.top, self.newest_at, self.epoch_at = sequence, at, at
+            return False
+        if at < self.epoch_at:
+            return True
+        self.newest_at = max(self.newest_at, at)
+        stale = sequence < self.top
+        if not stale:
+            self.top = sequence
+        return stale
+
+
+class Resting(NamedTuple):
+    """What is asked of a live call now and then, as long as nothing new is heard of it."""
+
+    status: TelephonyStatus
+    seen_at: int
+
+
+@dataclass(slots=True)
+class TrackedCall:
+    """A call in memory. ``names``: what its own facts call it; ``matched``: the names of records that were found by
+    numbers and start, since its own are ``not_found`` or not there yet. ``uuids``: of the notifications that have told
+    of it, once one is asked for. ``opened``: somebody has been told of it; ``stored``: the ledger gave it back;
+    ``renamed``: what is stored of it stands under another key. ``shown``: the status it was last counted with, by
+    extension; ``halves``: published calls that are part of this one; ``over``: the last facts themselves tell the end,
+    so it need not settle. ``at``, ``by``, ``extension_id``, ``sequence``: of the last fact that arrived. ``resting``:
+    accumulator and derived call are thrown away until they are wanted.
+    """
+
+    key: CallKey
+    opened_by: Source = PRESENCE
+    facts: Facts = field(default_factory=Facts)
+    state: State | None = field(default_factory=State)
+    derived: Call | None = None
+    accepted: int = 0
+    ignored: int = 0
+    names: Names = field(default_factory=dict)
+    matched: dict[str, None] = field(default_factory=dict)
+    not_found: bool = False
+    renamed: bool = False
+    stored: bool = False
+    opened: bool = False
+    uuids: set[str] | None = None
+    arrivals: dict[str, Arrival] = field(default_factory=dict)
+    published: CallRecord | None = None
+    reopened: bool = False
+    suspected: bool = False
+    over: bool = False
+    derived_version: int = -1
+    derived_seen_at: int = NEVER
+    told_version: int = -1
+    told_live: bool = False
+    told_changes: tuple[StatusChange, ...] = ()
+    told_legs: tuple[Leg, ...] = ()
+    told_plain: bool = True
+    shown: dict[str, TelephonyStatus] = field(default_factory=dict)
+    halves: frozenset[CallKey] = frozenset()
+    found_by: tuple[object, ...] = ()
+    at: int = 0
+    by: Source = PRESENCE
+    extension_id: str | None = None
+    sequence: int | None = None
+    resting: Resting | None = None
+
+    # -- adding facts ----------------------------------------------------------------------------------------------
+
+    def add_event(self, event: Event) -> None:
+        """One event more. If it is the newest in order, the accumulator moves on by it; if not, it is made
+        anew later.
+        """
+        if not event.items:
+            self.add_doubt(event)
+            return
+        facts, state = self.facts, self.state
+        facts.events.append(event)
+        self.resting = None
+        if facts.undirected or event.items[0].direction is None or (len(event.items) > 1 and _is_undirected((event,))):
+            facts.undirected = True
+            self.state = self.derived = state = None
+        if facts.doubts:
+            self.derived = None
+            facts.doubts = _newest_doubts(facts.doubts, event)
+            if state is not None:
+                state.version += 1
+        if state is None:
+            return
+        place = next_place(state.sides.get(event.extension_id), event)
+        if place is None or place <= state.place or (facts.reads and not _is_after(facts.reads, event)):
+            self.state = self.derived = None
+            return
+        apply(state, place, event)
+        if not facts.plain:
+            self.derived = None
+
+    def add_doubt(self, doubt: Event) -> None:
+        """A newer whole snapshot of an extension does not list the call. Of an extension's doubts the newest is enough;
+        an event that is newer still answers it.
+        """
+        known = [event for event in self.facts.events if event.extension_id == doubt.extension_id]
+        newest = max([(event.at, event.sequence) for event in known], default=None)
+        if newest is None or (doubt.at, doubt.sequence) > newest:
+            self.facts.doubts = (*_newest_doubts(self.facts.doubts, doubt), doubt)
+        self.derived = self.resting = None
+        if self.state is not None:
+            self.state.version += 1
+
+    def add_read(self, read: Read) -> None:
+        """One read more."""
+        if read in self.facts.reads:
+            return
+        reads = (*self.facts.reads, read)
+        self.facts.reads = _thin_reads(reads) if len(reads) > MOST_READS else reads
+        self.facts.undirected |= _is_undirected((read,))
+        self.facts.plain, self.resting = False, None
+        self.state = self.derived = None
+
+    def add_record(self, record: Record) -> None:
+        """One reading of a record more. Of readings that say the same the first and the last are kept."""
+        self.facts.records = _thinned((*self.facts.records, record), record.claim)
+        if self.facts.undirected:
+            self.state = None
+        self.facts.plain, self.resting = False, None
+        self.derived = None
+
+    def add_absence(self, absence: Absence) -> None:
+        """A complete listing did not have the call; the two newest are enough."""
+        self.facts.absences = tuple(sorted({*self.facts.absences, absence})[-2:])
+        self.facts.plain, self.resting = False, None
+        self.derived = None
+
+    def add_given_up(self, given_up: GivenUp) -> None:
+        """Nobody speaks of it any longer."""
+        self.facts.given_up = (given_up,)
+        self.facts.plain, self.resting = False, None
+        self.derived = None
+
+    def is_stale(self, extension_id: str, sequence: int, at: int) -> bool:
+        """Whether a larger sequence of that extension had arrived before an event. Notes it."""
+        known = self.arrivals.get(extension_id)
+        if known is None:
+            self.arrivals[extension_id] = Arrival(sequence, at)
+            return False
+        if sequence >= known.top and at >= known.newest_at:  # nearly always
+            known.top, known.newest_at = sequence, at
+            return False
+        return known.is_stale(sequence, at)
+
+    def has_heard(self, uuid: str) -> bool:
+        """Whether a notification with that id has told of the call before (rule 2.4). It becomes a fact,
+        if not.
+        """
+        uuids = self.uuids
+        if uuids is None:
+            uuids = self.uuids = {event.uuid for event in self.facts.events if event.uuid is not None}
+        if uuid in uuids:
+            return True
+        uuids.add(uuid)
+        return False
+
+    def absorb(self, other: "TrackedCall") -> None:
+        """The facts of another call are of this one: it was known by another name."""
+        mine, theirs = self.facts, other.facts
+        mine.events += list(dict.fromkeys(theirs.events).keys() - set(mine.events))
+        for read in theirs.reads:
+            self.add_read(read)
+        for record in theirs.records:
+            self.add_record(record)
+        for doubt in theirs.doubts:
+            self.add_doubt(doubt)
+        for absence in theirs.absences:
+            self.add_absence(absence)
+        mine.given_up += theirs.given_up
+        mine.summary = mine.summary or theirs.summary
+        mine.plain = mine.plain and theirs.plain
+        mine.undirected = mine.undirected or theirs.undirected
+        self.accepted += other.accepted
+        self.ignored += other.ignored
+        self.uuids = None
+        self.halves |= other.halves
+        for extension, arrival in other.arrivals.items():
+            known = self.arrivals.get(extension)
+            if known is None or arrival.newest_at > known.newest_at:
+                self.arrivals[extension] = arrival
+        if self.published is None and other.published is not None:
+            self.published, self.reopened = other.published, other.reopened
+        elif self.published is not None and other.published is not None:
+            revision = max(self.published.revision, other.published.revision)
+            self.published = self.published._replace(revision=revision)
+        self.opened = self.opened or other.opened
+        self.stored = self.stored or other.stored
+        self.state = self.derived = self.resting = None
+
+    def drop_records(self, name: str) -> list[Record]:
+        """The records of that name are another call's. Returns them."""
+        self.matched.pop(name, None)
+        gone = [one for one in self.facts.records if group_of(one.claim) == name]
+        self.facts.records = tuple(one for one in self.facts.records if group_of(one.claim) != name)
+        self.derived = self.resting = None
+        return gone
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether a record of its own says how it ended."""
+        return any(one.claim.result and not one.claim.running and group_of(one.claim) not in self.matched
+                   for one in self.facts.records) or (
+            self.facts.summary is not None and bool(self.facts.summary.records))  # fmt: skip
+
+    # -- what follows ----------------------------------------------------------------------------------------------
+
+    def fold(self) -> State:
+        """The accumulator of presence, made anew if a fact came late."""
+        state = self.state
+        if state is None:
+            state = self.state = presence_of(self.facts)
+            state.version += self.told_version + 1  # never again one that has been reported
+            self.resting = None
+        return state
+
+    def rest(self) -> None:
+        """Keep the facts alone of a live call that has been reported, if it can soon be told from them again."""
+        if self.told_live and self.state is not None and len(self.facts.events) <= FEW_EVENTS:
+            self.resting = Resting(self.status, self.last_seen_at)
+            self.state = self.derived = self.uuids = None
+
+    @property
+    def call(self) -> Call:
+        """The call as its facts tell it now."""
+        state = self.state
+        if state is None:
+            state = self.fold()
+        derived = self.derived
+        if derived is None or self.derived_version != state.version or self.derived_seen_at != state.seen_at:
+            derived = self.derived = derive(self.facts, state)
+            self.derived_version, self.derived_seen_at = state.version, state.seen_at
+        return derived
+
+    def saved(self) -> SavedCall:
+        """What a restart needs."""
+        facts = self.facts
+        return SavedCall(
+            *self.key, self.opened_by, (*facts.events, *facts.doubts), facts.reads, facts.records, facts.absences,
+            facts.given_up, facts.summary, self.ignored, self.published, self.reopened,
+        )  # fmt: skip
+
+    def row(self, part_of: str | None = None, *, revision: int | None = None) -> CallRecord:
+        """The row that follows from the facts so far."""
+        return row(
+            self.key, self.call, accepted=self.accepted, ignored=self.ignored, part_of=part_of,
+            revision=self.revision if revision is None else revision,
+        )  # fmt: skip
+
+    @property
+    def phase(self) -> Phase:
+        """Where the call stands (rules 5.2, 5.3)."""
+        if self.resting is not None or self.call.live:
+            return Phase.OPEN
+        return Phase.FINISHED if self.published is not None and not self.reopened else Phase.SETTLING
+
+    @property
+    def extension_ids(self) -> set[str]:
+        """Where presence or a record has shown it."""
+        told = {record.claim.extension_id or "" for record in self.facts.records}
+        return told | self.fold().sides.keys()
+
+    @property
+    def account_id(self) -> str:
+        """Whose call."""
+        return self.key.account_id
+
+    @property
+    def session_id(self) -> str:
+        """What it is called."""
+        return self.key.session_id
+
+    @property
+    def legs(self) -> list[Leg]:
+        """Its legs as others see them."""
+        call = self.call
+        return [call.leg(index) for index in range(len(call.legs))]
+
+    def legs_of(self, extension_id: str) -> list[Leg]:
+        """The legs of one extension."""
+        return [leg for leg in self.legs if leg.extension_id == extension_id]
+
+    @property
+    def status(self) -> TelephonyStatus:
+        """The strongest status over live legs (rule 3.1)."""
+        return self.call.status if self.resting is None else self.resting.status
+
+    @property
+    def suspect(self) -> bool:
+        """Whether only the platform can tell if it goes on (rule 5.5)."""
+        return self.call.suspect if self.resting is None else self.suspected
+
+    @property
+    def telephony_session_id(self) -> str | None:
+        """Its other name."""
+        return self.call.telephony_session_id
+
+    @property
+    def started_at(self) -> int:
+        """When it began, ms."""
+        return self.call.started_at
+
+    @property
+    def answered_at(self) -> int | None:
+        """When it was answered, or the earliest sign of it, ms."""
+        return self.call.answered_at
+
+    @property
+    def ended_at(self) -> int | None:
+        """When the leg that ended last ended, ms; ``None`` while any lives."""
+        return self.call.ended_at
+
+    @property
+    def first_rung_at(self) -> int | None:
+        """The first sign of ringing, ms."""
+        return self.call.rung_at
+
+    @property
+    def first_answered_at(self) -> int | None:
+        """When presence first showed it answered, ms."""
+        return self.fold().answered_at
+
+    @property
+    def last_seen_at(self) -> int:
+        """The last sign of life, ms."""
+        if self.resting is not None:
+            return self.resting.seen_at
+        return max(self.call.seen_at, self.fold().seen_at)
+
+    @property
+    def hold_since(self) -> int | None:
+        """Since when it has been on hold, ms."""
+        since = None
+        for change in self.call.changes:
+            since = (since or change.at) if change.status in HOLD_STATUSES else None
+        return since
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The authoritative record."""
+        return self.call.verdict
+
+    @property
+    def revision(self) -> int:
+        """How many different rows were published."""
+        return 0 if self.published is None else self.published.revision
+
+    @property
+    def part_of(self) -> str | None:
+        """The session it belongs to, as last published."""
+        return None if self.published is None else self.published.part_of
+
+    @property
+    def events_accepted(self) -> int:
+        """Events that were in order when they arrived."""
+        return self.accepted
+
+    @property
+    def events_ignored(self) -> int:
+        """Items that changed no status when they arrived."""
+        return self.ignored
+
+    @property
+    def marks(self) -> dict[str, Watermark]:
+        """The sequence watermark of each extension."""
+        return {
+            extension: Watermark(extension, side.epoch, side.top, side.newest_at)
+            for extension, side in self.fold().sides.items()
+            if side.events or side.floor is not None
+        }
+
+    def statuses(self) -> dict[str, TelephonyStatus]:
+        """The status it gives each extension it lives at."""
+        if self.resting is not None:
+            return self.shown
+        call = self.call
+        if not call.live:
+            return {}
+        found: dict[str, TelephonyStatus] = {}
+        for extension, side in call.state.sides.items():
+            if extension and side.living:
+                found[extension] = max([leg.status for leg in side.legs if leg.live], key=STRENGTH.__getitem__)
+        return found
+
+
+def _is_after(reads: Sequence[Read], event: Event) -> bool:
+    """Whether an event comes after all reads, so that it can neither explain one nor make it void."""
+    return all(
+        read.at + SLACK_MS < event.at and (read.items or read.extension_id != event.extension_id) for read in reads
+    )
+
+
+def _is_undirected(told: Iterable[Event | Read]) -> bool:
+    return any(item.direction is None for fact in told for item in fact.items)
+
+
+def _newest_doubts(doubts: tuple[Event, ...], event: Event) -> tuple[Event, ...]:
+    """Without those that a newer event of their extension answers."""
+    return tuple(
+        doubt for doubt in doubts
+        if doubt.extension_id != event.extension_id or (doubt.at, doubt.sequence) > (event.at, event.sequence)
+    )  # fmt: skip
+
+
+def _thinned(records: tuple[Record, ...], told: RecordClaim) -> tuple[Record, ...]:
+    same = [
+        one for one in records
+        if (one.claim.record_id, one.claim.source) == (told.record_id, told.source)
+        and one.claim.running is told.running and (told.running or _content(one.claim) == _content(told))
+    ]  # fmt: skip
+    if len(same) < 3:
+        return records
+    same.sort(key=lambda one: (one.claim.read_at, one.claim.ended_at or 0))
+    drop = {id(one) for one in same[1:-1]}
+    return tuple(one for one in records if id(one) not in drop)
+
+
+def _content(claim: RecordClaim) -> tuple[object, ...]:
+    return claim.result, claim.started_at, claim.duration_ms
+
+
+def _thin_reads(told: Iterable[Read]) -> tuple[Read, ...]:
+    """Of three reads in a row that show the same, the one between says nothing."""
+    reads = sorted(told, key=lambda read: (read.extension_id, read.at))
+    return tuple(
+        read for number, read in enumerate(reads)
+        if number in {0, len(reads) - 1}
+        or (reads[number - 1].extension_id, reads[number - 1].items) != (read.extension_id, read.items)
+        or (reads[number + 1].extension_id, reads[number + 1].items) != (read.extension_id, read.items)
+    )  # fmt: skip
+
+
+def group_of(claim: RecordClaim) -> str:
+    """The name by which a record is matched: records of one session are of one call."""
+    return claim.call_session_id or f"record:{claim.record_id}"
+
+
+def _named(saved: SavedCall) -> tuple[Names, list[Record], dict[str, None]]:
+    """What the facts of a stored call name it, its records, and which of them were matched by numbers and start. Those
+    count only as long as no record of its own does.
+    """
+    names: Names = {}
+    summary = saved.summary
+    for items in [*(event.items for event in saved.events), *(read.items for read in saved.reads)]:
+        for item in items:
+            names |= names_of_item(item)
+    own: list[Record] = []
+    left = list(saved.records)
+    if summary is not None:
+        if summary.telephony_session_id:
+            names.setdefault(summary.telephony_session_id, TELEPHONY)
+        seen = any(leg.source in PRESENCE_SOURCES for leg in summary.legs)
+        names.setdefault(saved.session_id, SESSION if seen else RECORDED_SESSION)
+    elif not names:
+        own, left = left, []
+        for record in own:
+            names = names_of_record(record.claim) | names
+    names.setdefault(saved.session_id, RECORDED_SESSION)
+    while found := [one for one in left if names.keys() & names_of_record(one.claim).keys()]:
+        for one in found:
+            names = names_of_record(one.claim) | names
+        own += found
+        left = [one for one in left if one not in found]
+    if any(one.claim.result and not one.claim.running for one in own):
+        return names, own, {}
+    return names, own + left, {group_of(one.claim): None for one in left}
+
+
+def restored(saved: SavedCall) -> TrackedCall:
+    """A call in memory again. What it has published is taken as reported."""
+    call = TrackedCall(CallKey(saved.account_id, saved.session_id), saved.opened_by, stored=True)
+    call.names, records, call.matched = _named(saved)
+    call.facts = Facts(
+        [event for event in saved.events if event.items], _thin_reads(saved.reads), tuple(records), saved.absences[-2:],
+        saved.given_up, saved.summary,
+        plain=not (saved.reads or records or saved.absences or saved.given_up or saved.summary),
+    )  # fmt: skip
+    for event in saved.events:
+        if not event.items:
+            call.add_doubt(event)
+    call.facts.undirected = _is_undirected((*saved.events, *saved.reads))
+    call.published, call.reopened, call.ignored = saved.published, saved.reopened, saved.ignored
+    call.accepted = sum(1 for event in saved.events if event.items and not event.stale)
+    sides: dict[str, list[Event]] = {}
+    for event in saved.events:
+        if event.items:
+            sides.setdefault(event.extension_id, []).append(event)
+    if saved.summary is not None:
+        call.accepted += saved.summary.events_accepted
+        for mark in saved.summary.watermarks:
+            call.arrivals[mark.extension_id] = Arrival(mark.sequence, mark.at)
+    for extension, events in sides.items():
+        epoch = ordered(events)[-1][0][0]
+        last = [(order, event) for order, event in ordered(events) if order[0] == epoch]
+        began = min(event.at for _, event in last) if epoch else 0
+        newest_at = max(event.at for event in events)
+        call.arrivals[extension] = Arrival(last[-1][1].sequence, newest_at, began)
+    call.state = None
+    call.told_version = call.fold().version
+    call.told_changes = tuple(call.call.changes)
+    call.suspected, call.told_live = call.call.suspect, call.call.live
+    call.opened = bool(call.call.legs)
+    return call

@@ -1,0 +1,380 @@
+"""PostgreSQL as a database of the ledger, by asyncpg (the extra ``postgresql``).
+
+What must stay true: the right to write is an advisory lock of the writer's own session, so a lost connection is a lost
+right; each transaction of the writer counts itself in the row of the table ``writer``, under the token this process has
+put there, so nobody else can have written in between, and whether a commit whose answer was lost has happened is known
+as soon as the server can be asked. Readers can write nothing and see one state in each transaction. A password is in no
+message: it comes from the passfile, from the file that ``passwordfile`` in the URL names, or from the URL, which is
+never shown with it.
+
+A pooler in front of the server must keep sessions (not transactions): a lock of a session is none otherwise.
+"""
+
+# ruff: noqa: ARG002 - what the other kind of database needs
+
+import asyncio
+import math
+import os
+import secrets
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from ringledger.ledger.database.base import GO_ON, UNFINISHED, Batch, Database
+from ringledger.ledger.errors import (
+    REFUSALS,
+    DatabaseDriverMissing,
+    DatabaseForeign,
+    DatabaseMissing,
+    DatabaseNewer,
+    DatabaseOutdated,
+    DatabaseSetBack,
+    DatabaseUnfinished,
+    LedgerBroken,
+    LedgerLocked,
+    LedgerUnheard,
+    LedgerUnreachable,
+    classified,
+)
+from ringledger.ledger.file.sqlite import BUSY_TIMEOUT_MS
+from ringledger.ledger.schema import tables
+
+#: The advisory lock of the writer: this program's number, and the first of its locks.
+LOCK: Final = (tables.APPLICATION_ID, 1)
+#: How long a connection may take, and how long the network may keep silent about what was sent, seconds.
+CONNECT_SECONDS: Final = 10.0
+SILENCE_SECONDS: Final = 10
+#: The writer's statements take a moment; a server that hangs is noticed by this, seconds.
+STATEMENT_SECONDS: Final = 60
+#: How long the session of a writer that was killed may take to end before another is refused, seconds.
+HANDOVER_SECONDS: Final = 2.0
+#: How long our own former session is given to end, seconds.
+GHOST_SECONDS: Final = 5.0
+#: Parameters of the URL that are this program's and not the server's.
+PASSWORD_FILE: Final = "passwordfile"  # noqa: S105 - a name
+
+_COUNT: Final = "UPDATE writer SET commits = commits + 1 WHERE token = "
+_KNOWN: Final = " UNION ".join(
+    f"SELECT session_id FROM {table} WHERE account_id = $1 AND session_id = ANY($2)"  # noqa: S608 - our own names
+    for table in (tables.fact.name, tables.call.name)
+)
+#: What a purge has emptied.
+_TIDIED: Final = ", ".join(
+    one.name
+    for one in (
+        tables.call,
+        tables.call_leg,
+        tables.call_transition,
+        tables.call_source,
+        tables.fact,
+        tables.outbox,
+        tables.quarantined,
+    )
+)
+
+
+class PostgresqlDatabase(Database):
+    """A database of a server."""
+
+    def __init__(self, url: URL) -> None:
+        super().__init__(url)
+        try:
+            import asyncpg  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise DatabaseDriverMissing(
+                "database.url: PostgreSQL needs the extra of that name: pip install 'ringledger[postgresql]'"
+            ) from None
+        self._asyncpg: Any = asyncpg
+        self._token = secrets.token_hex(8)
+        #: Transactions of ours that were committed.
+        self._commits = 0
+        self._driver: Any = None
+        self._asking: Any = None
+
+    @property
+    def shown(self) -> str:
+        url = self.url
+        place = url.host or str(url.query.get("host", "")) or "localhost"
+        return f"postgresql://{place}{f':{url.port}' if url.port else ''}/{url.database or ''}"
+
+    # -- connections -----------------------------------------------------------------------------------------------
+
+    def reader(self, *, seconds: float = math.inf, connections: int = 2) -> AsyncEngine:
+        limits = {} if seconds == math.inf else {"statement_timeout": f"{max(1, round(seconds * 1000))}"}
+        settings = {
+            "default_transaction_read_only": "on",
+            "default_transaction_isolation": "repeatable read",
+            **limits,
+        }
+        return create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=partial(self.connect, settings),
+            pool_size=connections,
+            max_overflow=2,
+            pool_pre_ping=True,
+        )
+
+    def writer(self, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> AsyncEngine:
+        settings = {
+            "lock_timeout": str(busy_timeout_ms),
+            "statement_timeout": str(STATEMENT_SECONDS * 1000),
+            "synchronous_commit": "on",
+            # A writer whose machine has vanished keeps the lock no longer than this.
+            "tcp_keepalives_idle": str(SILENCE_SECONDS),
+            "tcp_keepalives_interval": "3",
+            "tcp_keepalives_count": "3",
+            "tcp_user_timeout": str(SILENCE_SECONDS * 1000),
+        }
+        return create_async_engine(
+            "postgresql+asyncpg://", async_creator=partial(self.connect, settings), pool_size=1, max_overflow=0
+        )
+
+    def migrations(self) -> AsyncEngine:
+        """An engine whose statements may take as long as they want: indexes of large tables do."""
+        return create_async_engine("postgresql+asyncpg://", async_creator=self.connect, pool_size=1, max_overflow=0)
+
+    async def connect(self, settings: dict[str, str] | None = None) -> Any:
+        """A connection of asyncpg's. Raises ``LedgerError``."""
+        given = {"application_name": "ringledger", "timezone": "UTC", "jit": "off", **(settings or {})}
+        try:
+            connection = await self._asyncpg.connect(
+                self._dsn(), password=self._password(), server_settings=given, timeout=CONNECT_SECONDS
+            )
+            # A sum of whole numbers is a decimal there, and one of ours everywhere else.
+            await connection.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=_number)
+        except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError, ValueError) as error:
+            raise self._named(error) from None  # the driver's own text may hold the URL
+        except OSError as error:  # a time-out too
+            what = error.strerror or type(error).__name__
+            cure = "start it, or set database.url"
+            raise LedgerUnreachable(f"{self.shown}: no server answers ({what}); {cure}") from None
+        _notice_silence(connection)
+        return connection
+
+    def _dsn(self) -> str:
+        query = {name: value for name, value in self.url.query.items() if name != PASSWORD_FILE}
+        return self.url.set(drivername="postgresql", query=query).render_as_string(hide_password=False)
+
+    def _password(self) -> str | None:
+        file = self.url.query.get(PASSWORD_FILE)
+        if not isinstance(file, str):
+            return None
+        try:
+            return Path(file).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise LedgerBroken(f"{file}: the database's password cannot be read ({type(error).__name__})") from None
+
+    def _named(self, error: BaseException) -> Exception:
+        known = classified(error)
+        return type(known)(f"{self.shown}: {str(known).removeprefix('database: ')}")
+
+    # -- the schema's version --------------------------------------------------------------------------------------
+
+    async def check_version(self, reader: AsyncEngine, *, writing: bool = False) -> None:
+        try:
+            async with reader.connect() as connection:
+                version = await version_in(connection, self.shown)
+                unfinished = (await connection.exec_driver_sql(f"SELECT to_regclass('{UNFINISHED}')")).scalar()
+        except DBAPIError as error:
+            raise self._named(error) from error
+        if version == 0:
+            raise DatabaseMissing(f"{self.shown}: holds no ledger yet; the daemon creates it, or ringledger db upgrade")
+        if version > tables.SCHEMA_VERSION:
+            raise DatabaseNewer(f"{self.shown}: schema {version} is newer than this program; install a newer one")
+        if version < tables.SCHEMA_VERSION:
+            raise DatabaseOutdated(f"{self.shown}: schema {version} is older than this program; ringledger db upgrade")
+        if unfinished is not None:
+            raise DatabaseUnfinished(f"{self.shown}: {GO_ON}")
+
+    # -- the right to write ----------------------------------------------------------------------------------------
+
+    async def hold(self, connection: AsyncConnection) -> None:
+        driver = await _driver(connection)
+        try:
+            if not await within_handover(partial(driver.fetchval, "SELECT pg_try_advisory_lock($1, $2)", *LOCK)):
+                who = await driver.fetchval("SELECT process || ' writes to it since ' || since FROM writer")
+                raise LedgerLocked(f"{self.shown}: {who or 'another process writes to it'}; stop that one first")
+            since = time.strftime("%m-%d %H:%M:%SZ", time.gmtime())
+            process = f"process {os.getpid()} on {socket.gethostname()}"
+            done = await driver.execute(
+                "UPDATE writer SET token = $1, commits = 0, process = $2, since = $3", self._token, process, since
+            )
+        except self._asyncpg.PostgresError as error:
+            raise self._named(error) from error
+        if done != "UPDATE 1":
+            raise DatabaseForeign(f"{self.shown}: the row that says who writes is missing; restore a backup")
+        self._commits, self._driver = 0, driver
+
+    async def guard(self, connection: AsyncConnection) -> None:
+        counted = await connection.execute(text(f"{_COUNT}:token"), {"token": self._token})
+        if counted.rowcount != 1:
+            raise self._superseded()
+
+    def note_commit(self) -> None:
+        self._commits += 1
+
+    def lost(self, connection: AsyncConnection) -> bool:
+        return self._driver is None or bool(self._driver.is_closed())
+
+    async def revived(self, engine: AsyncEngine, connection: AsyncConnection) -> tuple[AsyncConnection, bool]:
+        with suppress(Exception):
+            await connection.invalidate()
+        with suppress(Exception):
+            await connection.close()
+        fresh = await engine.connect()
+        try:
+            driver = await _driver(fresh)
+            await self._take_again(driver)
+            commits = await driver.fetchval("SELECT commits FROM writer WHERE token = $1", self._token)
+        except BaseException as error:
+            await fresh.close()
+            if isinstance(error, (self._asyncpg.PostgresError, self._asyncpg.InterfaceError)):
+                raise self._named(error) from error
+            raise
+        if commits is None:
+            await fresh.close()
+            raise self._superseded()
+        if commits not in {self._commits, self._commits + 1}:
+            await fresh.close()
+            raise DatabaseSetBack(
+                f"{self.shown}: is older than what was committed (another copy?); start again: the feed is read anew"
+            )
+        happened = commits == self._commits + 1
+        self._commits, self._driver = commits, driver
+        return fresh, happened
+
+    async def _take_again(self, driver: Any) -> None:
+        """Take the lock once more; our own former session, which the server may still believe in, is ended."""
+        until = time.monotonic() + GHOST_SECONDS
+        while not await driver.fetchval("SELECT pg_try_advisory_lock($1, $2)", *LOCK):
+            if await driver.fetchval("SELECT token FROM writer") != self._token:
+                raise self._superseded()
+            await driver.fetch(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+                "AND classid = $1 AND objid = $2",
+                *LOCK,
+            )
+            if time.monotonic() > until:
+                raise LedgerUnreachable(f"{self.shown}: our own former session is still there")
+            await asyncio.sleep(0.1)
+
+    def _judge(self, counted: str) -> None:
+        if counted != "UPDATE 1":
+            raise self._superseded()
+
+    def _superseded(self) -> LedgerLocked:
+        return LedgerLocked(f"{self.shown}: another process has written meanwhile; this one stops")
+
+    # -- the writer's transaction ----------------------------------------------------------------------------------
+
+    async def commit_batch(self, connection: AsyncConnection, batch: Batch) -> None:
+        driver = self._driver
+        ending = False
+        try:
+            transaction = driver.transaction()
+            await transaction.start()
+            try:
+                self._judge(await driver.execute(f"{_COUNT}$1", self._token))
+                for sql, rows in batch:
+                    await driver.executemany(sql, rows)
+            except BaseException:
+                with suppress(Exception):
+                    await transaction.rollback()
+                raise
+            ending = True
+            await transaction.commit()
+        except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError, *REFUSALS, OSError) as error:
+            if ending and driver.is_closed():
+                raise LedgerUnheard(f"{self.shown}: went away during a commit") from error
+            raise (classified(error) if not driver.is_closed() else self._gone(error)) from error
+
+    def _gone(self, error: BaseException) -> LedgerUnreachable:
+        return LedgerUnreachable(f"{self.shown}: the connection is lost ({type(error).__name__})")
+
+    async def known(self, reader: AsyncEngine, account_id: str, session_ids: Sequence[str]) -> list[str]:
+        if self._asking is None or self._asking.is_closed():
+            self._asking = await self.connect({"default_transaction_read_only": "on"})
+        try:
+            return [row[0] for row in await self._asking.fetch(_KNOWN, account_id, list(session_ids))]
+        except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError, *REFUSALS) as error:
+            raise classified(error) from error
+
+    # -- care ------------------------------------------------------------------------------------------------------
+
+    async def tidy(self, connection: AsyncConnection, *, thorough: bool, patience_ms: int | None = None) -> None:
+        """After a purge: VACUUM. Everything else the server does by itself."""
+        if not thorough or patience_ms is not None:
+            return
+        try:
+            await self._driver.execute("SET statement_timeout = 0")
+            await self._driver.execute(f"VACUUM {_TIDIED}")
+            await self._driver.execute("RESET statement_timeout")
+        except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError) as error:
+            raise (self._gone(error) if self._driver.is_closed() else classified(error)) from error
+
+    async def numbered(self, connection: AsyncConnection) -> None:
+        async with connection.begin():
+            for one in tables.metadata.sorted_tables:
+                if "id" in one.columns:
+                    newest = f"SELECT max(id) FROM {one.name}"  # noqa: S608 - our own name
+                    number = (await connection.exec_driver_sql(newest)).scalar() or 0
+                    last = "SELECT setval(pg_get_serial_sequence($1, 'id'), $2::bigint, $3::boolean)"
+                    await connection.exec_driver_sql(last, (one.name, max(1, number), number > 0))
+
+    async def let_go(self) -> None:
+        asking, self._asking = self._asking, None
+        if asking is not None and not asking.is_closed():
+            await asking.close()
+
+
+async def version_in(connection: AsyncConnection, shown: str) -> int:
+    """The schema's version, 0 for a database without a table of ours. Raises ``DatabaseForeign``."""
+    wanted = "SELECT to_regclass('alembic_version'), to_regclass('writer'), to_regclass('call'), current_schema()"
+    found: Any = (await connection.exec_driver_sql(wanted)).one()
+    stamped, writer, call, schema = found
+    if stamped is None and writer is None and call is None and schema is not None:
+        return 0
+    revision = None
+    if stamped is not None and writer is not None:
+        revision = (await connection.exec_driver_sql("SELECT version_num FROM alembic_version")).scalar()
+    if revision is None or not str(revision).isdecimal():
+        raise DatabaseForeign(f"{shown}: belongs to another program; set database.url to a database of our own")
+    return int(revision)
+
+
+async def within_handover(ask: Callable[[], Awaitable[bool]]) -> bool:
+    """Whether the lock was given, now or within the time a former writer's session may take to end."""
+    until = time.monotonic() + HANDOVER_SECONDS
+    while True:
+        if (given := await ask()) or time.monotonic() > until:
+            return given
+        await asyncio.sleep(0.05)
+
+
+def _number(text: str) -> float:
+    return float(text) if "." in text or text == "NaN" else int(text)
+
+
+async def _driver(connection: AsyncConnection) -> Any:
+    return (await connection.get_raw_connection()).driver_connection
+
+
+def _notice_silence(connection: Any) -> None:
+    """Let the system end a connection whose other end keeps silent: nobody waits for ever for a cut network."""
+    with suppress(AttributeError, OSError):
+        own: socket.socket = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg gives no other way
+        if own.family in {socket.AF_INET, socket.AF_INET6}:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENCE_SECONDS)
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 3)
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_SECONDS * 1000)

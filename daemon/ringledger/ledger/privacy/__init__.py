@@ -1,0 +1,1 @@
+"""What is deleted and masked: retention, purge, and where a number is mentioned."""

@@ -1,0 +1,70 @@
+"""Sessions of calls that were purged: what is said of them later is not taken, so that none comes back.
+
+What must stay true: nothing but the session is kept of such a call, and only for as long as anything reads the
+platform's log by itself (``backfill.max_days``); the rows are written in the transaction that deletes the call.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from sqlalchemy import and_, delete, insert, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from ringledger.domain.observation import CallKey
+from ringledger.ledger.errors import classified
+from ringledger.ledger.schema import tables
+
+DAY_MS: Final = 86_400_000
+_table: Final = tables.purged_call
+
+
+async def purged_among(engine: AsyncEngine) -> set[CallKey]:
+    """The calls that were purged a short while ago, for a reader. Raises ``LedgerError``."""
+    try:
+        async with engine.connect() as connection:
+            return await _keys(connection)
+    except DBAPIError as error:
+        raise classified(error) from error
+
+
+async def _keys(connection: AsyncConnection) -> set[CallKey]:
+    rows = await connection.execute(select(_table.c.account_id, _table.c.session_id))
+    return {CallKey(row.account_id, row.session_id) for row in rows}
+
+
+class PurgedCalls:
+    """The sessions, in memory too: each observation is asked about. ``days``: how long they are remembered."""
+
+    def __init__(self) -> None:
+        self.days = 7
+        self.keys: set[CallKey] = set()
+
+    def __contains__(self, key: CallKey) -> bool:
+        return key in self.keys
+
+    def __bool__(self) -> bool:
+        return bool(self.keys)
+
+    async def load(self, connection: AsyncConnection) -> None:
+        """Read them all."""
+        self.keys = await _keys(connection)
+
+    def young(self, started_at: int, now_ms: int) -> bool:
+        """Whether a call that began then may still be told of by what the daemon reads by itself."""
+        return started_at >= now_ms - self.days * DAY_MS
+
+    async def remember(self, connection: AsyncConnection, keys: Collection[CallKey], now_ms: int) -> None:
+        """Write the sessions of calls that are being deleted."""
+        for key in keys:
+            same = and_(_table.c.account_id == key.account_id, _table.c.session_id == key.session_id)
+            await connection.execute(delete(_table).where(same))
+        if keys:
+            rows = [{"account_id": key[0], "session_id": key[1], "purged_at": now_ms} for key in keys]
+            await connection.execute(insert(_table), rows)
+
+    async def forget(self, connection: AsyncConnection, now_ms: int) -> None:
+        """Drop those that have been remembered long enough."""
+        expired = _table.c.purged_at < now_ms - self.days * DAY_MS
+        await connection.execute(delete(_table).where(expired))
+        await self.load(connection)

@@ -1,0 +1,168 @@
+"""Other names of calls: what the ledger knows of calls that records speak of under a session of their own.
+
+Sessions of missed and voicemail calls differ now and then between presence and log (rule 7.2). What must stay true:
+a record that has once spoken of a call finds that call again, however long ago it was confirmed and forgotten; the two
+halves of a RingOut find each other although one of them ended long before the other was heard of.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ringledger.domain.observation import CallKey, Direction, RecordClaim
+from ringledger.domain.pairs import PAIR_WINDOW_MS
+from ringledger.domain.tracked import SavedCall
+from ringledger.ledger.schema.tables import call, call_source, live_call
+
+#: Records asked about in one SELECT.
+CHUNK: Final = 200
+#: Every number of records makes a statement of its own: kept compiled, they would take many MiB.
+UNKEPT: Final = {"compiled_cache": None}
+DAY_MS: Final = 86_400_000
+#: Calls that began less than this apart are asked for by one span of time, ms: a condition for each of a page's
+#: records took more of the processor than all else that was done with them.
+APART_MS: Final = 600_000
+
+
+async def known_as(connection: AsyncConnection, claims: Iterable[RecordClaim]) -> set[CallKey]:
+    """The calls these records may mean or complete: told of by the same record before, of the same telephony session,
+    or the other half of a RingOut.
+    """
+    found: set[CallKey] = set()
+    asked = list(claims)
+    for start in range(0, len(asked), CHUNK):
+        chunk = asked[start : start + CHUNK]
+        for query in (_told_by(chunk), _of_telephony(chunk)):
+            rows = await connection.execute(query, execution_options=UNKEPT)
+            found.update(CallKey(account_id, session_id) for account_id, session_id in rows)
+    return found | await halves_of(connection, asked)
+
+
+async def halves_of(connection: AsyncConnection, claims: Iterable[RecordClaim]) -> set[CallKey]:
+    """The calls that may be the other half of a RingOut one of whose records this is (rule 7.9)."""
+    found: set[CallKey] = set()
+    for halves in _together(_half_of(one) for one in claims):
+        wanted: dict[tuple[str, str | None, str | None, Direction], list[int]] = {}
+        for half in halves:
+            wanted.setdefault((half.account_id, half.from_number, half.to_number, half.direction), []).append(half.at)
+        for row in await connection.execute(_like(halves), execution_options=UNKEPT):
+            starts = wanted.get((row.account_id, row.from_number, row.to_number, Direction(row.direction)), ())
+            if any(abs(row.started_at - at) <= PAIR_WINDOW_MS for at in starts):
+                found.add(CallKey(row.account_id, row.session_id))
+    return found
+
+
+async def other_halves(connection: AsyncConnection, calls: Iterable[SavedCall]) -> set[str]:
+    """The sessions of the calls that are part of these, or that these are part of, and are not among them."""
+    rows = [one.published for one in calls if one.published is not None]
+    found = {row.part_of for row in rows if row.part_of is not None}
+    outer = (
+        _Half(row.account_id, None, None, Direction.OUTBOUND, row.started_at, row.session_id)
+        for row in rows if row.direction is Direction.OUTBOUND
+    )  # fmt: skip
+    for halves in _together(outer):
+        whole = call.c.part_of.in_(sorted({half.session_id for half in halves}))
+        parts = select(call.c.session_id).where(_of_accounts(halves) & whole & _around(halves))
+        found.update((await connection.execute(parts, execution_options=UNKEPT)).scalars())
+    return found - {row.session_id for row in rows}
+
+
+async def of_telephony(connection: AsyncConnection, sessions: Collection[str]) -> set[CallKey]:
+    """The calls of these telephony sessions."""
+    found: set[CallKey] = set()
+    asked = sorted(sessions)
+    for start in range(0, len(asked), CHUNK):
+        query = _with_telephony(asked[start : start + CHUNK])
+        rows = await connection.execute(query, execution_options=UNKEPT)
+        found.update(CallKey(account_id, session_id) for account_id, session_id in rows)
+    return found
+
+
+async def names_among(connection: AsyncConnection, account_id: str, names: Iterable[str]) -> set[str]:
+    """Those of the names that are the session or the telephony session of a call, finished or not."""
+    found: set[str] = set()
+    asked = list(names)
+    for start in range(0, len(asked), CHUNK):
+        chunk = asked[start : start + CHUNK]
+        for name in (call.c.session_id, call.c.telephony_session_id, live_call.c.session_id):
+            query = select(name).where(name.in_(chunk), name.table.c.account_id == account_id)
+            found.update((await connection.execute(query, execution_options=UNKEPT)).scalars())
+    return found
+
+
+def _told_by(claims: Collection[RecordClaim]) -> Select[Any]:
+    """Calls one of these records told of before; only those of its time are looked through, there is no index."""
+    told = call_source.c.record_id.in_(sorted({claim.record_id for claim in claims}))
+    mine = (call.c.account_id == call_source.c.account_id) & (call.c.session_id == call_source.c.session_id)
+    return select(call.c.account_id, call.c.session_id).where(_of_their_days(claims), mine, told)
+
+
+def _of_telephony(claims: Collection[RecordClaim]) -> Select[Any]:
+    sessions = {claim.telephony_session_id for claim in claims if claim.telephony_session_id}
+    return _with_telephony(sessions).where(_of_their_days(claims))
+
+
+def _of_their_days(claims: Collection[RecordClaim]) -> ColumnElement[bool]:
+    """Begun at most a day from one of these records, as far as they say when."""
+    accounts = call.c.account_id.in_(sorted({claim.account_id for claim in claims}))
+    starts = [claim.started_at for claim in claims if claim.started_at is not None]
+    if len(starts) < len(claims):
+        return accounts
+    return accounts & call.c.started_at.between(min(starts) - DAY_MS, max(starts) + DAY_MS)
+
+
+def _with_telephony(sessions: Collection[str]) -> Select[Any]:
+    return select(call.c.account_id, call.c.session_id).where(call.c.telephony_session_id.in_(sessions))
+
+
+class _Half(NamedTuple):
+    """A call that is looked for: one with these numbers and this direction, begun near ``at`` (ms)."""
+
+    account_id: str
+    from_number: str | None
+    to_number: str | None
+    direction: Direction
+    at: int
+    session_id: str = ""
+
+
+def _half_of(claim: RecordClaim) -> _Half | None:
+    """The other half of a record's call: the same numbers crossed, the other direction. ``None``: it has none."""
+    sender, callee = claim.from_party.number, claim.to_party.number
+    if claim.started_at is None or not sender or not callee:
+        return None
+    other = Direction.OUTBOUND if claim.direction is Direction.INBOUND else Direction.INBOUND
+    return _Half(claim.account_id, callee, sender, other, claim.started_at)
+
+
+def _together(halves: Iterable[_Half | None]) -> Iterable[Sequence[_Half]]:
+    """In the order of their starts, in groups that one question asks for: few, and near each other in time."""
+    group: list[_Half] = []
+    for half in sorted((one for one in halves if one is not None), key=attrgetter("at")):
+        if group and (len(group) == CHUNK or half.at - group[-1].at > APART_MS):
+            yield group
+            group = []
+        group.append(half)
+    if group:
+        yield group
+
+
+def _like(halves: Sequence[_Half]) -> Select[Any]:
+    """Calls of these numbers in the time that the halves take up together: a few more than are meant."""
+    callers = call.c.from_number.in_(sorted({half.from_number or "" for half in halves}))
+    callees = call.c.to_number.in_(sorted({half.to_number or "" for half in halves}))
+    columns = (call.c.account_id, call.c.session_id, call.c.from_number, call.c.to_number, call.c.direction,
+               call.c.started_at)  # fmt: skip
+    return select(*columns).where(_of_accounts(halves) & callers & callees & _around(halves))
+
+
+def _of_accounts(halves: Sequence[_Half]) -> ColumnElement[bool]:
+    return call.c.account_id.in_(sorted({half.account_id for half in halves}))
+
+
+def _around(halves: Sequence[_Half]) -> ColumnElement[bool]:
+    """Begun within the window of a RingOut's halves around these, which stand in the order of their starts."""
+    return call.c.started_at.between(halves[0].at - PAIR_WINDOW_MS, halves[-1].at + PAIR_WINDOW_MS)

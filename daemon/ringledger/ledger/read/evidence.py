@@ -1,0 +1,116 @@
+"""For each figure of a call's row the fact it comes from, and what came late: the domain's answer as rows.
+
+What must stay true: no phone number is in these rows, so that nobody has to mask them.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ringledger.domain.evidence import Late, evidence
+from ringledger.domain.facts import Absence, Event, Fact, GivenUp, Read, Record, Summary
+from ringledger.domain.observation import CallKey, Source
+from ringledger.ledger.errors import classified
+from ringledger.ledger.facts import FactRow, facts_of
+from ringledger.ledger.schema.tables import fact as fact_table
+from ringledger.ledger.times import to_text
+
+#: Facts of a call that has more are not traced: reading would take too long for somebody who waits.
+MOST_FACTS: Final = 1_000
+#: Why the figures of a call are not told.
+GONE: Final = "its facts are no longer kept"
+TOO_MANY: Final = f"it has more than {MOST_FACTS:,} facts, too many to trace while somebody waits"
+_NUMBERS: Final = frozenset({"from_number", "to_number"})
+
+Row = dict[str, Any]
+
+
+class Told(NamedTuple):
+    """``figures``: a row for each figure, in the order of the row of ``calls``; ``late``: a row for each fact that came
+    late, in the order of arrival. ``untold``: why both are empty; ``None`` when they were made.
+    """
+
+    figures: list[Row]
+    late: list[Row]
+    untold: str | None = None
+
+
+async def told_of(engine: AsyncEngine, key: CallKey, call: Row | None) -> Told:
+    """What the facts of one call tell of its figures. ``call``: its row of ``all_calls``. Raises ``LedgerError``."""
+    column = fact_table.c
+    wanted = (column.account_id == key.account_id) & (column.session_id == key.session_id) & column.body.is_not(None)
+    question = select(fact_table).where(wanted).order_by(column.id).limit(MOST_FACTS + 1)
+    try:
+        async with engine.connect() as connection:
+            rows = [FactRow(**row) for row in (await connection.execute(question)).mappings()]
+    except DBAPIError as error:
+        raise classified(error) from error
+    if not rows:
+        return Told([], [], GONE)
+    if len(rows) > MOST_FACTS:
+        return Told([], [], TOO_MANY)
+    facts = [fact for _, fact in facts_of(rows)]
+    found = evidence(key, facts)
+    figures = [] if call is None else [
+        {"figure": name, "value": None if name in _NUMBERS else call[name], **_fact(facts[number])}
+        for field, number in found.figures.items()
+        if call[name := _named(field)] is not None
+    ]  # fmt: skip
+    order = list(call or ())
+    figures.sort(key=lambda row: order.index(row["figure"]))
+    return Told(figures, [_late(one, facts) for one in found.late])
+
+
+def _late(late: Late, facts: Sequence[Fact]) -> Row:
+    changed = [
+        {"figure": _named(name)}
+        if name in _NUMBERS
+        else {"figure": _named(name), "before": _shown(name, before), "after": _shown(name, after)}
+        for name, before, after in late.changed
+    ]
+    return {
+        **_fact(facts[late.fact]),
+        "behind_seconds": late.behind_ms / 1000,
+        "changed": changed,
+    }
+
+
+def _named(field: str) -> str:
+    """A field of the row as the view calls it."""
+    return f"{field.removesuffix('_ms')}_seconds" if field.endswith("_ms") else field
+
+
+def _shown(field: str, value: Any) -> Any:
+    """A value as the view has it."""
+    if value is None or isinstance(value, str):
+        return None if value is None else str.__str__(value)
+    return value / 1000 if field.endswith("_ms") else to_text(value)
+
+
+def _fact(fact: Fact) -> Row:
+    """What a fact is, when it is of and when it came, and whom it is about."""
+    row: Row = dict.fromkeys(("kind", "at", "received_at", "extension_id", "sequence", "record_id", "says", "source"))
+    if isinstance(fact, Event | Read):
+        said = "/".join(dict.fromkeys(item.status_text for item in fact.items)) or "not listed"
+        row |= {"at": fact.at, "received_at": fact.received_at, "extension_id": fact.extension_id, "says": said}
+        if isinstance(fact, Event):
+            row |= {"kind": "event", "sequence": fact.sequence, "source": Source.PRESENCE}
+        else:
+            row |= {"kind": "read", "source": Source.PRESENCE_READ}
+    elif isinstance(fact, Record):
+        claim = fact.claim
+        said = claim.result or ("in progress" if claim.running else "no result")
+        row |= {"kind": "record", "at": claim.read_at, "received_at": claim.received_at, "says": said}
+        row |= {"extension_id": claim.extension_id or None, "record_id": claim.record_id, "source": claim.source}
+    elif isinstance(fact, Absence):
+        row |= {"kind": "absence", "at": fact.at, "says": "not listed", "source": Source.ACTIVE_CALLS}
+    elif isinstance(fact, Summary):
+        row |= {"kind": "summary", "at": fact.at, "says": "its earlier facts, summed up", "source": Source.PRESENCE}
+    elif isinstance(fact, GivenUp):
+        row |= {"kind": "given_up", "at": fact.last_seen_at, "says": "nothing heard since", "source": Source.PRESENCE}
+    for name in ("at", "received_at"):
+        row[name] = None if row[name] is None else to_text(row[name])
+    return row | {"source": str.__str__(row["source"])}

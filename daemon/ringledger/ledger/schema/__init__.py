@@ -1,0 +1,1 @@
+"""The tables and views, their statements, and the migrations that lead to them."""

@@ -1,0 +1,1 @@
+"""The writing side: one writer, one transaction for each batch, the outbox."""

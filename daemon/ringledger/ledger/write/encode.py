@@ -1,0 +1,315 @@
+"""From domain objects to tuples for the driver: plain str, int and None, in the order of the table's columns.
+
+Everything here runs before the first await of a commit, so the caller may change its calls right afterwards.
+Enumerations are written by value: the driver is slow with subclasses of str.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+from ringledger.domain.call import Leg, Phase
+from ringledger.domain.changes import (
+    Changes,
+    Extension,
+    IgnoredReason,
+    JournalEntry,
+    Quarantined,
+    SourceClaim,
+)
+from ringledger.domain.coverage import CoverageSpan
+from ringledger.domain.facts import Ignored, StatusChange
+from ringledger.domain.observation import CallKey, FeedPosition
+from ringledger.domain.row import CallRecord, front
+from ringledger.domain.status import TelephonyStatus
+from ringledger.domain.tracked import TrackedCall
+from ringledger.ledger.facts import fact_rows
+from ringledger.ledger.schema.calls import COLUMNS, OF_COMMIT, Kind
+from ringledger.ledger.schema.statements import Statements
+from ringledger.ledger.times import to_text, to_text_or_none
+
+Row = tuple[Any, ...]
+Batch = list[tuple[str, list[Row]]]
+
+#: Characters of what is put aside, and how many such things of an account there may be: the oldest go.
+QUARANTINED_CHARACTERS: Final = 65_536
+QUARANTINED_MOST: Final = 2_000
+#: The last time a row can have, ms.
+LAST_MS: Final = 253_402_300_799_999
+
+
+class Written:
+    """What the tables hold of the calls that are live, so that a commit writes what differs and nothing else.
+
+    ``numbers``: of each account the newest publication. What must stay true: it moves by :meth:`note` alone, after the
+    commit; a call that is not here is written whole.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self._legs: dict[CallKey, Sequence[Leg]] = {}
+        self._transitions: dict[CallKey, Sequence[StatusChange]] = {}
+
+    def note(self, changes: Changes) -> None:
+        """These changes are committed."""
+        for key in changes.united:
+            self.forget(key)
+        self._legs |= changes.legs
+        self._transitions |= changes.transitions
+        for key, call in changes.sessions.items():
+            if call.phase is Phase.FINISHED:
+                self.forget(key)
+        for key in changes.records:
+            self.numbers[key.account_id] = self.numbers.get(key.account_id, 0) + 1
+
+    def forget(self, key: CallKey) -> None:
+        """What the tables hold of a call is not known."""
+        self._legs.pop(key, None)
+        self._transitions.pop(key, None)
+
+    def batch(self, statements: Statements, changes: Changes) -> Batch:
+        """Legs and transitions that differ, whole where nothing is known; what is no longer so is deleted first."""
+        gone: list[Row] = []
+        shorter: list[Row] = []
+        legs: list[Row] = []
+        transitions: list[Row] = []
+        for key, now in changes.legs.items():
+            known = self._legs.get(key, ())
+            legs += [leg_row(key, leg) for n, leg in enumerate(now) if n >= len(known) or leg != known[n]]
+            if len(now) < len(known) or (not known and key not in changes.begun):
+                shorter.append((*key, len(now)))
+        for key, told in changes.transitions.items():
+            before = self._transitions.get(key, ())
+            if told[: len(before)] != before or (not before and key not in changes.begun):
+                gone.append(key)
+                before = ()
+            last = before[-1].status if before else None
+            for change in told[len(before) :]:
+                transitions.append(transition_row(key, last, change))
+                last = change.status
+        return [
+            (statements.no_transitions, gone),
+            (statements.fewer_legs, shorter),
+            (statements.call_leg, legs),
+            (statements.call_transition, transitions),
+        ]
+
+
+def batch_of(
+    statements: Statements,
+    written: Written,
+    changes: Changes,
+    position: FeedPosition | None,
+    coverage: Iterable[CoverageSpan],
+    *,
+    now_ms: int,
+) -> Batch:
+    """The statements of one commit, each with its rows; those without rows are left out."""
+    now = to_text(now_ms)
+    live, over = _live_rows(changes.sessions)
+    batch: Batch = [
+        *_united(statements, changes),
+        (statements.fact, _fact_rows(changes, now)),
+        (statements.live_call, live),
+        (statements.no_live_call, over),
+        *_published(statements, written, changes, now),
+        *written.batch(statements, changes),
+        (statements.call_source, [source_row(claim) for claim in changes.claims.values()]),
+        (statements.extension, [extension_row(extension) for extension in changes.extensions.values()]),
+        (statements.coverage_span, [coverage_row(span) for span in (*changes.coverage, *coverage)]),
+    ]
+    if changes.quarantined:
+        batch.append((statements.quarantined, [quarantined_row(entry) for entry in changes.quarantined]))
+        spoilt = sorted({entry.account_id for entry in changes.quarantined})
+        batch.append((statements.most_quarantined, [(one, one, QUARANTINED_MOST) for one in spoilt]))
+    positions = [*changes.positions.values(), *([position] if position is not None else [])]
+    batch.append((statements.feed_position, [position_row(one) for one in positions]))
+    return [(sql, rows) for sql, rows in batch if rows]
+
+
+def _united(statements: Statements, changes: Changes) -> Batch:
+    """Calls that are known by another key: all their facts are among those that follow."""
+    former: list[Row] = list(changes.united)
+    return [
+        (statements.ignored_of_another, [(now.session_id, *key) for key, now in changes.united.items()]),
+        (statements.no_facts, former),
+        (statements.no_live_call, former),
+        (statements.no_transitions, former),
+        (statements.fewer_legs, [(*key, 0) for key in former]),
+        (statements.no_claims, former),
+        (statements.no_call, former),
+    ]
+
+
+def _fact_rows(changes: Changes, now: str) -> list[Row]:
+    """What was told, and the items of notifications that were ignored. What came late is a fact."""
+    rows = [row for key, fact in changes.facts for row in fact_rows(key, fact, now)]
+    rows += [ignored_row(entry, now) for entry in changes.journal if entry.reason is not IgnoredReason.STALE_SEQUENCE]
+    return rows
+
+
+def ignored_row(entry: JournalEntry, now: str) -> Row:
+    """A row of ``fact`` for an item that is none: for the journal."""
+    account_id, session_id, at, received_at, extension_id, leg_id, status, sequence, source, reason = entry
+    ignored = Ignored(extension_id, leg_id, status, sequence, at, received_at, source, str(reason))
+    (row,) = fact_rows(CallKey(account_id, session_id or ""), ignored, now)
+    return row
+
+
+def _published(statements: Statements, written: Written, changes: Changes, now: str) -> Batch:
+    """The rows of calls that are over, each with its account's next number."""
+    if not changes.records:
+        return []
+    numbers = dict(written.numbers)
+    rows: list[Row] = []
+    for record in changes.records.values():
+        number = numbers[record.account_id] = numbers.get(record.account_id, 0) + 1
+        rows.append(call_row(record, now, number))
+    moved = [(account, number) for account, number in numbers.items() if written.numbers.get(account) != number]
+    return [(statements.call, rows), (statements.publication, moved)]
+
+
+def _live_rows(calls: dict[CallKey, TrackedCall]) -> tuple[list[Row], list[Row]]:
+    """Rows of ``live_call``, and the keys of those that are not live any longer."""
+    live: list[Row] = []
+    over: list[Row] = []
+    for key, call in calls.items():
+        phase = call.phase
+        if phase is Phase.FINISHED:
+            over.append(key)
+        else:
+            live.append(live_row(key, call, settling=phase is Phase.SETTLING))
+    return live, over
+
+
+def live_row(key: CallKey, tracked: TrackedCall, *, settling: bool) -> Row:
+    """A row of ``live_call``: what ``active_calls`` shows."""
+    call = tracked.call
+    direction, extension_id, from_party, to_party = front(call)
+    return (
+        *key,
+        1 if settling else 0,
+        call.status._value_,
+        None if direction is None else direction._value_,
+        extension_id,
+        from_party.number,
+        from_party.name,
+        to_party.number,
+        to_party.name,
+        to_text(call.started_at),
+        to_text_or_none(call.answered_at),
+        1 if call.suspect else 0,
+        to_text(tracked.last_seen_at),
+        call.telephony_session_id,
+        tracked.part_of,
+    )
+
+
+#: How a value of a kind is written; others are written as they are.
+_PLAIN: Final[dict[Kind, Callable[[Any], Any]]] = {
+    Kind.WORD: lambda value: None if value is None else value._value_,
+    Kind.TRUTH: int,
+    Kind.TIME: to_text_or_none,
+}
+_COMPUTED: Final = [column for column in COLUMNS if column.name not in OF_COMMIT]
+_of_record: Final = attrgetter(*(column.name for column in _COMPUTED))
+_WRITTEN_AS: Final = [(n, _PLAIN[column.kind]) for n, column in enumerate(_COMPUTED) if column.kind in _PLAIN]
+_PLACES: Final = [n for n, column in enumerate(COLUMNS) if column.name in OF_COMMIT]
+
+
+def call_row(record: CallRecord, updated_at: str, publication: int) -> Row:
+    """A row of ``call``."""
+    values = list(_of_record(record))
+    for place, plain in _WRITTEN_AS:
+        values[place] = plain(values[place])
+    for place, value in zip(_PLACES, (updated_at, publication), strict=True):
+        values.insert(place, value)
+    return tuple(values)
+
+
+def leg_row(key: CallKey, leg: Leg) -> Row:
+    """A row of ``call_leg``."""
+    return (
+        key.account_id,
+        key.session_id,
+        leg.number,
+        leg.leg_id,
+        leg.extension_id or None,
+        leg.direction._value_,
+        leg.from_party.number,
+        leg.from_party.name,
+        leg.from_party.raw,
+        leg.to_party.number,
+        leg.to_party.name,
+        leg.to_party.raw,
+        to_text(leg.started_at),
+        to_text_or_none(leg.answered_at),
+        to_text_or_none(leg.ended_at),
+        leg.status._value_,
+        leg.termination._value_ if leg.termination else None,
+        leg.source._value_,
+        1 if leg.queue_call else 0,
+        leg.on_behalf_of,
+    )
+
+
+def transition_row(key: CallKey, was: TelephonyStatus | None, change: StatusChange) -> Row:
+    """A row of ``call_transition``. ``was``: the status before."""
+    before = was._value_ if was is not None else None
+    at, status, source = to_text(change.at), change.status._value_, change.source._value_
+    return key.account_id, key.session_id, at, before, status, change.sequence, source
+
+
+def source_row(claim: SourceClaim) -> Row:
+    """A row of ``call_source``."""
+    return (
+        claim.account_id,
+        claim.session_id,
+        claim.source._value_,
+        claim.record_id,
+        None if claim.direction is None else str.__str__(claim.direction),
+        to_text_or_none(claim.started_at),
+        to_text_or_none(claim.ended_at),
+        claim.duration_ms,
+        claim.result,
+        to_text(claim.seen_at),
+    )
+
+
+def extension_row(extension: Extension) -> Row:
+    """A row of ``extension``."""
+    return (
+        extension.account_id,
+        extension.extension_id,
+        extension.telephony_status._value_,
+        extension.presence_status,
+        extension.user_status,
+        extension.dnd_status,
+        to_text(extension.since),
+        to_text(extension.updated_at),
+        extension.last_sequence,
+        extension.epoch,
+        to_text(extension.epoch_started_at),
+        extension.extension_number,
+        extension.name,
+    )
+
+
+def position_row(position: FeedPosition) -> Row:
+    """A row of ``feed_position``."""
+    return position.account_id, position.feed, position.key, position.token, to_text(position.at)
+
+
+def coverage_row(span: CoverageSpan) -> Row:
+    """A row of ``coverage_span``."""
+    state = span.state._value_
+    return span.account_id, to_text(span.from_at), to_text(span.until_at), state, span.cause, span.recovered_calls
+
+
+def quarantined_row(entry: Quarantined) -> Row:
+    """A row of ``quarantined``, whatever it is: half a character, and one that no database takes, stand there as JSON
+    escapes; a time beyond the years as their end.
+    """
+    body = entry.body[:QUARANTINED_CHARACTERS].encode("utf-8", "backslashreplace").decode().replace("\0", "\\u0000")
+    at = to_text(min(max(entry.received_at, 0), LAST_MS))
+    return entry.account_id, at, entry.source._value_, entry.reason, entry.kind._value_, body

@@ -1,0 +1,159 @@
+"""The outbox: what has been committed and not been accepted by its receiver yet.
+
+What must stay true: a letter is written in the transaction of the change it tells, so neither is there without the
+other; of a call's letters to one receiver only the first is ever a head; nothing in a row is a secret (a receiver is
+a digest of its address). A row leaves by being accepted, by `forget_dead`, or with its call.
+"""
+
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import and_, delete, exists, func, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from ringledger.ledger.errors import classified
+from ringledger.ledger.schema.tables import outbox
+from ringledger.ledger.times import to_text, to_text_or_none
+from ringledger.ledger.write.store import Ledger
+
+Rows = list[dict[str, Any]]
+
+#: Why a letter is given up whose receiver is in no configuration any longer.
+UNKNOWN_RECEIVER: Final = "no such receiver in the configuration"
+
+
+class Head(NamedTuple):
+    """The first letter of a call to a receiver: what may be sent now. ``since``: ms."""
+
+    id: int
+    account_id: str
+    session_id: str
+    event_id: str
+    event: str
+    body: str
+    since: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an attempt. ``error`` ``None``: accepted; ``final``: nobody tries again."""
+
+    id: int
+    event_id: str
+    error: str | None = None
+    final: bool = False
+
+
+class Standing(NamedTuple):
+    """What the outbox holds for a receiver: letters that wait, letters given up, the commit of the oldest that waits
+    (ms)."""
+
+    receiver: str
+    waiting: int
+    dead: int
+    oldest: int | None
+
+
+async def standing(ledger: Ledger) -> list[Standing]:
+    """One for each receiver that has letters. Raises as reads do."""
+    waits = outbox.c.gave_up_at.is_(None)
+    wanted = select(
+        outbox.c.receiver,
+        func.count().filter(waits),
+        func.count().filter(~waits),
+        func.min(outbox.c.since).filter(waits),
+    ).group_by(outbox.c.receiver)
+    async with _reading(ledger.reader) as connection:
+        return [Standing(*row) for row in await connection.execute(wanted)]
+
+
+async def heads(ledger: Ledger, receiver: str, limit: int) -> list[Head]:
+    """What may be sent to the receiver, oldest first: of each call the first letter that is not given up."""
+    former = outbox.alias()
+    blocked = exists().where(
+        former.c.receiver == outbox.c.receiver,
+        former.c.account_id == outbox.c.account_id,
+        former.c.session_id == outbox.c.session_id,
+        former.c.id < outbox.c.id,
+        former.c.gave_up_at.is_(None),
+    )
+    wanted = (
+        select(*(outbox.c[name] for name in Head._fields))
+        .where(outbox.c.receiver == receiver, outbox.c.gave_up_at.is_(None), ~blocked)
+        .order_by(outbox.c.id)
+        .limit(limit)
+    )
+    async with _reading(ledger.reader) as connection:
+        return [Head(*row) for row in await connection.execute(wanted)]
+
+
+async def settle(ledger: Ledger, outcomes: Iterable[Outcome], *, now_ms: int) -> None:
+    """Write down what became of attempts, in one transaction. Raises as ``Ledger.commit`` does."""
+    async with ledger.transaction() as connection:
+        for outcome in outcomes:
+            # Numbers of deleted rows are given again: a row is told by its event too.
+            this = and_(outbox.c.id == outcome.id, outbox.c.event_id == outcome.event_id)
+            if outcome.error is None:
+                await connection.execute(delete(outbox).where(this))
+                continue
+            tried = {"attempts": outbox.c.attempts + 1, "last_error": outcome.error}
+            given_up = {"gave_up_at": now_ms} if outcome.final else {}
+            await connection.execute(update(outbox).where(this).values(tried | given_up))
+
+
+async def retry(ledger: Ledger, ids: Collection[int] | None, *, now_ms: int) -> int:
+    """Let dead letters be tried again, as if they were new; ``None``: all of them. Returns how many."""
+    dead = outbox.c.gave_up_at.is_not(None)
+    chosen = dead if ids is None else and_(dead, outbox.c.id.in_(list(ids)))
+    async with ledger.transaction() as connection:
+        again = update(outbox).where(chosen).values(gave_up_at=None, attempts=0, since=now_ms)
+        return (await connection.execute(again)).rowcount
+
+
+async def give_up_strangers(ledger: Ledger, receivers: Collection[str], *, now_ms: int) -> int:
+    """Give up what waits for receivers that are not among these; returns how many letters."""
+    strange = and_(outbox.c.gave_up_at.is_(None), outbox.c.receiver.not_in(list(receivers)))
+    async with _reading(ledger.reader) as connection:
+        if (await connection.execute(select(outbox.c.id).where(strange).limit(1))).first() is None:
+            return 0
+    async with ledger.transaction() as connection:
+        give_up = update(outbox).where(strange).values(gave_up_at=now_ms, last_error=UNKNOWN_RECEIVER)
+        return (await connection.execute(give_up)).rowcount
+
+
+async def forget_dead(ledger: Ledger, before_ms: int) -> int:
+    """Delete letters that were given up before; returns how many."""
+    old = outbox.c.gave_up_at < before_ms
+    async with _reading(ledger.reader) as connection:
+        if (await connection.execute(select(outbox.c.id).where(old).limit(1))).first() is None:
+            return 0
+    async with ledger.transaction() as connection:
+        return (await connection.execute(delete(outbox).where(old))).rowcount
+
+
+async def letters(engine: AsyncEngine, *, dead: bool = False) -> Rows:
+    """What waits and what was given up (``dead``: only that), oldest first; without the bodies. Times are text."""
+    shown = [column for column in outbox.columns if column.name != "body"]
+    wanted = select(*shown).order_by(outbox.c.id)
+    if dead:
+        wanted = wanted.where(outbox.c.gave_up_at.is_not(None))
+    async with _reading(engine) as connection:
+        rows = (await connection.execute(wanted)).mappings().all()
+    texts: Rows = []
+    for row in rows:
+        times = {"since": to_text(row["since"]), "gave_up_at": to_text_or_none(row["gave_up_at"])}
+        texts.append({**row, **times})
+    return texts
+
+
+@asynccontextmanager
+async def _reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    try:
+        async with engine.connect() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise classified(error) from error

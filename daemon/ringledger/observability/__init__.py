@@ -1,0 +1,1 @@
+"""What leaves the process for people and monitors: log events, redaction, metrics."""

@@ -1,0 +1,1 @@
+"""The authorisation: one owner of the token, and the session that outlives a process."""

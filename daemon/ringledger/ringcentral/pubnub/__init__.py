@@ -1,0 +1,1 @@
+"""The PubNub feed: the SDK's client, the receiver of its answers, the payload's decryption."""

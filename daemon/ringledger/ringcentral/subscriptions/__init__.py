@@ -1,0 +1,1 @@
+"""Subscriptions as the platform keeps them: descriptions, stale ones, probes."""

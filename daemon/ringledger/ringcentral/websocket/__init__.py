@@ -1,0 +1,1 @@
+"""The WebSocket feed: frames, one connection, the receiver, and when to connect again."""

@@ -1,0 +1,1 @@
+"""What commands may ask of a running daemon, over a Unix socket."""

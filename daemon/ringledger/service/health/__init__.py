@@ -1,0 +1,1 @@
+"""How the daemon fares: checks, status, watchdog, and HTTP for monitors."""

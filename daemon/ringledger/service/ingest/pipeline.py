@@ -1,0 +1,369 @@
+"""The one way in: feeds, polls and books hand their observations to the tracker here, and wait for the commit.
+
+Every operation is: restore from the ledger what is spoken of and not in memory, apply, release what was only looked
+at, let the writer know. One lock keeps operations in order; nothing between restoring and applying lets go of it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+from ringledger.clock import monotonic, now_ms
+from ringledger.domain.call import Phase
+from ringledger.domain.changes import Changes, Happening, Quarantined
+from ringledger.domain.observation import (
+    CallKey,
+    Delivery,
+    FeedPosition,
+    PresenceObservation,
+    RecordClaim,
+    Unreadable,
+)
+from ringledger.domain.tracked import SavedCall
+from ringledger.domain.tracker import CallTracker, Listing, Records
+from ringledger.ledger.read.restart import OpenState
+from ringledger.ledger.write.quarantine import Isolated
+from ringledger.ledger.write.store import Ledger
+from ringledger.ledger.write.writer import LedgerWriter
+from ringledger.service.ingest.quarantine import Aside, quarantined
+from ringledger.service.ingest.readings import Candidates, Readings, nobody, portions
+
+#: How long background work waits at most for a pause in what the feed brings, and what is a pause, seconds.
+CALM_SECONDS = 0.5
+BREATH_SECONDS = 0.02
+#: A feed that brings so many observations at once is behind. Then it has four fifths of the time, else half of it.
+BEHIND = 250
+BEHIND_SHARE = 4.0
+
+
+class Pipeline:
+    """Applies observations to the tracker and gets them committed.
+
+    ``clock``: monotonic seconds. ``on_doubts``: told of changes that raise doubts (suspects, cut snapshots) after their
+    commit.
+    """
+
+    def __init__(
+        self,
+        tracker: CallTracker,
+        ledger: Ledger,
+        account_id: str,
+        *,
+        clock: Callable[[], float] = monotonic,
+        announce: Callable[[Changes], None] = lambda _: None,
+        on_doubts: Callable[[Changes], None] = lambda _: None,
+    ) -> None:
+        self.tracker = tracker
+        self.account_id = account_id
+        self.writer: LedgerWriter | None = None
+        self._ledger = ledger
+        self._clock = clock
+        self._announce = announce
+        self._on_doubts = on_doubts
+        #: Whoever counts the calls that only the platform's books have shown us.
+        self._bringing: list[set[CallKey]] = []
+        self.aside = Aside()
+        self._readings = Readings()
+        #: Entries of the quarantine, since the start.
+        self.put_aside_so_far = 0
+        #: Deliveries of feeds that are under way, and when the last of them was over.
+        self._feeding = 0
+        self._fed_at = -CALM_SECONDS
+        self._behind = False
+        self._order = asyncio.Lock()
+        self._timer_moved = asyncio.Event()
+
+    # -- the writer's side -----------------------------------------------------------------------------------------
+
+    def take(self) -> Changes:
+        """What has to be committed now: the consequences so far and the positions they brought us to."""
+        return self.tracker.drain()
+
+    async def refused(self, isolated: Isolated) -> None:
+        """Something could not be stored: go on from what the ledger has of it."""
+        async with self._order:
+            for account_id, extension_id in isolated.extensions:
+                self.tracker.extension(account_id, extension_id).forget_statuses()
+            for key in isolated.calls | isolated.unwritable:
+                self.tracker.forget(key)
+            self.tracker.restore(await self._ledger.load_sessions(isolated.calls), now=self._clock())
+            for key in isolated.calls:
+                self.tracker.save(key)
+
+    def put_aside(self, entries: Iterable[Quarantined]) -> None:
+        """Keep what could not be read, with its text; it is committed with what comes next (or :meth:`change`)."""
+        self.tracker.changes.quarantined.extend(entries)
+
+    def committed(self, changes: Changes) -> None:
+        """A batch is safe: forget what is over, tell who wants to know."""
+        over = [key for key, call in changes.sessions.items() if call.phase is Phase.FINISHED]
+        self._release([*over, *changes.untold])
+        self._announce(changes)
+        self.put_aside_so_far += len(changes.quarantined)
+        if self._bringing:
+            brought = {
+                CallKey(told.account_id, told.session_id)
+                for told in changes.announcements
+                if told.happening is Happening.CORRECTED and told.reason in {"written", "opened"} and told.session_id
+            }
+            for keys in self._bringing:
+                keys.update(brought)
+        if changes.suspects or changes.cut:
+            self._on_doubts(changes)
+
+    @contextmanager
+    def bringing(self) -> Iterator[set[CallKey]]:
+        """Collect, while this goes on, the calls that only the platform's books have shown us, whoever asked them."""
+        keys: set[CallKey] = set()
+        self._bringing.append(keys)
+        try:
+            yield keys
+        finally:
+            self._bringing = [one for one in self._bringing if one is not keys]
+
+    # -- feeds -----------------------------------------------------------------------------------------------------
+
+    async def room(self) -> None:
+        """Back-pressure: returns when there is room for more (``FeedSink``)."""
+        await self._writing.room()
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Take what a feed brings; returns after the commit (``FeedSink``)."""
+        observations = self._wanted(delivery.observations)
+        self._feeding += 1
+        self._behind = len(observations) >= BEHIND
+        try:
+            await self._deliver(delivery, observations)
+        finally:
+            self._feeding -= 1
+            self._fed_at = self._clock()
+
+    async def calm(self, seconds: float = CALM_SECONDS) -> None:
+        """Let the feed go first: returns when nothing it brought waits, or after ``seconds``. For background work,
+        before each of its steps.
+        """
+        deadline = self._clock() + seconds
+        while (  # noqa: ASYNC110 - a pause is what is waited for
+            self._feeding or self._clock() - self._fed_at < BREATH_SECONDS
+        ) and self._clock() < deadline:
+            await asyncio.sleep(BREATH_SECONDS)
+
+    async def _deliver(self, delivery: Delivery, observations: Sequence[PresenceObservation]) -> None:
+        async with self._applying(observations):
+            now = self._clock()
+            for observation in observations:
+                self.tracker.take(observation, now)
+            self._unreadable(delivery.unreadable)
+            self._note_position(delivery.position)
+        await self._commit(len(delivery.observations))
+
+    # -- answers of the platform -----------------------------------------------------------------------------------
+
+    async def take_claims(
+        self,
+        claims: Sequence[RecordClaim],
+        *,
+        asked: float,
+        unreadable: Iterable[Unreadable] = (),
+        candidates: Candidates = nobody,
+        about: Collection[CallKey] = (),
+        not_found: Collection[CallKey] = (),
+        again: bool = False,
+        position: FeedPosition | None = None,
+    ) -> set[CallKey]:
+        """Take records of active-calls or the call log; returns the calls they speak of, after the commit. The feed
+        goes first: they are taken a few at a time, and after each time it has as long as that took.
+
+        ``candidates``: which calls a record may mean although its session is another; ``about``: calls whose records
+        these are to be; ``not_found``: those of them whose own have been asked for and do not exist;
+        ``again``: what they say is taken although it has been taken before; ``position``: is committed with the last
+        of them.
+        """
+        claims = self._wanted_claims(claims)
+        listed: set[CallKey] = set()
+        looked_up = bool(about or not_found)
+        steps = [claims] if looked_up else list(portions(claims))
+        for number, step in enumerate(steps, 1):
+            fresh = step if again or looked_up else self._readings.fresh(step, self.tracker.concerns)
+            listed.update(CallKey(one.account_id, one.call_session_id) for one in step if one.call_session_id)
+            last = number == len(steps)
+            if not fresh and not last:
+                continue
+            async with self._applying((), fresh, candidates, about) as began:
+                now = self._clock()
+                told = [
+                    one._replace(asked_at=self._on_our_clock(asked), received_at=self._on_our_clock(now))
+                    for one in fresh
+                ]
+                listed |= self.tracker.take(Records(tuple(told), frozenset(not_found)), now)
+                if last:
+                    self._note_position(position)
+                    self._unreadable(unreadable)
+                took = self._clock() - began
+            await self._commit()
+            self._readings.committed(fresh)
+            if not last:
+                await self.calm(took * BEHIND_SHARE if self._behind else took)
+        return listed
+
+    async def knows(self, claims: Collection[RecordClaim]) -> set[str]:
+        """By which of their names (sessions, telephony sessions) we know the calls these records speak of."""
+        names = {name for one in claims for name in (one.call_session_id, one.telephony_session_id) if name}
+        here = self.tracker.known_among(self.account_id, names)
+        return here | await self._ledger.names_among(self.account_id, names - here)
+
+    async def take_presence(self, observation: PresenceObservation, *, asked: float) -> None:
+        """Take one extension's presence as read; returns after the commit."""
+        (observation,) = self._wanted((observation,))
+        async with self._applying((observation,)):
+            told = observation._replace(asked_at=self._on_our_clock(asked))
+            self.tracker.take(told, self._clock())
+        await self._commit()
+
+    async def take_listing(self, listed: Collection[CallKey], *, read_at: int) -> None:
+        """Take a complete listing of active calls, and the calls that it has; returns after the commit."""
+        async with self._applying(()):
+            self.tracker.take(Listing(frozenset(listed), read_at), self._clock())
+        await self._commit()
+
+    async def change(self, apply: Callable[[], None]) -> None:
+        """Let ``apply`` change the tracker in turn with everybody else; returns after the commit."""
+        async with self._applying(()):
+            apply()
+        await self._commit()
+
+    # -- start and timers ------------------------------------------------------------------------------------------
+
+    def resume(self, state: OpenState) -> None:
+        """Go on where the last commit left off: open and settling calls, extensions (rule 9.2)."""
+        self.tracker.restore(state.sessions, state.extensions, now=self._clock())
+        self._timer_moved.set()
+
+    async def run_timers(self, beat: Callable[[], None] = lambda: None) -> None:
+        """Settle and expire calls as their time comes, until cancelled."""
+        while True:
+            beat()
+            await self._sleep_until(self.tracker.next_deadline)
+            async with self._order:
+                self.tracker.advance(self._clock())
+            if self.tracker.has_changes:
+                self._writing.notify(0)
+
+    async def _sleep_until(self, deadline: float | None, longest: float = 15.0) -> None:
+        self._timer_moved.clear()
+        seconds = longest if deadline is None else min(longest, max(0.0, deadline - self._clock()))
+        if seconds:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._timer_moved.wait()
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _writing(self) -> LedgerWriter:
+        if self.writer is None:
+            raise RuntimeError("the intake has no writer yet")
+        return self.writer
+
+    async def _commit(self, events: int = 0) -> None:
+        self._timer_moved.set()
+        self._writing.notify(events)
+        await self._writing.flush()
+
+    def _on_our_clock(self, moment: float) -> int:
+        """A monotonic moment as the journal tells it, ms."""
+        return now_ms() - round((self._clock() - moment) * 1000)
+
+    def _note_position(self, position: FeedPosition | None) -> None:
+        if position is not None:
+            feed, key, token, at = position.feed, position.key, position.token, position.at
+            self.tracker.changes.positions[feed] = FeedPosition(feed, key, token, at, self.account_id)
+
+    def _unreadable(self, payloads: Iterable[Unreadable]) -> None:
+        for payload in self.aside.fresh(payloads):
+            self.tracker.changes.unreadable(self.account_id, payload)
+            self.put_aside([quarantined(self.account_id, payload)])
+
+    def _wanted(self, observations: Sequence[PresenceObservation]) -> Sequence[PresenceObservation]:
+        """The observations without items of calls that were purged: those are not to come back."""
+        purged = self._ledger.purged
+        if not purged or not any(CallKey(one.account_id, item.call_session_id or "") in purged
+                                 for one in observations for item in one.items):  # fmt: skip
+            return observations
+        return [
+            one._replace(
+                items=tuple(i for i in one.items if CallKey(one.account_id, i.call_session_id or "") not in purged)
+            )
+            for one in observations
+        ]
+
+    def _wanted_claims(self, claims: Sequence[RecordClaim]) -> Sequence[RecordClaim]:
+        """The records of calls that were not purged."""
+        purged = self._ledger.purged
+        if not purged:
+            return claims
+        return [one for one in claims if CallKey(one.account_id, one.call_session_id or "") not in purged]
+
+    @asynccontextmanager
+    async def _applying(
+        self,
+        observations: Sequence[PresenceObservation],
+        claims: Sequence[RecordClaim] = (),
+        candidates: Candidates = nobody,
+        about: Collection[CallKey] = (),
+    ) -> AsyncIterator[float]:
+        """Apply something within; gives when its turn came, on our clock."""
+        async with self._order:
+            began = self._clock()
+            restored = await self._restored(observations, claims, candidates, about)
+            self.tracker.restore(restored, now=self._clock())
+            yield began
+            self._release([CallKey(call.account_id, call.session_id) for call in restored])
+
+    def _release(self, keys: Collection[CallKey]) -> None:
+        """Forget calls that are over and committed; the ledger has them back."""
+        self.tracker.release(keys)
+        self._ledger.take_back([key for key in keys if key not in self.tracker.calls])
+
+    async def _restored(
+        self,
+        observations: Sequence[PresenceObservation],
+        claims: Sequence[RecordClaim],
+        candidates: Candidates,
+        about: Collection[CallKey],
+    ) -> list[SavedCall]:
+        """What the ledger knows of the calls spoken of. Asked again until nothing is missing: a call that was in memory
+        when the ledger was asked may have been committed and released meanwhile. Records are looked at again in any
+        case, for what the ledger lacks may be known by another name.
+        """
+        asked: set[CallKey] = set()
+        strangers: set[CallKey] = set()
+        aliases: set[CallKey] = set(about)
+        named: set[str] = set()
+        restored: list[SavedCall] = []
+        if claims:  # whichever half a record tells of, the pair is judged with both in memory
+            aliases.update(await self._ledger.halves_of(claims))
+        while True:
+            departures = self.tracker.departures
+            wanted = self.tracker.unknown_calls(observations) if observations else set()
+            telephony = self.tracker.unknown_telephony(observations) - named if wanted else set()
+            if telephony:  # they may be of a call that is over
+                named |= telephony
+                aliases.update(await self._ledger.of_telephony(telephony))
+                continue  # time has passed: what was in memory may not be any longer
+            if claims:
+                wanted |= self.tracker.unknown_claims(claims)
+            unknown = wanted & asked - {CallKey(call.account_id, call.session_id) for call in restored} - strangers
+            if unknown and claims:  # they may be known by another name
+                strangers |= unknown
+                told = [one for one in claims if (one.account_id, one.call_session_id) in unknown]
+                aliases.update(candidates(told), await self._ledger.known_as(told))
+                continue  # time has passed: what was in memory may not be any longer
+            wanted |= {key for key in aliases if key not in self.tracker.calls}
+            wanted -= asked
+            if not wanted:
+                return restored
+            restored += await self._ledger.load_sessions(wanted)
+            if not claims and self.tracker.departures == departures:
+                return restored
+            asked |= wanted

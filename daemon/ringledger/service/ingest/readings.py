@@ -1,0 +1,67 @@
+"""Which readings of records say something new, and in what portions an answer of the books is taken.
+
+Active-calls lists a finished call for minutes, a synchronisation and a back-fill tell of the same hour of the log. A
+record of a call that is over costs as much as ten events, since its call is fetched from the ledger and judged anew;
+said a second time it changes nothing. What must stay true: only readings that are committed count as known; what a call
+in memory may need is never left out; memory of what was read is bounded.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Final
+
+from ringledger.domain.observation import CallKey, RecordClaim
+
+#: Which calls some records may mean although their session is another (rule 7.2).
+Candidates = Callable[[Collection[RecordClaim]], Collection[CallKey]]
+
+#: So many readings are remembered: the newest, 100 bytes each.
+MOST_REMEMBERED: Final = 50_000
+#: Records that are taken in one go, a few more where they are of one call: a tenth of a second that the feed waits.
+PORTION: Final = 100
+
+
+def nobody(claims: Collection[RecordClaim]) -> Collection[CallKey]:  # noqa: ARG001 - one of ``Candidates``
+    """No call waits for a record."""
+    return ()
+
+
+class Readings:
+    """Remembers what finished records said."""
+
+    def __init__(self) -> None:
+        self._said: dict[int, None] = {}
+
+    def fresh(self, claims: Iterable[RecordClaim], concerns: Callable[[RecordClaim], bool]) -> list[RecordClaim]:
+        """The claims without those that repeat what is committed. ``concerns``: whether a call in memory may be meant,
+        for which a reading counts every time.
+        """
+        return [one for one in claims if _content(one) not in self._said or one.running or concerns(one)]
+
+    def committed(self, claims: Iterable[RecordClaim]) -> None:
+        """Take these as known. One without a session is none of them: it is matched anew each time it is read."""
+        for one in claims:
+            if not one.running and one.call_session_id is not None:
+                content = _content(one)
+                self._said.pop(content, None)
+                self._said[content] = None
+        while len(self._said) > MOST_REMEMBERED:
+            del self._said[next(iter(self._said))]
+
+
+def portions(claims: Sequence[RecordClaim]) -> Iterator[list[RecordClaim]]:
+    """The claims in portions, those of one session together; one that is empty when there are none."""
+    sessions: dict[str, list[RecordClaim]] = {}
+    for one in claims:
+        sessions.setdefault(one.call_session_id or f"record:{one.record_id}", []).append(one)
+    portion: list[RecordClaim] = []
+    for together in sessions.values():
+        if portion and len(portion) + len(together) > PORTION:
+            yield portion
+            portion = []
+        portion += together
+    yield portion
+
+
+def _content(claim: RecordClaim) -> int:
+    """What a record says, whenever it was read, as a number that no two of them share."""
+    return hash(claim._replace(read_at=0, asked_at=None, received_at=None))

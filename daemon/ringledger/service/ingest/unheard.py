@@ -1,0 +1,54 @@
+"""Extensions of which the feed never tells, though the platform's records know calls of theirs.
+
+A subscription can be granted in part without a word. What was asked for is compared with what the platform says it
+grants (``subscription.filters_refused``); what it does not even say shows here. What must stay true: a call counts only
+if the feed was up from before its start until it was written; an extension the feed has told of is none.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from ringledger.domain.observation import PresenceObservation
+
+#: So many calls that the feed ought to have told of are no lost events any more.
+SUSPICIOUS_CALLS: Final = 2
+#: Extensions that are remembered on either side.
+MOST_EXTENSIONS: Final = 20_000
+
+
+class Unheard:
+    """Keeps count since the newest subscription."""
+
+    def __init__(self) -> None:
+        self._heard: set[str] = set()
+        self._calls: dict[str, int] = {}
+
+    def subscribed(self) -> None:
+        """There is a new subscription: the count begins anew."""
+        self._heard.clear()
+        self._calls.clear()
+
+    def heard(self, observations: Iterable[PresenceObservation]) -> None:
+        """The feed has told of these extensions."""
+        for seen in observations:
+            if seen.extension_id not in self._heard and len(self._heard) < MOST_EXTENSIONS:
+                self._heard.add(seen.extension_id)
+                self._calls.pop(seen.extension_id, None)
+
+    def brought(self, extension_id: str | None) -> int:
+        """The platform's records have brought a call of this extension that the feed, being up, has not told of.
+
+        Returns how many there are now if that makes the extension suspicious, just now; else 0.
+        """
+        if not extension_id or extension_id in self._heard:
+            return 0
+        if extension_id not in self._calls and len(self._calls) >= MOST_EXTENSIONS:
+            return 0
+        self._calls[extension_id] = count = self._calls.get(extension_id, 0) + 1
+        return count if count == SUSPICIOUS_CALLS else 0
+
+    @property
+    def extensions(self) -> tuple[tuple[str, int], ...]:
+        """Suspicious extensions, each with its calls that only the records have brought; most calls first."""
+        found = [(one, count) for one, count in self._calls.items() if count >= SUSPICIOUS_CALLS]
+        return tuple(sorted(found, key=lambda one: (-one[1], one[0])))

@@ -1,0 +1,1 @@
+"""Events for other systems: messages, delivery, the worker that sends them, metrics."""

@@ -1,0 +1,378 @@
+"""Delivery of the outbox: at least once, in order per call, at each receiver's own pace.
+
+What must stay true: only what is in the database is sent, so nothing is told before its commit; of a call no letter is
+sent while a former one waits; a receiver that is slow, dead or wrong costs nobody else anything but its own letters'
+time. No address beyond its host, no secret and no body is ever logged.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+import aiohttp
+
+from ringledger.backoff import Backoff
+from ringledger.clock import monotonic
+from ringledger.clock import now_ms as wall_ms
+from ringledger.config.model import WebhookSettings
+from ringledger.domain.changes import Changes
+from ringledger.ledger.errors import LedgerUnavailable
+from ringledger.ledger.write import outbox
+from ringledger.ledger.write.outbox import Head, Outcome
+from ringledger.ledger.write.store import Ledger
+from ringledger.observability.logging import LOG, Event
+from ringledger.observability.metrics import Metrics
+from ringledger.service.announce import Who
+from ringledger.service.webhooks.delivery import Answer, post, posting
+from ringledger.service.webhooks.messages import LetterWriter, Receiver, receivers_of
+from ringledger.service.webhooks.metrics import ACCEPTED, FAILED, GIVEN_UP, Tally
+
+#: Letters of different calls that are under way to one receiver at a time.
+PARALLEL: Final = 8
+#: Heads read from the outbox at a time.
+BUFFER: Final = 64
+#: Outcomes gather for so long, seconds, before they are written down together.
+GATHER_SECONDS: Final = 0.05
+#: Nobody sleeps longer than this, seconds, so that progress shows.
+ROUND_SECONDS: Final = 20.0
+#: Failures in a row after which a receiver is told to be unavailable, and calls that failed after which it is left
+#: alone but for one letter at a time.
+TELL_AFTER: Final = 3
+DOWN_AFTER: Final = 8
+KEEPER_SECONDS: Final = 3_600.0
+#: How often the outbox is looked at for the figures; without receivers it hardly changes.
+LOOK_SECONDS: Final = 15.0
+
+_Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long what is waited for. A letter is given up ``give_up_seconds`` after its commit, but not before so many
+    attempts; what was given up is kept for ``dead_days``."""
+
+    first_seconds: float = 1.0
+    longest_seconds: float = 300.0
+    timeout_seconds: float = 10.0
+    give_up_seconds: float = 86_400.0
+    least_attempts: int = 5
+    dead_days: int = 30
+
+    def pause(self, failures: int) -> float:
+        """Seconds until the next attempt after so many failures: twice as long each time, with jitter."""
+        longest = Backoff(self.first_seconds, self.longest_seconds).after(failures)
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads attempts, keeps no secret
+
+    def at_speed(self, speed: float) -> "Patience":
+        """The same schedule where ``speed`` seconds pass in one of ours. An answer takes the time it takes."""
+        return replace(
+            self,
+            first_seconds=self.first_seconds / speed,
+            longest_seconds=self.longest_seconds / speed,
+            give_up_seconds=self.give_up_seconds / speed,
+        )
+
+
+class Deliveries:
+    """One task. ``clock``: monotonic seconds; ``now_ms``: our wall clock, as the commits' ``updated_at``."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        receivers: Sequence[Receiver],
+        *,
+        patience: Patience | None = None,
+        metrics: Metrics | None = None,
+        clock: Callable[[], float] = monotonic,
+        now_ms: Callable[[], int] = wall_ms,
+    ) -> None:
+        self._ledger = ledger
+        self._patience = patience or Patience()
+        self._now_ms = now_ms
+        self._desk = _Desk(ledger, now_ms)
+        self._tally = tally = Tally(metrics or Metrics(), receivers)
+        self._carriers = [
+            _Carrier(one, ledger, self._desk, self._patience, tally, clock=clock, now_ms=now_ms) for one in receivers
+        ]
+
+    async def run(self, beat: Callable[[str], None] = lambda _: None) -> None:
+        """Until cancelled. ``beat``: called by each loop, with its name, as it goes round."""
+        async with posting(self._patience.timeout_seconds) as session, asyncio.TaskGroup() as group:
+            loops: list[tuple[str, Callable[[Callable[[], None]], Coroutine[Any, Any, None]]]] = [
+                ("letters given up", self._keep),
+                ("letters counted", self._look),
+            ]
+            if self._carriers:
+                loops.append(("letters written down", self._desk.run))
+            loops += [(f"webhook {n}", partial(one.run, session)) for n, one in enumerate(self._carriers, start=1)]
+            for name, loop in loops:
+                group.create_task(loop(partial(beat, name)), name=name)
+
+    def committed(self, changes: Changes) -> None:
+        """There may be letters."""
+        if changes.announcements:
+            self.wake()
+
+    def wake(self) -> None:
+        """Look into the outbox."""
+        for carrier in self._carriers:
+            carrier.wake()
+
+    async def retry(self, ids: Collection[int] | None) -> int:
+        """Try dead letters again, ``None``: all of them; returns how many. Raises as ``Ledger.commit`` does."""
+        count = await outbox.retry(self._ledger, ids, now_ms=self._now_ms())
+        self.wake()
+        return count
+
+    async def answer(self, request: dict[str, Any], _progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """``{"do": "webhooks-retry", "ids": [1, 2]}`` (``null``: all) on the control socket. Raises ``ValueError``."""
+        ids = request.get("ids")
+        if ids is not None and not (isinstance(ids, list) and all(type(one) is int for one in ids)):
+            raise ValueError("ids: should be a list of numbers, or null for all")
+        try:
+            return {"retried": await self.retry(ids)}
+        except LedgerUnavailable as error:
+            raise ValueError(str(error)) from error
+
+    async def _keep(self, beat: Callable[[], None]) -> None:
+        """Letters nobody can take or nobody has asked for do not stay for ever."""
+        known = [carrier.receiver.key for carrier in self._carriers]
+        while True:
+            now = self._now_ms()
+            with suppress(LedgerUnavailable):
+                if count := await outbox.give_up_strangers(self._ledger, known, now_ms=now):
+                    LOG.warning(Event.WEBHOOK_FAILED, reason=outbox.UNKNOWN_RECEIVER, count=count)
+                await outbox.forget_dead(self._ledger, now - self._patience.dead_days * 86_400_000)
+            await _rest(KEEPER_SECONDS, beat)
+
+    async def _look(self, beat: Callable[[], None]) -> None:
+        """What stands in the outbox, for the figures."""
+        while True:
+            with suppress(LedgerUnavailable):
+                self._tally.stand(await outbox.standing(self._ledger), self._now_ms())
+            await _rest(LOOK_SECONDS if self._carriers else KEEPER_SECONDS, beat)
+
+
+async def _rest(seconds: float, beat: Callable[[], None]) -> None:
+    """In pieces: who waits is not stuck."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        beat()
+        await asyncio.sleep(min(left, ROUND_SECONDS))
+
+
+def deliveries_of(
+    hooks: Iterable[WebhookSettings],
+    ledger: Ledger,
+    metrics: Metrics,
+    *,
+    directories: Mapping[str, Who] | None = None,
+    speed: float = 1.0,
+) -> Deliveries:
+    """The deliveries for ``[[webhooks]]``; from here on the ledger writes letters, if there is anybody to read them.
+
+    ``directories``: of each account; ``speed``: the platform's, what is waited for is scaled by it.
+    """
+    receivers = receivers_of(hooks)
+    ledger.letters_of = LetterWriter(receivers, directories=directories) if receivers else None
+    return Deliveries(ledger, receivers, patience=Patience().at_speed(speed), metrics=metrics)
+
+
+class _Desk:
+    """Writes down what became of attempts, many in one transaction: the writer's commits wait for few of them."""
+
+    def __init__(self, ledger: Ledger, now_ms: Callable[[], int]) -> None:
+        self._ledger = ledger
+        self._now_ms = now_ms
+        self._done: list[tuple[_Carrier, _Key, Outcome]] = []
+        self._some = asyncio.Event()
+
+    def put(self, carrier: "_Carrier", key: _Key, outcome: Outcome) -> None:
+        self._done.append((carrier, key, outcome))
+        self._some.set()
+
+    async def run(self, beat: Callable[[], None]) -> None:
+        try:
+            while True:
+                beat()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(ROUND_SECONDS):
+                        await self._some.wait()
+                if self._some.is_set():
+                    await asyncio.sleep(GATHER_SECONDS)
+                    self._some.clear()
+                    await self._write()
+        finally:
+            with suppress(Exception):  # what is not written down is sent once more
+                await outbox.settle(self._ledger, [outcome for *_, outcome in self._done], now_ms=self._now_ms())
+
+    async def _write(self) -> None:
+        count = len(self._done)
+        try:
+            await outbox.settle(self._ledger, [outcome for *_, outcome in self._done[:count]], now_ms=self._now_ms())
+        except LedgerUnavailable:  # the writer tells of it
+            self._some.set()
+            await asyncio.sleep(1.0)
+            return
+        written, self._done = self._done[:count], self._done[count:]
+        for carrier, key, _ in written:
+            carrier.written_down(key)
+
+
+class _Carrier:
+    """Takes one receiver's letters to it. A call is busy from its letter's departure until the outcome is written."""
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        ledger: Ledger,
+        desk: _Desk,
+        patience: Patience,
+        tally: Tally,
+        *,
+        clock: Callable[[], float],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.receiver = receiver
+        self._ledger = ledger
+        self._desk = desk
+        self._patience = patience
+        self._tally = tally
+        self._clock = clock
+        self._now_ms = now_ms
+        self._ready: deque[Head] = deque()
+        self._busy: set[_Key] = set()
+        self._due: dict[_Key, float] = {}  # calls whose first letter failed: when it may be tried again
+        self._flying = 0
+        self._stale = True  # there may be heads we have not read
+        self._news = asyncio.Event()
+        self._failures = 0  # in a row
+        self._failed: set[_Key] = set()  # calls, since the last success
+        self._pauses = 0
+        self._paused_until = 0.0
+
+    def wake(self) -> None:
+        self._stale = True
+        self._news.set()
+
+    def written_down(self, key: _Key) -> None:
+        self._busy.discard(key)
+        self.wake()
+
+    async def run(self, session: aiohttp.ClientSession, beat: Callable[[], None]) -> None:
+        async with asyncio.TaskGroup() as group:
+            while True:
+                beat()
+                self._news.clear()
+                try:
+                    leaving, seconds = await self._next()
+                except LedgerUnavailable:
+                    leaving, seconds = [], 1.0
+                for head in leaving:
+                    self._busy.add(_key(head))
+                    self._flying += 1
+                    group.create_task(self._carry(session, head))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(seconds, ROUND_SECONDS)):
+                        await self._news.wait()
+
+    # -- what goes next --------------------------------------------------------------------------------------------
+
+    @property
+    def _down(self) -> bool:
+        return len(self._failed) >= DOWN_AFTER
+
+    async def _next(self) -> tuple[list[Head], float]:
+        """What leaves now, and how long to wait for news after that, seconds."""
+        if self._down:
+            return await self._next_of_the_dead()
+        now, free = self._clock(), PARALLEL - self._flying
+        self._stale |= any(due <= now for key, due in self._due.items() if key not in self._busy)
+        if free and self._stale and not self._ready:
+            self._ready.extend(head for head in await self._heads() if self._due.get(_key(head), 0.0) <= now)
+        leaving = [self._ready.popleft() for _ in range(min(free, len(self._ready)))]
+        later = [due - now for due in self._due.values() if due > now]
+        return leaving, min(later, default=ROUND_SECONDS)
+
+    async def _next_of_the_dead(self) -> tuple[list[Head], float]:
+        """A receiver that fails for everybody gets one letter at a time, the one that has waited longest for its turn;
+        a letter that only it refuses must not be the only one that is tried."""
+        self._ready.clear()
+        seconds = self._paused_until - self._clock()
+        if seconds > 0 or self._flying:
+            return [], seconds if seconds > 0 else ROUND_SECONDS
+        heads = await self._heads()
+        first = min(heads, key=lambda head: (self._due.get(_key(head), 0.0), head.id), default=None)
+        if first is None and not self._busy:
+            self._failed.clear()  # they have gone: deleted, or given up
+        return ([first] if first else []), ROUND_SECONDS
+
+    async def _heads(self) -> list[Head]:
+        self._stale = False
+        limit = BUFFER + len(self._busy) + len(self._due)
+        try:
+            heads = await outbox.heads(self._ledger, self.receiver.key, limit)
+        except LedgerUnavailable:
+            self._stale = True
+            raise
+        if len(heads) < limit:  # these are all: what else we remember has gone
+            there = {_key(head) for head in heads}
+            self._due = {key: due for key, due in self._due.items() if key in there or key in self._busy}
+        return [head for head in heads if _key(head) not in self._busy]
+
+    # -- one letter ------------------------------------------------------------------------------------------------
+
+    async def _carry(self, session: aiohttp.ClientSession, head: Head) -> None:
+        answer = await post(session, self.receiver, head.event_id, head.body, self._now_ms() // 1000)
+        self._flying -= 1
+        if answer.error is None:
+            self._accepted(_key(head))
+            outcome = Outcome(head.id, head.event_id)
+        else:
+            outcome = self._refused(head, answer, answer.error)
+        self._tally.attempt(self.receiver.key, ACCEPTED if not outcome.error else GIVEN_UP if outcome.final else FAILED)
+        self._desk.put(self, _key(head), outcome)
+        self._news.set()
+
+    def _accepted(self, key: _Key) -> None:
+        if self._failures >= TELL_AFTER:
+            LOG.warning(Event.WEBHOOK_RECOVERED, address=self.receiver.address, attempts=self._failures)
+        if self._down:
+            self._due.clear()  # it was the receiver's fault, not theirs
+        self._failures = self._pauses = 0
+        self._failed.clear()
+        self._due.pop(key, None)
+
+    def _refused(self, head: Head, answer: Answer, error: str) -> Outcome:
+        attempts, age = head.attempts + 1, (self._now_ms() - head.since) / 1000
+        tried_enough = age >= self._patience.give_up_seconds and attempts >= self._patience.least_attempts
+        final = answer.gone or tried_enough
+        self._due[_key(head)] = self._clock() + max(self._patience.pause(attempts), answer.wait(self._patience))
+        if final:
+            self._due.pop(_key(head))
+            LOG.warning(
+                Event.WEBHOOK_FAILED, address=self.receiver.address, reason=error, attempts=attempts,
+                session_id=head.session_id, event_id=head.event_id,
+            )  # fmt: skip
+        if answer.receivers_fault:
+            self._ails(_key(head), error)
+        return Outcome(head.id, head.event_id, error, final)
+
+    def _ails(self, key: _Key, error: str) -> None:
+        self._failures += 1
+        self._failed.add(key)
+        if self._failures == TELL_AFTER:
+            LOG.warning(Event.WEBHOOK_UNAVAILABLE, address=self.receiver.address, reason=error)
+        if self._down and self._clock() >= self._paused_until:  # not those that were under way when it began
+            self._pauses += 1
+            self._paused_until = self._clock() + self._patience.pause(self._pauses)
+
+
+def _key(head: Head) -> _Key:
+    return head.account_id, head.session_id

@@ -1,0 +1,1 @@
+"""The simulated exchange: calls, legs, an office, and the records made of them."""

@@ -1,0 +1,1 @@
+"""The simulated delivery of notifications: PubNub, WebSocket, subscriptions."""

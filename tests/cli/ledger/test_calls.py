@@ -1,0 +1,95 @@
+import csv
+import io
+import sqlite3
+
+import pytest
+import time_machine
+
+from ringledger.ledger.schema.calls import CALL_COLUMNS
+
+
+def test_json_has_the_columns_of_the_view_newest_first(cli, database):
+    rows = cli("calls", "--json").data
+    with sqlite3.connect(database) as connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(calls)")]
+    connection.close()
+    assert list(rows[0]) == columns == list(CALL_COLUMNS)
+    assert [row["session_id"] for row in rows] == ["915021981016", "67029198021"]
+
+
+def test_the_tutorials_flows(cli, database):
+    newest, oldest = cli("calls", "--json").data
+    assert (oldest["disposition"], oldest["ring_seconds"], oldest["talk_seconds"]) == ("answered", 31.554, 15.141)
+    assert (newest["direction"], newest["ring_seconds"], newest["talk_seconds"]) == ("Outbound", 13.232, 27.222)
+
+
+def test_numbers_are_masked_unless_asked_for(cli, clean, database):
+    assert cli("calls", "--json").data[1]["from_number"] == "+*******0863"
+    assert "13027430863" not in cli("calls").out + cli("calls", "--csv").out
+    assert cli("calls", "--json", "--full-numbers").data[1]["from_number"] == "+13027430863"
+    clean.setenv("RINGLEDGER_LOG__NUMBERS", "full")
+    assert "+13027430863" in cli("calls").out
+
+
+def test_filters(cli, database):
+    def sessions(*arguments):
+        return [row["session_id"] for row in cli("calls", "--json", *arguments).data]
+
+    assert sessions("--direction", "in") == ["67029198021"]
+    assert sessions("--direction", "out") == ["915021981016"]
+    assert sessions("--disposition", "missed") == []
+    assert sessions("--number", "16502008440") == sessions("--number", "+16502008440") == ["915021981016"]
+    assert sessions("--extension", "607457016") == ["67029198021"]
+    assert sessions("--since", "2015-04-12T00:00Z") == ["915021981016"]
+    assert sessions("--until", "2015-04-12T00:00Z") == ["67029198021"]
+    assert len(sessions("--unconfirmed")) == 2
+    assert sessions("--limit", "1") == ["915021981016"]
+    assert sessions("--since", "today") == []
+
+
+def test_csv_has_a_header_even_without_a_call(cli, database):
+    rows = list(csv.DictReader(io.StringIO(cli("calls", "--csv").out)))
+    assert [row["session_id"] for row in rows] == ["915021981016", "67029198021"]
+    assert rows[0]["result"] == ""
+    assert cli("calls", "--csv", "--since", "today").out == ",".join(CALL_COLUMNS) + "\n"
+
+
+def test_the_table_says_what_is_not_confirmed(cli, database):
+    out = cli("calls").out
+    assert "answered ?" in out
+    assert "67029198021" in out
+    assert cli("calls", "--since", "today").out == "no such call\n"
+
+
+@pytest.mark.parametrize("command", [("calls",), ("stats",), ("export", "--format", "csv")])
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("--extension", "999", "--extension 999: neither the directory nor any call has such an extension"),
+        ("--extension", "9" * 40, "neither the directory nor any call"),
+        ("--extension", "", "--extension is empty"),
+        ("--number", "abc", "--number 'abc' is no telephone number"),
+        ("--direction", "up", "--direction 'up' is no direction"),
+        ("--since", "2099-01-01", "--since 2099-01-01 lies in the future"),
+        ("--since", "9" * 30, "is no time"),
+        ("--until", "", "--until is empty"),
+    ],
+)
+def test_what_can_match_nothing_is_a_usage_error_on_every_command(cli, database, command, option, value, reason):
+    ended = cli(*command, option, value)
+    assert (ended.code, ended.out) == (64, "")
+    assert reason in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_a_limit_beyond_the_database_is_a_usage_error(cli, database):
+    assert cli("calls", "--limit", "9" * 20).code == 64
+
+
+def test_now_is_the_simulated_platforms_whose_clock_runs_ahead(cli, clean, database):
+    with time_machine.travel("2026-03-01T00:00:00Z", tick=False):  # its account of the feed ends on 2026-03-02, 11:00
+        assert "lies in the future" in cli("calls", "--since", "2026-03-02T10:00").err
+        clean.setenv("RINGLEDGER_PLATFORM__SERVER_URL", "http://127.0.0.1:1")
+        assert cli("calls", "--since", "2026-03-02T10:00").code == 0
+        assert cli("coverage", "--since", "1h", "--json").data[0]["from_at"] == "2026-03-02T10:00:00.000Z"
+        assert cli("calls", "--since", "2026-03-02T11:01").code == 64

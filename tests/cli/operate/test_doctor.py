@@ -1,0 +1,482 @@
+import asyncio
+import contextlib
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from ringledger.cli.operate.doctor import exit_code
+from ringledger.config.model import load_settings
+from ringledger.service.health import checklist as _checklist  # noqa: F401 - fills the list
+from ringledger.service.health.checks import CHECKS, Facts, Finding, Patience, Severity, examine
+from ringledger.service.health.diagnosis import judged, machine_facts
+from ringledger.simulator import Options, Simulator
+from tests import standing
+from tests.needs import needs
+
+
+@contextlib.contextmanager
+def simulated(options=None):
+    """A simulated platform on a thread of its own: the command line has its own event loop."""
+    started, sim = threading.Event(), Simulator(options=options)
+    loop = asyncio.new_event_loop()
+
+    async def start():
+        await sim.start()
+        started.set()
+
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+        yield sim
+    finally:
+        asyncio.run_coroutine_threadsafe(sim.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture
+def configured(clean, tmp_path):
+    def write(sim, **more):
+        credentials = sim.options.credentials
+        lines = [
+            f'[platform]\nserver_url = "{sim.url}"',
+            f'[credentials]\nclient_id = "{credentials.client_id}"\nclient_secret = "{credentials.client_secret}"',
+            f'jwt = "{more.get("jwt", credentials.jwt)}"',
+            f'[database]\nurl = "sqlite+aiosqlite:///{tmp_path}/r.db"',
+            "[retention]\ncalls_days = 90",
+        ]
+        path = tmp_path / "r.toml"
+        path.write_text("\n".join(lines))
+        path.chmod(0o600)
+        clean.setenv("RINGLEDGER_CONFIG", str(path))
+        return path
+
+    return write
+
+
+def codes(ended):
+    return {one["code"]: one for one in ended.data}
+
+
+def test_all_is_well_but_what_python_cannot_do(cli, configured):
+    with simulated() as sim:
+        configured(sim)
+        cli("db", "upgrade")
+        cli("db", "backup")
+        ended = cli("doctor", "--json")
+    found = codes(ended)
+    bad = {code for code, one in found.items() if one["severity"] != "ok"}
+    assert bad <= {"daemon", "disk"}
+    assert ended.code == (1 if bad else 0)
+    assert {"integrity", "permissions", "clock", "schema", "sqlite", "unconfirmed-calls"} <= found.keys()
+    assert found["platform"]["found"] == "answers"
+
+
+def test_for_people_it_says_what_to_type(cli, configured):
+    with simulated() as sim:
+        path = configured(sim)
+        path.chmod(0o644)
+        ended = cli("doctor")
+    assert ended.code == 1
+    assert f"chmod 0600 {path}" in ended.out
+    assert "why it matters:" in ended.out
+    assert sim.options.credentials.client_secret not in ended.out
+
+
+def test_rejected_credentials_are_77(cli, configured):
+    with simulated() as sim:
+        configured(sim, jwt="stolen")
+        ended = cli("doctor", "--json")
+        online = cli("check-config", "--online")
+    assert ended.code == online.code == 77
+    assert codes(ended)["credentials"]["severity"] == "failure"
+    assert online.err.count("\n") == 1
+    assert "stolen" not in online.err + ended.out
+
+
+def test_a_platform_that_is_down_is_69(cli, configured):
+    with simulated() as sim:
+        configured(sim)
+    ended = cli("doctor", "--json")
+    assert ended.code == cli("check-config", "--online").code == 69
+    assert codes(ended)["platform"]["severity"] == "failure"
+
+
+def test_the_configuration_is_accepted(cli, configured):
+    with simulated() as sim:
+        configured(sim)
+        ended = cli("check-config", "--online")
+    assert ended.code == 0
+    assert "the platform accepts it" in ended.out
+
+
+def test_a_missing_permission_is_named(cli, configured):
+    with simulated(Options(missing_permissions=frozenset({"ReadCallLog"}))) as sim:
+        configured(sim)
+        ended = cli("check-config", "--online")
+    assert ended.code == 77
+    assert "ReadCallLog" in ended.err
+
+
+def test_a_damaged_database_is_65(cli, configured, tmp_path):
+    with simulated() as sim:
+        configured(sim)
+        cli("db", "upgrade")
+        with (tmp_path / "r.db").open("r+b") as file:
+            file.seek(4096 + 64)
+            file.write(b"\xff" * 4096)
+        ended = cli("doctor", "--offline", "--json")
+    assert ended.code == 65
+    assert "backup" in json.dumps(ended.data) if ended.out else "backup" in ended.err
+
+
+@pytest.fixture
+def alone(clean, tmp_path):
+    """Nothing is configured but where the database is."""
+
+    def at(path):
+        clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{path}")
+        return path
+
+    return at
+
+
+def told(ended, code):
+    """What was found, and what to type, of one check; the others have been made all the same."""
+    found = codes(ended)
+    assert {"sqlite", "retention", "login"} <= found.keys()
+    assert found[code]["cure"]
+    return found[code]
+
+
+def test_nothing_to_log_in_with_is_78_and_hides_no_other_problem(cli, alone, tmp_path):
+    alone(tmp_path / "none.db")
+    ended = cli("doctor", "--json")
+    assert ended.code == 78
+    assert "credentials.client_id" in told(ended, "login")["found"]
+    missing = told(ended, "database")
+    assert missing["severity"] == "warning"
+    assert f"{tmp_path}/none.db: no such database (database.url, RINGLEDGER_DATABASE__URL)" in missing["found"]
+    assert "platform" not in codes(ended), "there is nothing to ask it with"
+
+
+def test_a_missing_database_alone_is_a_warning(cli, configured):
+    with simulated() as sim:
+        configured(sim)
+        ended = cli("doctor", "--json")
+    assert ended.code == 1
+    assert codes(ended)["database"]["severity"] == "warning"
+    assert codes(ended)["platform"]["severity"] == "ok"
+
+
+def test_another_programs_database_is_65_and_the_rest_is_looked_at(cli, alone, tmp_path):
+    with contextlib.closing(sqlite3.connect(alone(tmp_path / "other.db"))) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    ended = cli("doctor", "--offline", "--json")
+    assert ended.code == 65
+    assert "belongs to another program" in told(ended, "database-owner")["found"]
+    assert not {"readers", "database-file"} & codes(ended).keys(), "it is not ours to mend"
+    alone(tmp_path / "text.db").write_text("no database at all " * 100)
+    ended = cli("doctor", "--offline", "--json")
+    assert (ended.code, told(ended, "database-owner")["severity"]) == (65, "failure")
+
+
+def test_no_place_for_a_database_is_78(cli, alone, tmp_path):
+    for path, words in ((tmp_path, "is a directory"), (tmp_path / "no" / "r.db", "no such directory")):
+        alone(path)
+        ended = cli("doctor", "--offline", "--json")
+        assert ended.code == 78
+        assert words in told(ended, "database")["found"]
+
+
+def test_a_database_of_a_newer_program_is_78(cli, alone, tmp_path):
+    path = alone(tmp_path / "r.db")
+    cli("db", "upgrade")
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    ended = cli("doctor", "--offline", "--json")
+    assert ended.code == 78
+    assert "newer" in told(ended, "schema")["found"]
+
+
+def test_dead_letters_and_old_ones_are_told(cli, alone, tmp_path):
+    path = alone(tmp_path / "r.db")
+    cli("db", "upgrade")
+    assert codes(cli("doctor", "--offline", "--json"))["webhooks"]["found"] == "nothing waits"
+    letter = "INSERT INTO outbox VALUES (NULL, 'k', '1', '2', ?, 'call.finished', '{}', ?, 1, 'no', ?)"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(letter, ("a", "2026-03-02T09:00:00.000Z", None))
+    assert "waited for" in told(cli("doctor", "--offline", "--json"), "webhooks")["found"]
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(letter, ("b", "2026-03-02T09:00:00.000Z", "2026-03-03T09:00:00.000Z"))
+    found = told(cli("doctor", "--offline", "--json"), "webhooks")
+    assert (found["found"], found["severity"]) == ("1 event was given up", "warning")
+    assert "webhooks retry" in found["cure"]
+
+
+def test_permissions_by_name():
+    assert judged("ReadPresence ReadCallLog SubscriptionWebSocket", "websocket") == ((), ())
+    assert judged("ReadPresence", "pubnub") == (("ReadCallLog",), ())
+    missing, excess = judged("ReadPresence ReadCallLog EditAccounts", "websocket")
+    assert (missing, excess) == (("WebSocketsSubscription",), ("EditAccounts",))
+
+
+def test_an_installed_unit_that_differs(tmp_path, monkeypatch):
+    ours = tmp_path / "prefix" / "lib" / "systemd" / "system"
+    ours.mkdir(parents=True)
+    (ours / "ringledger.service").write_text("new")
+    theirs = tmp_path / "etc"
+    theirs.mkdir()
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "prefix"))
+    settings = load_settings(None, {}, {})
+    assert machine_facts(settings, (str(theirs),)).unit_drift is None
+    (theirs / "ringledger.service").write_text("old")
+    assert machine_facts(settings, (str(theirs),)).unit_drift == (str(theirs / "ringledger.service"),)
+    (theirs / "ringledger.service").write_text("new")
+    assert machine_facts(settings, (str(theirs),)).unit_drift == ()
+
+
+def test_a_configuration_with_secrets_is_looked_at_wherever_it_is_named_from(clean, tmp_path):
+    clean.chdir(tmp_path)
+    named = Path("own.toml")
+    named.write_text('[credentials]\nclient_secret = "a"\njwt = "b"\n')
+    for mode, found in ((0o644, (str(named),)), (0o600, ())):
+        named.chmod(mode)
+        for path in (named, named.absolute()):
+            seen = machine_facts(load_settings(path)).open_secrets
+            assert [Path(one).name for one in seen] == [Path(one).name for one in found]
+
+
+def test_codes_are_unique_and_nothing_is_judged_without_facts():
+    assert len({one.code for one in CHECKS}) == len(CHECKS)
+    assert list(examine(Facts())) == []
+
+
+BAD = Facts(
+    ready=False, stuck=("poll",), account_state="rejected", feed_down=5, poll_age=900, poll_interval=180,
+    store_trouble="full", disk_free=0,
+    open_secrets=("/x",), open_database="/x", readers_locked_out=True, unit_drift=("/x",), retention_set=False,
+    schema=(1, 2), damage="page 3", journal_mode="delete", log_bytes=(9, 8), oldest_open=1e6, stale_after=14400,
+    unconfirmed=3,
+    last_event=1e6, platform_error="down", credentials_error="no", missing_permissions=("ReadPresence",),
+    clock_offset=99, subscription_error="no", login_missing="no", misplaced="/x", foreign="/x", elsewhere=7,
+    letters_dead=1, daemon="no daemon runs", no_access="/x: Permission denied", writers=("root", ("a group",)),
+    backups=(0, 1e9, ()), saved_copies=("/x.saved-1",), listens="0.0.0.0:9464", plain_receivers=("crm",),
+    unheard=(("7", 2),), server_trouble="no server answers",
+)  # fmt: skip
+
+
+def test_every_problem_has_a_reason_and_a_cure():
+    findings = list(examine(BAD))
+    assert {one.code for one in findings} | {"sqlite", "tracker"} == {one.code for one in CHECKS}
+    for one in findings:
+        assert one.bad, one.code
+        assert one.why
+        assert one.cure
+
+
+def test_refused_extensions_are_named_and_many_are_counted():
+    (one,) = examine(Facts(subscription_error="", refused=(("7", "SUB-408"), ("8", ""))))
+    assert (one.code, one.severity, one.found) == (
+        "subscription",
+        "warning",
+        "not granted for extension 7 (SUB-408), 8",
+    )
+    (one,) = examine(Facts(subscription_error="", refused=tuple((str(n), "") for n in range(8))))
+    assert one.found == "not granted for extension 0, 1, 2, 3, 4 and 3 more"
+    (one,) = examine(Facts(subscription_error="", refused=()))
+    assert (one.severity, one.found) == ("ok", "granted")
+
+
+def test_a_daemon_that_never_polled_has_no_last_poll():
+    (one,) = examine(Facts(poll_age=14, poll_interval=180, polled=False))
+    assert (one.severity, one.found) == ("ok", "none since the start 14 s ago")
+    (one,) = examine(Facts(poll_age=900, poll_interval=180, polled=False))
+    assert (one.severity, one.found) == ("warning", "none since the start 900 s ago")
+    (one,) = examine(Facts(poll_age=14, poll_interval=180))
+    assert (one.severity, one.found) == ("ok", "last one 14 s ago")
+
+
+TRANSPORTS = ["websocket", "pubnub"]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_without_a_daemon_a_subscription_is_tried_and_deleted(cli, configured, clean, transport):
+    with simulated() as sim:
+        configured(sim)
+        clean.setenv("RINGLEDGER_FEED__TRANSPORT", transport)
+        assert codes(cli("doctor", "--json"))["subscription"]["found"] == "granted"
+        clean.setenv("RINGLEDGER_PLATFORM__EXTENSIONS", "2001,~,9999")
+        found = codes(cli("doctor", "--json"))["subscription"]
+        assert (found["severity"], found["found"]) == ("warning", "not granted for extension 9999 (SUB-408)")
+        clean.setenv("RINGLEDGER_PLATFORM__EXTENSIONS", "9999")
+        ended = cli("doctor", "--json")
+        assert ended.code == 69
+        assert codes(ended)["subscription"]["severity"] == "failure"
+        assert codes(ended)["platform"]["found"] == "answers"
+        assert "subscription" not in codes(cli("doctor", "--json", "--offline"))
+        assert sim.subscriptions.alive() == []
+        assert sim.subscriptions.opened == 2
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_running_daemon_is_asked(cli, platform, clean, tmp_path, transport):
+    sim, database = platform(), tmp_path / "r.db"
+    sim.daemon(database, transport=transport, platform__extensions=["2001", "9999"])
+    opened = sim.do(lambda: sim.sim.subscriptions.opened)
+    found = codes(cli("doctor", "--json"))
+    assert found["subscription"]["found"] == "not granted for extension 9999 (SUB-408), 1 of 2 are served"
+    assert {"started", "loops", "feed", "poll", "store", "integrity", "platform"} <= found.keys()
+    assert found["started"]["found"] == "ready"
+    assert list(found) == [one.code for one in CHECKS if one.code in found]
+    assert "subscription" in codes(cli("doctor", "--json", "--offline"))
+    assert sim.do(lambda: sim.sim.subscriptions.opened) == opened
+
+
+def test_a_young_problem_is_not_shown_yet():
+    now = [0.0]
+    patience = Patience(lambda: now[0])
+    findings = list(examine(Facts(feed_down=1.0)))
+    assert not patience.shown(findings)[0].bad
+    now[0] = 59
+    assert not patience.shown(findings)[0].bad
+    now[0] = 60
+    assert patience.shown(findings)[0].bad
+    patience.shown(list(examine(Facts(feed_down=0.0))))
+    assert not patience.shown(findings)[0].bad
+
+
+def test_the_gravest_failure_has_the_exit_code():
+    def bad(code, severity=Severity.FAILURE):
+        return Finding(code, severity, "", "", "x")
+
+    assert exit_code([bad("platform"), bad("integrity")]) == 65
+    assert exit_code([bad("loops")]) == 70
+    assert exit_code([bad("retention", Severity.WARNING)]) == 1
+    assert exit_code([]) == 0
+
+
+def test_the_first_line_says_whether_a_daemon_runs(cli, configured, tmp_path):
+    with simulated() as sim:
+        configured(sim)
+        cli("db", "upgrade")
+        ended = cli("doctor")
+        assert (ended.code, ended.out.split("\n")[0]) == (1, "no daemon runs, and none has recorded anything yet")
+        assert cli("doctor", "--expect-running").code == 75
+        with standing.says(tmp_path / "r.db"):
+            first = cli("doctor", "--expect-running").out.split("\n")[0]
+            found = cli("doctor", "--expect-running", "--json").data[0]
+    assert re.fullmatch(r"the daemon runs since .* \(process \d+\), feed connected since .*", first)
+    assert (found["code"], found["severity"]) == ("daemon", "ok")
+
+
+def test_who_has_no_credentials_hears_of_the_daemons_login(cli, configured, clean, tmp_path):
+    """An analyst on a healthy service: nothing to log in with is no fault of the service."""
+    with simulated() as sim:
+        configured(sim)
+        cli("db", "upgrade")
+        cli("db", "backup")
+        clean.setenv("RINGLEDGER_CONFIG", os.devnull)
+        clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{tmp_path}/r.db")
+        assert cli("doctor").code == 78
+        with standing.says(tmp_path / "r.db"):
+            ended = cli("doctor", "--json")
+    assert ended.code in {0, 1}
+    assert codes(ended)["login"]["found"] == "the running daemon is logged in"
+    assert codes(ended)["permissions"]["severity"] == "ok"
+    assert codes(ended)["platform"]["found"] == "answers"
+
+
+def test_who_may_write_the_database(cli, alone, tmp_path):
+    path = alone(tmp_path / "r.db")
+    cli("db", "upgrade")
+    assert codes(cli("doctor", "--offline", "--json"))["database-writers"]["severity"] == "ok"
+    path.chmod(0o660)
+    assert f"a group may write {path}" in told(cli("doctor", "--offline", "--json"), "database-writers")["found"]
+    path.chmod(0o640)
+    tmp_path.chmod(0o777)
+    assert f"everybody may write {tmp_path}" in told(cli("doctor", "--offline", "--json"), "database-writers")["found"]
+
+
+@needs(os.geteuid() == 0, "root", "run the tests as root")
+def test_files_of_another_user_are_named(cli, alone, tmp_path):
+    path = alone(tmp_path / "r.db")
+    cli("db", "upgrade")
+    cli("db", "backup")
+    os.chown(path, 54321, 54321)
+    found = codes(cli("doctor", "--offline", "--json"))
+    assert f"{path}.lock belongs to root, the database to user 54321" in found["database-writers"]["found"]
+    assert f"not the database owner's: {tmp_path}/backups" in found["backups"]["found"]
+    assert "chown" in found["backups"]["cure"]
+
+
+def test_copies_old_and_saved_ones(cli, alone, tmp_path):
+    path = alone(tmp_path / "r.db")
+    cli("db", "upgrade")
+    assert told(cli("doctor", "--offline", "--json"), "backups")["found"] == "none"
+    cli("db", "backup")
+    (copy,) = (tmp_path / "backups").iterdir()
+    found = codes(cli("doctor", "--offline", "--json"))
+    assert found["backups"]["found"] == "1 copy, the newest 0 s old"
+    assert found["saved-copies"]["severity"] == "ok"
+    os.utime(copy, (time.time() - 5 * 86_400,) * 2)
+    saved = path.with_name("r.db.saved-20260302T090000Z")
+    saved.touch()
+    ended = cli("doctor", "--offline", "--json")
+    assert told(ended, "backups")["severity"] == "warning"
+    assert str(saved) in told(ended, "saved-copies")["found"]
+
+
+@pytest.mark.parametrize(
+    ("listen", "severity"),
+    [("", "ok"), ("127.0.0.1:9464", "ok"), ("0.0.0.0:9464", "warning"), ("[::]:9464", "warning")],
+)
+def test_who_is_listened_to(cli, alone, clean, tmp_path, listen, severity):
+    alone(tmp_path / "r.db")
+    clean.setenv("RINGLEDGER_HTTP__LISTEN", listen)
+    assert codes(cli("doctor", "--offline", "--json"))["listen"]["severity"] == severity
+
+
+def test_receivers_over_plain_http_are_named(cli, alone, clean, tmp_path):
+    alone(tmp_path / "r.db")
+    hooks = [
+        {"url": url} for url in ("http://crm.example.com/x", "https://crm.example.com/x", "http://127.0.0.1:8099/")
+    ]
+    clean.setenv("RINGLEDGER_WEBHOOKS", json.dumps(hooks))
+    assert told(cli("doctor", "--offline", "--json"), "webhook-transport")["found"] == "plain HTTP to crm.example.com"
+
+
+@needs(os.geteuid() == 0, "root", "run the tests as root")
+def test_who_is_not_in_the_group_is_told_so(cli, alone, tmp_path):
+    """The check itself; that it comes out as 74 is the table's."""
+    path = alone(tmp_path / "r.db")
+    cli("db", "upgrade")
+    program = """
+import os, sys
+from ringledger.service.health.diagnosis import database_facts
+from ringledger.service.health.checks import Facts
+from ringledger.config.model import load_settings
+settings = load_settings(None, {}, {"database.url": "sqlite+aiosqlite:///" + sys.argv[1]})
+os.setgroups([]); os.setgid(54322); os.setuid(54322)
+print(database_facts(settings, Facts()).no_access)
+"""
+    path.chmod(0o640)
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{path}: Permission denied\n"
+
+
+def test_fewer_filters_than_were_asked_for_are_a_warning():
+    (one,) = examine(Facts(subscription_error="", filters=(3, 5)))
+    assert (one.severity, one.found) == ("warning", "carries 3 of 5 filters that were asked for")
+    (one,) = examine(Facts(subscription_error="", filters=(5, 5)))
+    assert (one.severity, one.found) == ("ok", "granted, 5 of 5 filters")

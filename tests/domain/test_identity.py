@@ -1,0 +1,154 @@
+"""Which facts are of one call follows from the facts, whatever came first and however it was cut into batches (rules 1,
+2.7, 7).
+"""
+
+import pytest
+
+from ringledger.domain.observation import CallKey, PresenceObservation, RecordClaim, Source
+from tests.builders import ACCOUNT, SESSION, T0, Desk, claim, item, presence
+from tests.domain.orders import one_outcome
+
+S = 1_000
+DAY = 86_400_000
+
+
+def ringing(at: int = 0, sequence: int = 1, **about: object) -> PresenceObservation:
+    return presence(101, sequence, T0 + at * S, item("Ringing", **about))
+
+
+def ended(at: int = 9, sequence: int = 9, **about: object) -> PresenceObservation:
+    return presence(101, sequence, T0 + at * S, item("NoCall", **about))
+
+
+def missed(at: int = 0, seconds: int = 9, **about: object) -> RecordClaim:
+    told: dict[str, object] = {"session": "S2", "record": "r2", "extension": "101", "source": Source.CALL_LOG}
+    told |= {"started": T0 + at * S, "duration": seconds * S, "read_at": T0 + DAY}
+    return claim("Missed", **(told | about))  # type: ignore[arg-type]
+
+
+# -- by name -------------------------------------------------------------------------------------------------------
+
+
+def test_an_item_that_names_its_telephony_session_alone_finds_its_call_in_any_batch() -> None:
+    both = presence(101, 2, T0 + 5 * S, item("CallConnected", telephony="T"))
+    desk = one_outcome(ringing(), both, ended(session="", telephony="T"))
+    assert list(desk.rows()) == [SESSION]
+
+
+@pytest.mark.parametrize("blank", ["", "0", None])
+def test_a_call_is_named_by_its_session_whenever_that_is_told(blank: str | None) -> None:
+    desk = one_outcome(ringing(session=blank, telephony="T"), ended(telephony="T"))
+    assert list(desk.rows()) == [SESSION]
+    assert desk.rows()[SESSION].ring_ms == 9_000
+
+
+def test_a_fact_that_names_both_unites_what_was_apart() -> None:
+    both = presence(101, 2, T0 + 5 * S, item("CallConnected", telephony="T"))
+    desk = one_outcome(ringing(), ended(session="", telephony="T"), both, missed(session="", telephony="T"))
+    assert list(desk.rows()) == [SESSION]
+
+
+def test_calls_that_are_united_are_one_row_under_one_key() -> None:
+    desk = Desk().batch(ringing()).batch(ended(2)).settle()
+    desk.batch(ended(9, session="", telephony="T")).settle()
+    assert desk.rows().keys() == {"T", SESSION}
+    desk.batch(presence(101, 2, T0 + 5 * S, item("CallConnected", telephony="T"))).settle()
+    assert list(desk.rows()) == [SESSION]
+    assert desk.changes.united == {CallKey(ACCOUNT, "T"): CallKey(ACCOUNT, SESSION)}
+    assert {key for key, _ in desk.changes.facts} == {CallKey(ACCOUNT, SESSION)}
+    assert {key for key, *_ in desk.changes.claims} == {CallKey(ACCOUNT, SESSION)}
+
+
+def test_a_record_finds_its_call_by_telephony_session_before_the_call_is_known() -> None:
+    desk = one_outcome(missed(telephony="T"), ringing(telephony="T"), ended(telephony="T"))
+    assert list(desk.rows()) == [SESSION]
+    assert desk.rows()[SESSION].result == "Missed"
+
+
+def test_a_reading_without_session_is_of_the_call_of_its_record() -> None:
+    own = missed(session=SESSION)
+    desk = one_outcome(ringing(), ended(), own)
+    desk.batch(own._replace(session_id=None, result="Voicemail", read_at=T0 + 2 * DAY))
+    assert desk.rows()[SESSION].result == "Voicemail"
+
+
+# -- by numbers and start ------------------------------------------------------------------------------------------
+
+
+def test_a_record_of_another_session_finds_a_missed_call_whichever_is_known_first() -> None:
+    desk = one_outcome(ringing(), ended(), missed())
+    assert list(desk.rows()) == [SESSION]
+    assert desk.rows()[SESSION].result == "Missed"
+
+
+def test_of_two_records_the_nearer_is_the_calls() -> None:
+    far = missed(3, 5, session="S3", record="r3")
+    desk = one_outcome(ringing(), ended(), missed(1, 8), far)
+    assert desk.rows().keys() == {"S3", SESSION}
+    assert desk.rows()["S3"].started_at == T0 + 3 * S
+
+
+def test_a_record_of_its_own_sends_the_other_away() -> None:
+    desk = one_outcome(ringing(), ended(), missed(), missed(session=SESSION, record="own", at=1, seconds=8))
+    assert desk.rows().keys() == {"S2", SESSION}
+
+
+def test_a_call_that_was_answered_after_all_lets_the_record_go() -> None:
+    answered = presence(101, 3, T0 + 5 * S, item("CallConnected"))
+    desk = one_outcome(ringing(), ended(), missed(), answered)
+    assert desk.rows().keys() == {"S2", SESSION}
+    assert desk.rows()[SESSION].result is None
+
+
+def test_a_session_that_presence_shows_is_a_call_of_its_own() -> None:
+    desk = one_outcome(ringing(), ended(), missed(), ringing(session="S2", leg="b", sequence=20))
+    assert desk.rows().keys() == {"S2", SESSION}
+
+
+@pytest.mark.parametrize("withheld", [{"sender": None}, {"sender": "anonymous"}, {"to": None}])
+def test_who_withholds_a_number_is_matched_by_none(withheld: dict[str, str | None]) -> None:
+    stranger = missed(5, 20, **withheld)
+    desk = one_outcome(ringing(**withheld), ended(20, **withheld), stranger)
+    assert desk.rows().keys() == {"S2", SESSION}
+    assert desk.rows()[SESSION].ended_at == T0 + 20 * S
+
+
+@pytest.mark.parametrize("other", [{"extension": "102"}, {"direction": "Outbound"}])
+def test_a_record_of_another_extension_or_direction_is_another_calls(other: dict[str, str]) -> None:
+    desk = one_outcome(ringing(), ended(), missed(**other))
+    assert desk.rows().keys() == {"S2", SESSION}
+
+
+def test_a_record_of_a_time_in_which_the_call_still_rings_is_another_calls() -> None:
+    again = presence(101, 2, T0 + 40 * S, item("Ringing"))
+    desk = one_outcome(ringing(), again, missed(seconds=5))
+    assert desk.rows().keys() == {"S2", SESSION}
+
+
+def test_a_record_without_session_is_matched_when_its_call_was_asked_for_in_vain() -> None:
+    desk = Desk().batch(ringing(), ended()).settle()
+    far = missed(40, 5, session=None)
+    assert desk.books(far).reasons() == []
+    assert desk.rows()[SESSION].result is None
+    assert [told.reason for told in desk.changes.announcements if told.happening == "event.ignored"] == ["untrackable"]
+    desk.books(far, not_found=[CallKey(ACCOUNT, SESSION)])
+    assert desk.rows()[SESSION].result == "Missed"
+
+
+def test_a_record_without_session_is_matched_by_numbers_and_start() -> None:
+    desk = Desk().batch(ringing(), ended()).settle().books(missed(session=None))
+    assert desk.rows()[SESSION].result == "Missed"
+    assert list(desk.rows()) == [SESSION]
+
+
+def test_a_restart_keeps_what_was_matched() -> None:
+    desk = Desk().batch(ringing(), ended()).settle().books(missed())
+    saved = [call.saved() for call in desk.tracker.calls.values()]
+    again = Desk()
+    again.tracker.restore(saved, now=again.now)
+    later = missed()._replace(result="Voicemail", read_at=T0 + 2 * DAY)
+    assert list(again.books(later).rows()) == [SESSION]
+    assert again.rows()[SESSION].result == "Voicemail"
+    own = missed(session=SESSION, record="own")
+    assert again.books(own).rows().keys() == {"S2", SESSION}
+    assert again.rows()[SESSION].result == "Missed"

@@ -1,0 +1,43 @@
+"""Of calls that nobody speaks of for long the facts alone are kept, and nobody can tell."""
+
+from ringledger.domain.call import Phase
+from ringledger.domain.observation import CallKey
+from ringledger.domain.tracker import CallTracker
+from tests.builders import ACCOUNT, T0, Desk, item, presence
+
+
+def open_calls(count: int) -> Desk:
+    desk = Desk()
+    desk.tracker = CallTracker(most_folded=1)
+    for n in range(count):
+        for sequence, status in enumerate(["Ringing", "CallConnected"]):
+            told = item(status, session=str(100 + n), leg=f"leg-{n}")
+            desk.see(presence(1 + n, sequence, T0 + 1_000 * sequence, told))
+    desk.changes.absorb(desk.tracker.drain())
+    desk.tracker.release([])
+    return desk
+
+
+def test_what_is_asked_of_a_resting_call_is_what_its_facts_tell() -> None:
+    desk = open_calls(3)
+    resting = [call for call in desk.tracker.calls.values() if call.resting is not None]
+    assert len(resting) == 2
+    for call in resting:
+        told = (call.phase, call.status, call.suspect, call.last_seen_at, call.statuses())
+        assert call.state is None
+        call.fold()
+        assert call.resting is None
+        assert told == (call.phase, call.status, call.suspect, call.last_seen_at, call.statuses())
+        assert call.phase is Phase.OPEN
+
+
+def test_a_resting_call_goes_on_with_its_next_event() -> None:
+    desk = open_calls(3)
+    key = CallKey(ACCOUNT, "100")
+    assert desk.tracker.calls[key].resting is not None
+    desk.see(presence(1, 5, T0 + 20_000, item("NoCall", session="100", leg="leg-0")))
+    changes = desk.tracker.drain()
+    assert desk.tracker.calls[key].phase is Phase.SETTLING
+    assert [change.status for change in (changes.transitions or desk.changes.transitions)[key]] == [
+        "Ringing", "CallConnected", "NoCall",
+    ]  # fmt: skip

@@ -1,0 +1,248 @@
+"""ringledger as a process of its own, started in a tenth of the time that a new interpreter takes.
+
+An interpreter needs a second of the processor before it has imported the program, and the suite starts hundreds. So a
+parent that has imported everything waits beside each worker of the suite, and a process is a copy of it: with its own
+number, files, environment, directory and signals, with `python -m ringledger`'s arguments, and with an interpreter that
+ends as any other does. What is about the start itself (what help imports, a closed standard output, the installation)
+starts an interpreter: `subprocess` and ``tests.cli.conftest.command``.
+
+What must stay true: the parent has imported, and has done nothing else; it has no threads.
+"""
+
+import array
+import atexit
+import contextlib
+import functools
+import gc
+import io
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+#: What a process may need; whatever else it imports, it imports itself.
+PRELOADED = (
+    "ringledger.cli.app",
+    "ringledger.ledger.file.inspect",
+    "ringledger.ledger.read.queries",
+    "ringledger.ledger.schema.migrate",
+    "ringledger.ringcentral.pubnub.feed",
+    "ringledger.ringcentral.websocket.feed",
+    "ringledger.service",
+    "ringledger.simulator",
+    "ringledger.web.server",
+)
+LARGEST = 1 << 18
+
+
+class Process:
+    """A running ``python -m ringledger``, with the names of ``subprocess.Popen``; its pipes carry text.
+
+    ``stdin``, ``stdout``, ``stderr``: a descriptor, ``PIPE``, ``DEVNULL``, or None for our own.
+    """
+
+    def __init__(
+        self,
+        *words: object,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        env: Mapping[str, str] | None = None,
+        start_new_session: bool = False,
+    ) -> None:
+        self.returncode: int | None = None
+        self.stdin = self.stdout = self.stderr = None
+        given = []
+        for number, (name, wanted) in enumerate((("stdin", stdin), ("stdout", stdout), ("stderr", stderr))):
+            if wanted == subprocess.PIPE:
+                reading, writing = os.pipe()
+                ours, theirs = (writing, reading) if name == "stdin" else (reading, writing)
+                setattr(self, name, os.fdopen(ours, "w" if name == "stdin" else "r", encoding="utf-8"))
+            elif wanted == subprocess.DEVNULL:
+                theirs = os.open(os.devnull, os.O_RDWR)
+            else:
+                theirs = os.dup(number if wanted is None else wanted)
+            given.append(theirs)
+        self._told, told = socket.socketpair()
+        order = {
+            "words": [str(word) for word in words],
+            "env": dict(os.environ if env is None else env),
+            "directory": str(Path.cwd()),
+            "session": start_new_session,
+        }
+        with told:
+            rights = array.array("i", [told.fileno(), *given])
+            _parent().sendmsg([json.dumps(order).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        for descriptor in given:
+            os.close(descriptor)
+        digits = b""
+        while (digit := self._told.recv(1)) != b"\n":  # the code comes behind it, maybe already now
+            assert digit, "the parent has ended"
+            digits += digit
+        self.pid = int(digits)
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code; raises ``subprocess.TimeoutExpired``."""
+        if self.returncode is None:
+            self._told.settimeout(timeout or 1e-6 if timeout is not None else None)
+            try:
+                code = self._told.recv(16)  # so short that it comes whole
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired("ringledger", timeout or 0.0) from None
+            self._told.close()
+            assert code, "the parent has ended"
+            self.returncode = int(code)
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str | None, str | None]:
+        """What it still writes until its end; raises ``subprocess.TimeoutExpired``."""
+        if self.stdin is not None:
+            self.stdin.close()
+        found: dict[str, str] = {}
+        readers = [
+            threading.Thread(target=lambda name=name, pipe=pipe: found.update({name: pipe.read()}))
+            for name, pipe in (("stdout", self.stdout), ("stderr", self.stderr))
+            if pipe is not None and not pipe.closed
+        ]
+        for reader in readers:
+            reader.daemon = True
+            reader.start()
+        self.wait(timeout)
+        for reader in readers:
+            reader.join()
+        for pipe in (self.stdout, self.stderr):
+            if pipe is not None:
+                pipe.close()
+        return found.get("stdout"), found.get("stderr")
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            if pipe is not None:
+                pipe.close()
+        self.wait()
+
+
+@functools.cache
+def _parent() -> socket.socket:
+    """The connection to the parent of this worker's processes; it ends with us."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RINGLEDGER_")}
+    with theirs:
+        parent = subprocess.Popen(
+            [sys.executable, "-m", "tests.forked", str(theirs.fileno())], pass_fds=[theirs.fileno()], env=environment,
+            cwd=Path(__file__).parent.parent,
+        )  # fmt: skip
+
+    def end() -> None:
+        ours.close()
+        parent.wait()
+
+    atexit.register(end)
+    return ours
+
+
+# -- in the parent -----------------------------------------------------------------------------------------------------
+
+
+def serve(orders: socket.socket) -> dict[str, Any] | None:
+    """Copy this process for each order; returns the order in the copy, None in the parent when nobody asks any more."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait
+    while True:
+        text, rights, _, _ = orders.recvmsg(LARGEST, socket.CMSG_SPACE(4 * 4))
+        if not text:
+            return None
+        descriptors = array.array("i")
+        for _, _, data in rights:
+            descriptors.frombytes(data)
+        if not os.fork():
+            orders.close()
+            return _begin(json.loads(text), *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _begin(order: dict[str, Any], told: int, *streams: int) -> dict[str, Any]:
+    """Be two: one that waits and tells how the other has ended, the other one has its streams and returns."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if child := os.fork():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for descriptor in streams:
+            os.close(descriptor)
+        os.write(told, f"{child}\n".encode())
+        _, status = os.waitpid(child, 0)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        os._exit(0)
+    os.close(told)
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+    for descriptor in streams:
+        os.close(descriptor)
+    return order
+
+
+def become(order: dict[str, Any]) -> None:
+    """Run the program as a new interpreter would."""
+    if order["session"]:
+        os.setsid()
+    os.environ.clear()
+    os.environ.update(order["env"])
+    time.tzset()
+    os.chdir(order["directory"])
+    at_once = bool(os.environ.get("PYTHONUNBUFFERED"))
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        raw = open(number, "rb" if number == 0 else "wb", closefd=False)  # noqa: SIM115 - to the end
+        lines = name == "stderr" or raw.raw.isatty()
+        stream = io.TextIOWrapper(
+            raw, encoding="utf-8", errors="backslashreplace" if name == "stderr" else "strict",
+            line_buffering=lines, write_through=at_once,
+        )  # fmt: skip
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    sys.argv = ["ringledger", *order["words"]]
+    runpy.run_module("ringledger", run_name="__main__", alter_sys=True)
+
+
+def main() -> None:
+    for name in PRELOADED:
+        __import__(name)
+    assert threading.active_count() == 1
+    gc.collect()
+    gc.freeze()
+    with socket.socket(fileno=int(sys.argv[1])) as orders:
+        order = serve(orders)
+    if order is not None:
+        become(order)
+
+
+if __name__ == "__main__":
+    main()

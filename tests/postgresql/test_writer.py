@@ -1,0 +1,227 @@
+"""The writer's right, and what becomes of it when a connection is lost."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+
+from ringledger.domain.changes import Changes, Quarantined, QuarantineKind
+from ringledger.domain.observation import FeedPosition, Source
+from ringledger.ledger.database.base import database_of
+from ringledger.ledger.errors import (
+    DatabaseForbidden,
+    DatabaseForeign,
+    DatabaseMissing,
+    DatabaseNewer,
+    DatabaseSetBack,
+    LedgerBroken,
+    LedgerLocked,
+    LedgerRefused,
+    LedgerSlow,
+    LedgerUnheard,
+    LedgerUnreachable,
+)
+from ringledger.ledger.schema.migrate import upgrade
+from ringledger.ledger.write.quarantine import commit_apart
+from ringledger.ledger.write.store import Ledger
+from tests.builders import ACCOUNT, SESSION, T0, Desk, item, observations, play, presence
+from tests.postgresql.server import asked, needs_postgresql, server
+
+pytestmark = needs_postgresql
+
+POSITION = FeedPosition("websocket", "subscription-1", "token-1", T0, ACCOUNT)
+
+
+@pytest.fixture
+def url():
+    return server().url()
+
+
+@pytest.fixture
+async def ledger(url):
+    opened = await Ledger.open(url, busy_timeout_ms=200)
+    yield opened
+    await opened.close()
+
+
+def calls(url):
+    return [row["session_id"] for row in asked(url, "SELECT session_id FROM all_calls ORDER BY 1")]
+
+
+def kill_sessions(url):
+    """As a network that is cut, or an administrator."""
+    asked(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ringledger' "
+               "AND datname = current_database()")  # fmt: skip
+
+
+async def lost(ledger):
+    """The driver has noticed."""
+    async with asyncio.timeout(30):
+        while not ledger.database.lost(ledger._connection):
+            await asyncio.sleep(0.01)
+
+
+async def test_one_writes_and_the_next_is_told_who(ledger, url):
+    with pytest.raises(LedgerLocked, match=r"process .* writes to it since"):
+        await Ledger.open(url)
+    with pytest.raises(LedgerLocked):
+        upgrade(url)
+    await ledger.close()
+    await (await Ledger.open(url)).close()
+
+
+async def test_a_lost_connection_is_made_anew_and_the_right_to_write_with_it(ledger, url):
+    await ledger.commit(play(observations("answered")).changes, POSITION, now_ms=T0)
+    kill_sessions(url)
+    await lost(ledger)
+    await ledger.commit(Desk().see(presence(101, 1, T0, item(session="2"))).changes, now_ms=T0)
+    assert len(asked(url, "SELECT 1 FROM active_calls")) == 1
+    with pytest.raises(LedgerLocked):
+        await Ledger.open(url)
+
+
+async def test_whoever_lost_the_right_to_another_writes_nothing(ledger, url):
+    kill_sessions(url)
+    await lost(ledger)
+    successor = await Ledger.open(url)
+    with pytest.raises(LedgerLocked, match="another process has written"):
+        await ledger.commit(play(observations("answered")).changes, POSITION, now_ms=T0)
+    await successor.close()  # and not afterwards either: its state is no longer that of the database
+    with pytest.raises(LedgerLocked, match="another process has written"):
+        await ledger.commit(play(observations("answered")).changes, POSITION, now_ms=T0)
+    assert calls(url) == []
+
+
+async def test_a_stale_token_stops_a_transaction_under_way(ledger, url):
+    """Whatever has become of the lock: the row says who writes, in the same transaction."""
+    asked(url, "UPDATE writer SET token = 'somebody else'", "SELECT 1")
+    with pytest.raises(LedgerLocked):
+        await ledger.commit(play(observations("answered")).changes, POSITION, now_ms=T0)
+    with pytest.raises(LedgerLocked):
+        async with ledger.transaction() as connection:
+            await connection.execute(text("DELETE FROM call"))
+    assert calls(url) == []
+
+
+@pytest.mark.parametrize("happened", [True, False])
+async def test_a_commit_whose_answer_was_lost_is_made_once(ledger, url, monkeypatch, happened):
+    """The connection goes before or after the server has committed: one row, one fact, either way."""
+    changes = play(observations("answered")).changes
+    driver = ledger.database._driver
+
+    class Cut:
+        def __init__(self):
+            self._inner = driver.transaction()
+
+        async def start(self):
+            await self._inner.start()
+
+        async def rollback(self):
+            await self._inner.rollback()
+
+        async def commit(self):
+            if happened:
+                await self._inner.commit()
+            driver.terminate()
+            raise ConnectionResetError
+
+    class Driver:
+        """The driver, but for its transactions."""
+
+        def transaction(self):
+            return Cut()
+
+        def __getattr__(self, name):
+            return getattr(driver, name)
+
+    monkeypatch.setattr(ledger.database, "_driver", Driver())
+    with pytest.raises(LedgerUnheard):
+        await ledger.commit(changes, POSITION, now_ms=T0)
+    assert ledger.unheard(changes)
+    await ledger.commit(changes, POSITION, now_ms=T0)
+    assert not ledger.unheard(changes)
+    assert calls(url) == [SESSION]
+    for table, count in (("fact", len(changes.facts)), ("call_transition", 3), ("publication", 1)):
+        assert len(asked(url, f"SELECT 1 FROM {table}")) == count, table
+    assert await ledger.load_position("websocket", "subscription-1") == POSITION
+
+
+async def test_an_older_copy_in_its_place_is_noticed(ledger, url):
+    for session in ("1", "2", "3"):
+        await ledger.commit(Desk().see(presence(101, 1, T0, item(session=session))).changes, now_ms=T0)
+    asked(url, "UPDATE writer SET commits = commits - 2", "SELECT 1")
+    kill_sessions(url)
+    await lost(ledger)
+    with pytest.raises(DatabaseSetBack, match="start again"):
+        await ledger.commit(Desk().see(presence(101, 1, T0, item(session="4"))).changes, now_ms=T0)
+
+
+async def test_a_reader_can_write_nothing_and_not_ask_for_ever(url):
+    engine = database_of(url).reader(seconds=0.2)
+    async with engine.connect() as connection:
+        with pytest.raises(Exception, match="read-only transaction"):
+            await connection.execute(text("DELETE FROM call"))
+    from ringledger.ledger.errors import classified
+
+    async with engine.connect() as connection:
+        with pytest.raises(Exception, match="statement timeout") as told:
+            await connection.execute(text("SELECT pg_sleep(10)"))
+    assert isinstance(classified(told.value), LedgerSlow)
+    await engine.dispose()
+
+
+async def test_a_value_the_server_refuses_costs_what_brought_it(ledger, url):
+    """No text holds a zero byte there. It is judged where it enters; should one come through all the same, it is put
+    aside."""
+    seen = presence(101, 1, T0, item("Ringing", session="9", sender_name="a\0b"))
+    desk = Desk().see(*observations("answered"), seen).settle()
+    desk.changes.observations.append(seen)
+    with pytest.raises(LedgerRefused) as refused:
+        await ledger.commit(desk.changes, POSITION, now_ms=T0)
+    assert "a\0b" not in str(refused.value)
+    done = await commit_apart(ledger, desk.changes, now_ms=T0)
+    assert calls(url) == [SESSION]
+    assert [entry.reason for entry in done.committed.quarantined] == ["not_storable"]
+    assert len(asked(url, "SELECT 1 FROM quarantine WHERE body LIKE '%u0000%'")) == 1
+
+
+async def test_what_is_put_aside_may_be_any_text(ledger, url):
+    entry = Quarantined(ACCOUNT, T0, Source.PRESENCE, "unreadable", QuarantineKind.FACT, "\0\ud800 x")
+    await ledger.commit(Changes(quarantined=[entry]), now_ms=T0)
+    assert asked(url, "SELECT body FROM quarantine") == [{"body": "\\u0000\\ud800 x"}]
+
+
+async def test_wrong_databases_are_named_without_a_password(url):
+    where = server()
+    strange = where.url(empty=True)
+    asked(strange, "CREATE TABLE call (x int)", "SELECT 1")
+    for wrong, error in (
+        (strange, DatabaseForeign),
+        (where.url(empty=True), DatabaseMissing),
+        (where.address("nowhere"), DatabaseMissing),
+        ("postgresql://somebody:geheim@127.0.0.1:1/ledger", LedgerUnreachable),
+        (where.address("postgres").replace(where.name, "stranger"), DatabaseForbidden),
+        ("postgresql+psycopg://x:geheim@y/z", LedgerBroken),
+    ):
+        with pytest.raises(error) as told:
+            await Ledger.open(wrong)
+        assert "geheim" not in str(told.value)
+    asked(url, "UPDATE alembic_version SET version_num = '0099'", "SELECT 1")
+    with pytest.raises(DatabaseNewer):
+        await Ledger.open(url)
+    with pytest.raises(DatabaseNewer):
+        upgrade(url)
+
+
+async def test_a_role_that_may_only_read_reads_all_and_writes_nothing(url):
+    asked(url, "DROP ROLE IF EXISTS analyst", "CREATE ROLE analyst LOGIN",
+          "GRANT SELECT ON ALL TABLES IN SCHEMA public TO analyst", "SELECT 1")  # fmt: skip
+    analysts = url.replace(f"{server().name}@", "analyst@")
+    reader = await Ledger.open(analysts, read_only=True)
+    assert await reader.load_coverage(ACCOUNT) == []
+    await reader.close()
+    with pytest.raises(DatabaseForbidden, match="permission denied"):
+        await Ledger.open(analysts)
+    with pytest.raises(DatabaseForbidden):
+        upgrade(analysts.replace(url.partition("?")[0].rpartition("/")[2], "postgres"))
+    asked(url, "DROP OWNED BY analyst", "DROP ROLE analyst", "SELECT 1")

@@ -1,0 +1,139 @@
+"""A flood of events and two `kill -9`: the daemon catches up within half a minute, and no call is lost or wrong.
+
+RATE (events a second) and SECONDS come from the environment (`make backlog`: 1,000 and 300). The figures are printed.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
+from tests.crash.child import Child
+from tests.crash.test_kill import _settled, _work
+from tests.manager import Manager
+from tests.truth import differences, inexact, seen_whole
+
+RATE = int(os.environ.get("RATE", "150"))
+SECONDS = int(os.environ.get("SECONDS", "20"))
+#: Simulated seconds in one of ours: calls are as long as in life, and so many at once as at a twentieth of the rate.
+SPEED = 20.0
+#: What a call of the simulated office gives rise to, on average.
+EVENTS_OF_A_CALL = 5.4
+EXTENSIONS = 2_000
+CATCH_UP_SECONDS = 30.0
+#: How long the end may take: tens of thousands of records are to be read before every call is confirmed.
+CONFIRMED_SECONDS = 300.0
+#: Calls asked about in one question.
+ASKED = 500
+#: What the platform remembers for a subscription while nobody reads: a start of some seconds.
+REMEMBERED = 50_000
+DEFAULT = {"poll__interval_seconds": 180 / SPEED, "confirm__sync_interval_seconds": 60 / SPEED}
+SHORTEST = {"poll__interval_seconds": 1, "confirm__sync_interval_seconds": 1}
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    made = Manager(tmp_path / "notify")
+    yield made
+    made.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300 + 6 * SECONDS)
+@pytest.mark.parametrize("intervals", [DEFAULT, SHORTEST], ids=["default", "shortest"])
+async def test_it_catches_up_after_each_kill(
+    intervals: dict[str, float],
+    transport: str,
+    tmp_path: Path,
+    manager: Manager,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pbx = Pbx(default_extensions(EXTENSIONS), seed=3)
+    options = Options(real_lifetimes=True, queue_limit=REMEMBERED)
+    sim = Simulator(clock=SimClock(speed=SPEED), pbx=pbx, options=options)
+    sim.websocket.sessions.buffer_size = REMEMBERED
+    calls_per_hour = RATE / EVENTS_OF_A_CALL / SPEED * 3_600
+    office = Office([*pbx.extensions.values()], calls_per_hour=calls_per_hour, seed=3)
+    async with sim, AsyncExitStack() as stack:
+        child = Child(sim, tmp_path, transport, manager=manager, calls__settle_seconds=10 / SPEED, **intervals)
+        await stack.enter_async_context(_ended(child))
+        await child.start()
+        await child.until("service.ready")
+        closed, began = asyncio.Event(), time.monotonic()
+        working = asyncio.create_task(_work(sim, office, closed))
+        stack.push_async_callback(_cancelled, working)
+        caught_up = []
+        for _ in range(2):
+            await asyncio.sleep(SECONDS / 3)
+            await child.kill()
+            ended = {call.session_id for call in pbx.truth()}
+            await child.start()
+            caught_up.append(await _caught_up(child, ended))
+        await asyncio.sleep(SECONDS / 3)
+        lasted = time.monotonic() - began
+        closed.set()
+        await working
+        closing = time.monotonic()
+        await _settled(sim, child, CONFIRMED_SECONDS)
+        settled = time.monotonic() - closing
+        assert await child.stop() == 0
+        rows = child.query("SELECT * FROM all_calls")
+        events = child.query("SELECT * FROM call_events")
+        lines = child.lines()
+    seen = seen_whole(events, pbx.calls.values())
+    figures = {
+        "transport": transport,
+        "events": len(events),
+        "events a second": round(len(events) / lasted),
+        "seconds": round(lasted),
+        "calls": len(rows),
+        "caught up after": [round(one, 1) for one in caught_up],
+        "settled after": round(settled, 1),
+        "seen whole": len(seen),
+        "without a ring or hold time": sum(None in (row["ring_seconds"], row["hold_seconds"]) for row in rows),
+        "back-fills": sum(line["event"] == "backfill.finished" for line in lines),
+        "disconnects": sum(line["event"] == "feed.disconnected" for line in lines),
+    }
+    with capsys.disabled():
+        print("\nbacklog:", ", ".join(f"{name} {value}" for name, value in figures.items()))
+    assert differences(rows, pbx.truth()) == []
+    # what a kill kept anybody from seeing is null, not told as if it had been seen
+    told = [row for row in rows if row["session_id"] in seen and None not in (row["ring_seconds"], row["hold_seconds"])]
+    assert inexact(told, pbx.truth()) == []
+    assert len(told) > 0.5 * len(rows)
+    assert max(caught_up) <= CATCH_UP_SECONDS
+
+
+async def _caught_up(child: Child, ended: set[str]) -> float:
+    """Seconds from a start until every call that had ended before it is in the ledger. Asked about a few at a time: the
+    simulator does its work in this process.
+    """
+    began, missing = time.monotonic(), sorted(ended)
+    async with asyncio.timeout(10 * CATCH_UP_SECONDS):
+        while missing:
+            asked = "', '".join(missing[-ASKED:])
+            found = child.query(f"SELECT session_id FROM all_calls WHERE session_id IN ('{asked}')")
+            there = {row["session_id"] for row in found}
+            missing = missing[:-ASKED] + [one for one in missing[-ASKED:] if one not in there]
+            await asyncio.sleep(0.5 if len(there) < ASKED else 0)
+    return time.monotonic() - began
+
+
+@asynccontextmanager
+async def _ended(child: Child) -> AsyncIterator[None]:
+    """Whatever fails, no daemon is left behind."""
+    try:
+        yield
+    finally:
+        if child.running:
+            await child.kill()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})

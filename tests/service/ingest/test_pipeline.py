@@ -1,0 +1,189 @@
+"""The one way in: what is in the ledger is never taken for something new."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from ringledger.domain.changes import Changes
+from ringledger.domain.observation import CallKey, Delivery
+from ringledger.domain.tracked import TrackedCall, restored
+from ringledger.domain.tracker import CallTracker
+from ringledger.ledger.write.store import Ledger
+from ringledger.ledger.write.writer import LedgerWriter
+from ringledger.service.ingest.pipeline import Pipeline
+from tests.builders import ACCOUNT, EXTENSION, SESSION, T0, claim, item, presence
+from tests.template import migrated
+
+OTHER = "67029198022"
+
+
+class Slow(Ledger):
+    """Answers only when everything that waits for its commit is in."""
+
+    writer: LedgerWriter | None = None
+
+    async def load_sessions(self, keys):
+        if self.writer is not None:
+            await self.writer.flush()
+        return await super().load_sessions(keys)
+
+
+class Silent:
+    """Hears of no trouble."""
+
+    def retrying(self, error):
+        raise error
+
+    full = retrying
+
+    def recovered(self, attempts):
+        pass
+
+
+@pytest.fixture
+async def desk(tmp_path: Path):
+    """An intake whose ledger is slow, with one call that has ended and waits for its commit."""
+    url = migrated(tmp_path / "r.db")
+    ledger = await Slow.open(url)
+    told: list[Changes] = []
+    intake = Pipeline(CallTracker(settle_seconds=0), ledger, ACCOUNT, announce=told.append)
+    ledger.writer = intake.writer = LedgerWriter(
+        ledger, intake.take, commit_interval=60, commit_batch=100, on_committed=intake.committed, notices=Silent(),
+        now_ms=lambda: T0,
+    )  # fmt: skip
+    writing = asyncio.create_task(intake.writer.run())
+    await intake.deliver(Delivery((presence(EXTENSION, 1, T0, item("Ringing")),), (), None))
+    await intake.deliver(Delivery((presence(EXTENSION, 2, T0 + 5_000, item("CallConnected")),), (), None))
+    await intake.deliver(Delivery((presence(EXTENSION, 3, T0 + 9_000, item("NoCall")),), (), None))
+    intake.tracker.advance(1e12)
+    intake.writer.notify(0)
+    assert intake.tracker.calls
+    yield intake, ledger
+    writing.cancel()
+    await asyncio.wait({writing})
+    await ledger.close()
+
+
+async def _kept(ledger: Ledger) -> TrackedCall:
+    (call,) = await ledger.load_sessions([CallKey(ACCOUNT, SESSION)])
+    return restored(call)
+
+
+async def test_a_record_of_a_call_that_is_committed_meanwhile_is_not_a_new_call(desk):
+    intake, ledger = desk
+    records = [claim("Accepted", duration=9_000), claim("Missed", session=OTHER, record="record-2")]
+    await intake.take_claims(records, asked=0.0)
+    call = await _kept(ledger)
+    assert (call.first_answered_at, call.revision, len(call.legs)) == (T0 + 5_000, 2, 1)
+
+
+async def test_an_event_of_a_call_that_is_committed_meanwhile_opens_no_new_call(desk):
+    intake, ledger = desk
+    late = presence(EXTENSION, 4, T0 + 9_000, item("NoCall"), item("Ringing", "leg-2", session=OTHER))
+    await intake.deliver(Delivery((late,), (), None))
+    call = await _kept(ledger)
+    assert (call.first_answered_at, call.revision) == (T0 + 5_000, 1)
+
+
+async def _ring(intake: Pipeline, session: str, *, answered: bool = False, **parties: str) -> None:
+    """A call of nine seconds that is over, committed and out of memory."""
+    for number, status in enumerate(["Ringing", "CallConnected" if answered else "Ringing", "NoCall"]):
+        told = item(status, "leg", session=session, **parties)
+        await intake.deliver(Delivery((presence(EXTENSION, 10 + number, T0 + number * 4_500, told),), (), None))
+    intake.tracker.advance(1e12)
+    await intake.change(lambda: None)
+    assert CallKey(ACCOUNT, session) not in intake.tracker.calls
+
+
+async def _sessions(ledger: Ledger) -> dict[str, str | None]:
+    known = await ledger.load_sessions([CallKey(ACCOUNT, one) for one in (OTHER, "log", "outer")])
+    return {call.session_id: call.published.part_of if call.published else None for call in known}
+
+
+@pytest.mark.parametrize("telephony", [None, "s-1"])
+async def test_a_record_under_another_session_finds_its_call_however_often_it_is_read(desk, telephony):
+    intake, ledger = desk
+    await _ring(intake, OTHER)
+    record = claim("Missed", duration=9_000, session="log", telephony=telephony)
+    for _ in range(2):
+        await intake.take_claims([record], asked=0.0, candidates=lambda _: [CallKey(ACCOUNT, OTHER)])
+        assert not intake.tracker.calls
+    await intake.take_claims([record], asked=0.0)
+    assert await _sessions(ledger) == {OTHER: None}
+
+
+async def test_the_telephony_session_finds_a_call_that_is_out_of_memory(desk):
+    intake, ledger = desk
+    await _ring(intake, OTHER, telephony="s-1", answered=True)
+    await intake.take_claims([claim("Accepted", session="log", telephony="s-1")], asked=0.0)
+    assert await _sessions(ledger) == {OTHER: None}
+
+
+@pytest.mark.parametrize("half", [OTHER, "outer"])
+async def test_a_half_of_a_ringout_that_comes_back_brings_the_other(desk, half):
+    """The pair is derived, never stored: whatever comes of either half is judged with both (rule 7.9)."""
+    intake, ledger = desk
+    ends = {"sender": "16509540334", "to": "16502008440"}
+    outer, inner = {"direction": "Outbound", **ends}, {"sender": ends["to"], "to": ends["sender"]}
+    for number, status in enumerate(["Ringing", "CallConnected", "NoCall"]):
+        told = item(status, "o", session="outer", **outer), item(status, "i", session=OTHER, **inner)
+        await intake.deliver(Delivery((presence(EXTENSION, 10 + number, T0 + number * 4_500, *told),), (), None))
+    intake.tracker.advance(1e12)
+    await intake.change(lambda: None)
+    assert not intake.tracker.calls
+    assert await _sessions(ledger) == {OTHER: "outer", "outer": None}
+    about = outer if half == "outer" else inner
+    later = presence(EXTENSION, 50, T0 + 60_000, item("Ringing", "leg-2", session=half, **about))
+    await intake.deliver(Delivery((later,), (), None))
+    ended = presence(EXTENSION, 51, T0 + 80_000, item("NoCall", "leg-2", session=half, **about))
+    await intake.deliver(Delivery((ended,), (), None))
+    intake.tracker.advance(1e12)
+    await intake.change(lambda: None)
+    assert await _sessions(ledger) == {OTHER: None, "outer": None}
+
+
+async def _all(ledger: Ledger, table: str) -> set[str]:
+    async with ledger.reader.connect() as connection:
+        return set((await connection.execute(text(f"SELECT session_id FROM {table}"))).scalars())
+
+
+async def test_calls_that_turn_out_to_be_one_are_one_row_with_all_their_facts(desk):
+    intake, ledger = desk
+    await _ring(intake, "", telephony="s-1")
+    await intake.take_claims([claim("Missed", duration=9_000, session="log", telephony="s-2")], asked=0.0)
+    await _ring(intake, OTHER, telephony="s-2")
+    assert {"s-1", "log", OTHER} <= await _all(ledger, "call")
+    told = item("CallConnected", "leg", session=OTHER, telephony="s-1")
+    await intake.deliver(Delivery((presence(EXTENSION, 11, T0 + 4_500, told, uuid="both"),), (), None))
+    looked_up = claim("Missed", duration=9_000, session="log", telephony="s-2")
+    await intake.take_claims([looked_up], asked=0.0, about=[CallKey(ACCOUNT, OTHER)])
+    for table in ("call", "fact", "call_leg", "call_source", "call_transition"):
+        assert await _all(ledger, table) == {SESSION, OTHER}, table
+    (saved,) = await ledger.load_sessions([CallKey(ACCOUNT, OTHER)])
+    assert (len(saved.events), len(saved.records)) == (7, 2)
+    again = restored(saved)
+    assert again.names.keys() >= {OTHER, "s-1", "s-2", "log"}
+    assert (again.call.started_at, again.call.answered_at) == (T0, T0 + 4_500)
+
+
+@pytest.mark.parametrize("result", ["Accepted", None])
+async def test_the_halves_of_a_ringout_find_each_other_when_one_is_out_of_memory(desk, result):
+    intake, ledger = desk
+    await _ring(intake, OTHER, answered=True, sender="16502008440", to="16509540334")
+    outer = {"session": "outer", "direction": "Outbound", "sender": "16509540334", "to": "16502008440"}
+    await intake.take_claims([claim(result, started=T0 + 2_000, duration=7_000, **outer)], asked=0.0)
+    assert await _sessions(ledger) == {OTHER: "outer", "outer": None}
+
+
+async def test_calls_that_records_have_brought_are_told_to_whoever_counts(desk) -> None:
+    """Two back-fills at once: each had counted the calls of the other as its own."""
+    intake, *_ = desk
+    with intake.bringing() as brought, intake.bringing() as others:
+        first = await intake.take_claims([claim("Missed", session=OTHER, record="r-1", duration=4_000)], asked=0.0)
+        second = await intake.take_claims([claim("Missed", session="1", record="r-2", started=T0 + 60_000)], asked=0.0)
+    assert brought == others == {CallKey(ACCOUNT, OTHER), CallKey(ACCOUNT, "1")}
+    assert (brought & first, others & second) == ({CallKey(ACCOUNT, OTHER)}, {CallKey(ACCOUNT, "1")})
+    await intake.take_claims([claim("Missed", session="2", record="r-3", started=T0 + 120_000)], asked=0.0)
+    assert CallKey(ACCOUNT, "2") not in brought

@@ -1,0 +1,135 @@
+"""What has been read is not taken again, answers are taken in portions, and the feed goes between them."""
+
+import asyncio
+
+import pytest
+
+from ringledger.domain.observation import CallKey, Delivery
+from ringledger.domain.tracker import CallTracker
+from ringledger.ledger.write.store import Ledger
+from ringledger.ledger.write.writer import LedgerWriter
+from ringledger.service.ingest.lookups import Waiting, may_mean
+from ringledger.service.ingest.pipeline import Pipeline
+from ringledger.service.ingest.readings import MOST_REMEMBERED, PORTION, Readings, portions
+from tests.builders import ACCOUNT, EXTENSION, T0, claim, item, presence
+from tests.template import migrated
+
+
+class Silent:
+    def retrying(self, error: Exception) -> None:
+        raise error
+
+    full = retrying
+
+    def recovered(self, attempts: int) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+async def desk(tmp_path):
+    ledger = await Ledger.open(migrated(tmp_path / "r.db"))
+    intake = Pipeline(CallTracker(), ledger, ACCOUNT)
+    intake.writer = LedgerWriter(
+        ledger, intake.take, commit_interval=0.001, commit_batch=1, on_committed=intake.committed, notices=Silent(),
+        now_ms=lambda: T0,
+    )  # fmt: skip
+    writing = asyncio.create_task(intake.writer.run())
+    yield intake, ledger
+    writing.cancel()
+    await asyncio.wait({writing})
+    await ledger.close()
+
+
+def log(count: int, **fields):
+    return [
+        claim("Accepted", session=f"s{n}", record=f"r{n}", started=T0 + 1_000 * n, duration=9_000, **fields)
+        for n in range(count)
+    ]
+
+
+async def facts(ledger: Ledger) -> int:
+    async with ledger.reader.connect() as connection:
+        return (await connection.exec_driver_sql("SELECT count(*) FROM fact")).scalar_one()
+
+
+async def test_a_record_that_says_the_same_again_is_not_taken_again(desk):
+    intake, ledger = desk
+    listed = await intake.take_claims(log(5), asked=0.0)
+    told = await facts(ledger)
+    again = await intake.take_claims(log(5, read_at=T0 + 900_000), asked=0.0)
+    assert again == listed == {CallKey(ACCOUNT, f"s{n}") for n in range(5)}
+    assert (await facts(ledger), intake.tracker.calls) == (told, {})
+    await intake.take_claims([log(1)[0]._replace(result="Voicemail", read_at=T0 + 900_000)], asked=0.0)
+    assert await facts(ledger) == told + 1
+
+
+async def test_what_is_asked_for_or_retried_is_taken_however_often(desk):
+    intake, ledger = desk
+    for number, way in enumerate(({}, {"about": [CallKey(ACCOUNT, "s0")]}, {"again": True})):
+        await intake.take_claims(log(1, read_at=T0 + 100_000 * number), asked=0.0, **way)
+    assert await facts(ledger) == 3
+
+
+async def test_a_call_in_memory_hears_each_reading(desk):
+    """It has come to life again: a record that tells its end once more ends it once more."""
+    intake, ledger = desk
+    await intake.take_claims(log(1), asked=0.0)
+    alive = presence(EXTENSION, 4, T0 + 30_000, item("CallConnected", session="s0"))
+    await intake.deliver(Delivery((alive,), (), None))
+    assert intake.tracker.calls
+    told = await facts(ledger)
+    await intake.take_claims(log(1, read_at=T0 + 60_000), asked=0.0)
+    assert await facts(ledger) == told + 1
+
+
+async def test_a_reading_that_was_not_committed_is_not_known(desk):
+    intake, _ = desk
+    readings = Readings()
+    assert readings.fresh(log(1), intake.tracker.concerns) == log(1)
+    assert readings.fresh(log(1), intake.tracker.concerns) == log(1)
+    readings.committed(log(1))
+    assert readings.fresh(log(1), intake.tracker.concerns) == []
+
+
+def test_memory_of_readings_is_bounded():
+    readings = Readings()
+    readings.committed(log(MOST_REMEMBERED + 10))
+    assert len(readings.fresh(log(MOST_REMEMBERED + 10), lambda _: False)) == 10
+    nameless = claim("Missed", duration=9_000)._replace(session_id=None, telephony_session_id=None)
+    readings.committed([nameless])
+    assert readings.fresh([nameless], lambda _: False) == [nameless]
+
+
+def test_records_of_a_session_stay_together():
+    told = log(PORTION) + log(PORTION) + log(5)
+    taken = list(portions(told))
+    assert sorted(one for portion in taken for one in portion) == sorted(told)
+    assert max(map(len, taken)) <= PORTION
+    sessions = [{one.session_id for one in portion} for portion in taken]
+    assert sum(map(len, sessions)) == len(set().union(*sessions))
+    assert list(portions([])) == [[]]
+
+
+async def test_the_feed_does_not_wait_for_a_whole_answer(desk):
+    """An event that comes while a long answer is taken is committed before the answer is."""
+    intake, _ = desk
+    answer = asyncio.create_task(intake.take_claims(log(10 * PORTION), asked=0.0))
+    while not intake.tracker.calls:
+        await asyncio.sleep(0)
+    ringing = presence(EXTENSION, 1, T0, item("Ringing", session="feed"))
+    await intake.deliver(Delivery((ringing,), (), None))
+    assert not answer.done()
+    assert len(await answer) == 10 * PORTION
+
+
+def test_only_calls_that_a_record_may_mean_are_fetched_for_it():
+    """Of ten thousand that wait, those with its numbers or one of them, of its minute, that never connected."""
+    (record,) = log(1)
+    number = record.from_party.number.removeprefix("+")
+    other = ("13025550000", "13025550001")
+    waiting = {CallKey(ACCOUNT, f"w{n}"): Waiting(0.0, T0, None, other, answered=False) for n in range(10_000)}
+    waiting[CallKey(ACCOUNT, "meant")] = Waiting(0.0, T0 + 59_000, None, (number, other[1]), answered=False)
+    waiting[CallKey(ACCOUNT, "answered")] = Waiting(0.0, T0, None, (number, other[1]))
+    waiting[CallKey(ACCOUNT, "later")] = Waiting(0.0, T0 + 61_000, None, (number, other[1]), answered=False)
+    assert may_mean(waiting, [record]) == [CallKey(ACCOUNT, "meant")]
+    assert may_mean(waiting, []) == []

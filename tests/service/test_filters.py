@@ -1,0 +1,77 @@
+"""What was subscribed and what is served: a platform that grants less than it was asked for is found out."""
+
+from pathlib import Path
+
+from ringledger.domain.observation import PresenceObservation
+from ringledger.service.ingest.unheard import SUSPICIOUS_CALLS, Unheard
+from ringledger.simulator import Office, Options, SimClock, Simulator
+from tests.builders import presence
+from tests.conftest import LogLines
+from tests.rig import Rig, running, settings_for
+
+FILTER = "/restapi/v1.0/account/~/extension/{}/presence?detailedTelephonyState=true&sipData=true"
+
+
+def _seen(extension_id: str) -> PresenceObservation:
+    return presence(extension_id, 1, 0)
+
+
+async def _an_hour(rig: Rig) -> None:
+    """Twenty minutes of an office, and all of its calls in the ledger."""
+    office = Office([*rig.sim.pbx.extensions.values()], calls_per_hour=150, seed=5)
+    await rig.sim.run_office(office, until=rig.sim.clock.now_ms() + 1_200_000)
+    rows = "SELECT 1 FROM all_calls WHERE confirmed_at IS NOT NULL"
+    await rig.until(lambda: len(rig.query(rows)) == len(rig.sim.pbx.truth()), "all calls are there")
+
+
+async def test_filters_dropped_without_a_word_are_named(transport: str, tmp_path: Path, logs: LogLines) -> None:
+    async with Simulator(clock=SimClock(speed=60), options=Options(real_lifetimes=True)) as sim:
+        sim.subscriptions.grants = 2
+        async with running(sim, settings_for(sim, tmp_path / "r.db", transport)) as rig:
+            (line,) = logs.named("subscription.filters_refused")
+            assert line["filters"] == [[FILTER.format(one), "not granted"] for one in ("2003", "2004", "2005")]
+            facts = rig.daemon.vitals.facts()
+            assert facts.refused == (("2003", "not granted"), ("2004", "not granted"), ("2005", "not granted"))
+            assert facts.filters == (2, 5)
+
+
+async def test_extensions_the_feed_never_tells_of_are_named(transport: str, tmp_path: Path, logs: LogLines) -> None:
+    async with Simulator(clock=SimClock(speed=60), options=Options(real_lifetimes=True)) as sim:
+        sim.subscriptions.serves = 2
+        async with running(sim, settings_for(sim, tmp_path / "r.db", transport)) as rig:
+            await _an_hour(rig)
+            assert logs.named("subscription.filters_refused") == []
+            named = dict(rig.daemon.vitals.facts().unheard or ())
+            assert set(named) == {"2003", "2004", "2005"}
+            assert {line["extension_id"] for line in logs.named("feed.extension_unheard")} == set(named)
+            finding = next(one for one in rig.daemon.vitals.findings() if one.code == "feed-extensions")
+            assert finding.bad
+            assert "2003 (" in finding.found
+            sim.subscriptions.serves = None
+            await rig.daemon.parts.feed.rebuild("asked by the test")  # type: ignore[union-attr]
+            await rig.until(lambda: logs.events.count("subscription.created") == 2, "a new subscription")
+            assert rig.daemon.vitals.facts().unheard == ()
+
+
+async def test_a_feed_that_tells_of_all_raises_no_doubt(tmp_path: Path, logs: LogLines) -> None:
+    async with (
+        Simulator(clock=SimClock(speed=60), options=Options(real_lifetimes=True)) as sim,
+        running(sim, settings_for(sim, tmp_path / "r.db", "pubnub")) as rig,
+    ):
+        await _an_hour(rig)
+        assert rig.daemon.vitals.facts().unheard == ()
+        assert logs.named("feed.extension_unheard") == []
+
+
+def test_a_lost_event_is_no_uncovered_extension() -> None:
+    unheard = Unheard()
+    assert unheard.brought("1") == 0
+    assert unheard.extensions == ()
+    assert unheard.brought("1") == SUSPICIOUS_CALLS
+    assert unheard.extensions == (("1", 2),)
+    assert unheard.brought("1") == 0, "told once"
+    unheard.heard([_seen("1")])
+    assert unheard.extensions == ()
+    for _ in range(9):
+        assert unheard.brought("1") == 0
+    assert unheard.brought(None) == 0
