@@ -127,6 +127,7 @@ class Maintenance:
             "copies_deleted": await self._expire_copies(now),
         }
         if any(done.values()):
+            await self._ledger.wipe()
             LOG.info(Event.DATABASE_PURGED, **done)
 
     async def _expire_copies(self, now_ms: int) -> int:

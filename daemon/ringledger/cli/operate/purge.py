@@ -143,8 +143,9 @@ async def _alone(settings: "Settings", number: str | None, before_ms: int | None
     ledger.purged.days = max(1, settings.backfill.max_days)
     try:
         mine = await account_id(ledger.reader, settings)
-        done = await purge(ledger, settings.database.path, number=number, before_ms=before_ms or 0, account_id=mine)
+        done = await purge(ledger, number=number, before_ms=before_ms or 0, account_id=mine)
+        wiped = await ledger.wipe()
     finally:
         await ledger.close()
-    answer = {"purged": done.calls, "traceless": done.traceless, "unconfirmed": 0}
+    answer = {"purged": done.calls, "traceless": wiped and not done.open, "unconfirmed": 0}
     return answer if number is None else {**answer, "events": done.events, "open": done.open}

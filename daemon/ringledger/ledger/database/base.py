@@ -104,6 +104,17 @@ class Database(ABC):
         was deleted leaves its files as far as that is possible. ``patience_ms``: how long it may wait for readers.
         """
 
+    async def pages_to_empty(self) -> list[int]:
+        """Pages of the file whose unused room may hold what was deleted."""
+        return []
+
+    async def empty(self, connection: AsyncConnection, pages: Sequence[int]) -> bool:
+        """In the writer's turn, outside of a transaction: overwrite the unused room of these pages. Whether the files
+        hold nothing of what was deleted, as far as these pages go; a server's are not ours to look into.
+        """
+        await self.tidy(connection, thorough=True)
+        return False
+
     async def numbered(self, connection: AsyncConnection) -> None:
         """Rows were inserted with their numbers: the next ones go on behind them."""
 
@@ -112,6 +123,9 @@ class Database(ABC):
 
     async def let_go(self) -> None:
         """Close what was opened beside the engines."""
+
+    def release(self) -> None:
+        """Close what has to stay open as long as the engines."""
 
 
 def database_of(url: str | URL) -> Database:

@@ -1,9 +1,11 @@
 """SQLite as a database of the ledger; connections and pragmas are in ``file/sqlite.py``."""
 
+import asyncio
 import math
+import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +22,15 @@ from ringledger.ledger.errors import (
     DatabaseOutdated,
     DatabaseUnfinished,
     LedgerBroken,
+    LedgerFailing,
     classified,
 )
+from ringledger.ledger.file import unused
 from ringledger.ledger.file.backup import saved
 from ringledger.ledger.file.identity import Place
+from ringledger.ledger.file.inspect import size_of
 from ringledger.ledger.file.lock import DaemonLock
-from ringledger.ledger.file.opening import acting_as_owner
+from ringledger.ledger.file.opening import acting_as_owner, open_own
 from ringledger.ledger.file.sqlite import BUSY_TIMEOUT_MS, BatchConnection, path_of, reader_engine, writer_engine
 from ringledger.ledger.schema import tables
 from ringledger.ledger.schema.ours import SCHEMA, foreign_part, missing_table, outdated_view
@@ -40,6 +45,7 @@ class SqliteDatabase(Database):
     """A file and its write-ahead log."""
 
     _asking: AsyncConnection | None = None
+    _file: int | None = None
 
     @property
     def path(self) -> Path:
@@ -110,6 +116,43 @@ class SqliteDatabase(Database):
         if patience_ms is not None:
             await driver.execute_fetchall(f"PRAGMA busy_timeout = {patience_ms}")
         await driver.execute_fetchall(f"PRAGMA wal_checkpoint({'TRUNCATE' if thorough else 'PASSIVE'})")
+
+    async def hold(self, _connection: AsyncConnection) -> None:
+        """Open the file for :meth:`empty`, beside SQLite: it is closed when all connections are (:meth:`release`)."""
+        self._file = open_own(self.path, os.O_RDWR)
+
+    async def pages_to_empty(self) -> list[int]:
+        with suppress(ValueError):
+            return await asyncio.to_thread(unused.pages_to_empty, self._opened())
+        return []
+
+    async def empty(self, connection: AsyncConnection, pages: Sequence[int]) -> bool:
+        await self.tidy(connection, thorough=True)
+        driver: Any = await _driver(connection)
+        await driver.execute_fetchall("BEGIN IMMEDIATE")
+        try:
+            if size_of(self.path.with_name(f"{self.path.name}-wal")):
+                return False  # a reader keeps pages there
+            await asyncio.to_thread(unused.empty, self._opened(), pages)
+            # The writer's own copies of the pages would bring back what they have in that room.
+            await driver.execute_fetchall("PRAGMA shrink_memory")
+        except ValueError:
+            return False
+        except OSError as error:
+            raise LedgerFailing(f"{self.path}: {error.strerror}") from error
+        finally:
+            await driver.execute_fetchall("ROLLBACK")
+        return True
+
+    def _opened(self) -> int:
+        if self._file is None:
+            raise LedgerBroken("database: opened read-only, or closed")
+        return self._file
+
+    def release(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
 
     async def save(self, connection: AsyncConnection, target: Path, mode: int) -> None:
         await (await _driver(connection)).visit(lambda origin: saved(origin, target, mode))

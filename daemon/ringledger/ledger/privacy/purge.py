@@ -1,10 +1,10 @@
 """Data care: what is kept for how long, and what is taken out on request.
 
-What must stay true: what has been taken out is nowhere in the file afterwards (``secure_delete``, and the write-ahead
-log is emptied). Work goes in steps, so that the daemon's commits come through in between. Only finished calls are
-touched: of one that is live, or that the daemon has in its hands just now, no fact goes, and of no other one goes
-alone, for half of the facts would tell another call. Every function takes an open, writing ledger; raises as
-``Ledger.commit`` does.
+What must stay true: what has been taken out is nowhere in the file afterwards: what is deleted is overwritten
+(``secure_delete``), and who asked for it calls ``Ledger.wipe`` when all is deleted. Work goes in steps, so that the
+daemon's commits come through in between. Only finished calls are touched: of one that is live, or that the daemon has
+in its hands just now, no fact goes, and of no other one goes alone, for half of the facts would tell another call.
+Every function takes an open, writing ledger; raises as ``Ledger.commit`` does.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -72,9 +72,6 @@ class OpenLedger(Protocol):
     def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """The writer's turn: a transaction that commits at the end, or leaves nothing behind."""
 
-    async def checkpoint(self, *, truncate: bool = False) -> None:
-        """Move the write-ahead log into the database; ``truncate``: all of it, and empty the file."""
-
 
 async def purge_calls(ledger: OpenLedger, before_ms: int, *, now_ms: int, account_id: str | None = None) -> int:
     """Delete calls that started before, with all that is known of them, and the journal before; how many calls. What is
@@ -95,7 +92,6 @@ async def purge_journal(ledger: OpenLedger, before_ms: int, *, account_id: str |
     async with ledger.transaction() as connection:
         old = delete(quarantined).where(quarantined.c.received_at < before_ms, _of(quarantined, account_id))
         purged += (await connection.execute(old)).rowcount
-    await ledger.checkpoint(truncate=True)
     return purged
 
 
@@ -168,7 +164,6 @@ async def purge_number(ledger: OpenLedger, number: str, *, now_ms: int, account_
     purged = await _purge(ledger, and_(_with(digits), _of(call, account_id)), now_ms)
     events += await _purge_rows(ledger, quarantined, digits, account_id, lambda row: in_text(row.body, digits))
     events += await _purge_rows(ledger, outbox, digits, account_id, lambda row: in_letter(row.body, digits))
-    await ledger.checkpoint(truncate=True)
     return Erased(purged, events, going_on)
 
 
@@ -254,7 +249,6 @@ async def mask_numbers(ledger: OpenLedger, before_ms: int) -> int:
         await connection.execute(delete(quarantined).where(quarantined.c.received_at < before_ms))
         await connection.execute(delete(outbox).where(outbox.c.gave_up_at < before_ms))
     await _strip(ledger, before_ms)
-    await ledger.checkpoint(truncate=True)
     return masked
 
 
@@ -296,7 +290,6 @@ async def _purge(ledger: OpenLedger, condition: ColumnElement[bool], now_ms: int
         ledger.purged.keys.update(young)
         purged += len(keys)
         if len(keys) < STEP:
-            await ledger.checkpoint(truncate=True)
             return purged
 
 

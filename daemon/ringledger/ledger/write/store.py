@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iter
 from contextlib import ExitStack, asynccontextmanager
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from sqlalchemy import URL, ColumnElement, RowMapping, Select, Table, insert, select, tuple_
 from sqlalchemy.exc import DBAPIError
@@ -52,6 +52,8 @@ CLOSING_PATIENCE_MS = 500
 #: A server that does not answer is asked again after so long, and after twice as long each time; seconds.
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
+#: Pages that are emptied in one turn of the writer's: some tens of milliseconds.
+PAGES: Final = 1_000
 #: Keys asked for in one SELECT.
 CHUNK = 500
 
@@ -156,6 +158,7 @@ class Ledger:
             # with them those who may only read can go on reading (Python 3.11 has no switch for that).
             await self.reader.dispose()
         finally:
+            self.database.release()
             if self._lock is not None:
                 self._lock.release()
             self._acting.close()
@@ -271,6 +274,18 @@ class Ledger:
         """Move the write-ahead log into the database: as far as readers allow, or all of it and empty the file."""
         async with self._turn, _translated():
             await self.database.tidy(await self._connected(), thorough=truncate)
+
+    async def wipe(self) -> bool:
+        """After a purge: take what was deleted out of the unused room of the file's pages. Whether nothing of it is
+        left in the file and its write-ahead log. Raises as :meth:`commit` does.
+        """
+        await self.checkpoint(truncate=True)
+        pages = await self.database.pages_to_empty()
+        for first in range(0, max(1, len(pages)), PAGES):
+            async with self._turn, _translated():
+                if not await self.database.empty(await self._connected(), pages[first : first + PAGES]):
+                    return False
+        return True
 
     async def save(self, target: Path) -> None:
         """Copy the open database to ``target``, whatever has become of its own name. Raises ``LedgerError``."""

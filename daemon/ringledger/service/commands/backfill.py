@@ -131,9 +131,9 @@ def handlers_of(
 ) -> dict[str, Handler]:
     """What a daemon that knows its platform does at a command's word."""
     refill = BackfillService(ledger, intake, sight.backfill, sight.book, sight.time.now)
-    database, region = settings.database.path, settings.platform.default_region
+    region = settings.platform.default_region
     account_id = intake.account_id if settings.account_name else None
-    erasure = PurgeService(ledger, intake, confirmer, database, region, account_id)
+    erasure = PurgeService(ledger, intake, confirmer, region, account_id)
     retry = refill.retry(settings.platform.default_region)
     return {
         "backfill": refill.answer,

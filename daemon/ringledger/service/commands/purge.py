@@ -5,11 +5,9 @@ What must stay true: nothing that was deleted comes back out of memory; whether 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ringledger.clock import now_ms
 from ringledger.domain.observation import CallKey
-from ringledger.ledger.file.inspect import size_of
 from ringledger.ledger.privacy.purge import Erased, purge_calls, purge_number
 from ringledger.ledger.write.store import Ledger
 from ringledger.numbers import normalise
@@ -18,34 +16,14 @@ from ringledger.service.ingest.confirmer import Confirmer
 from ringledger.service.ingest.pipeline import Pipeline
 
 
-@dataclass(frozen=True, slots=True)
-class Purged:
-    """How many calls were deleted; ``traceless``: nothing of them is left in the file or its write-ahead log.
-
-    Of a number: how many events of it went besides, and how many calls with it are ``open`` and stay.
-    """
-
-    calls: int
-    traceless: bool
-    events: int = 0
-    open: int = 0
-
-
-async def purge(
-    ledger: Ledger, database: Path, *, number: str | None, before_ms: int, account_id: str | None = None
-) -> Purged:
+async def purge(ledger: Ledger, *, number: str | None, before_ms: int, account_id: str | None = None) -> Erased:
     """Delete the calls of a number, or those that began before. Raises ``ValueError`` (no number), ``LedgerError``.
 
     ``number``: as the ledger keeps it, E.164 or a short one; ``account_id``: of one account alone.
     """
     if number is None:
-        done = Erased(await purge_calls(ledger, before_ms, now_ms=now_ms(), account_id=account_id), 0, 0)
-    else:
-        done = await purge_number(ledger, number, now_ms=now_ms(), account_id=account_id)
-    # Nothing was awaited since the log was emptied, so what it holds now are pages a reader has kept it from giving up.
-    # A server's own log and freed pages are not ours to look into.
-    emptied = ledger.place is not None and size_of(database.with_name(f"{database.name}-wal")) == 0
-    return Purged(done.calls, emptied and not done.open, done.events, done.open)
+        return Erased(await purge_calls(ledger, before_ms, now_ms=now_ms(), account_id=account_id), 0, 0)
+    return await purge_number(ledger, number, now_ms=now_ms(), account_id=account_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +35,6 @@ class PurgeService:
     ledger: Ledger
     intake: Pipeline
     confirmer: Confirmer
-    database: Path
     region: str
     #: Of several accounts the one whose calls these are; ``None``: whatever the ledger has.
     account_id: str | None = None
@@ -75,11 +52,10 @@ class PurgeService:
         # was written again. What is read afterwards is gone already.
         for _ in range(2):
             await self.intake.change(lambda: None)  # what has been collected is committed first
-            done = await purge(
-                self.ledger, self.database, number=number, before_ms=before or 0, account_id=self.account_id
-            )
+            done = await purge(self.ledger, number=number, before_ms=before or 0, account_id=self.account_id)
             calls, events = calls + done.calls, events + done.events
-        answer = {"purged": calls, "traceless": done.traceless, "unconfirmed": await self._forget(waiting)}
+        wiped = await self.ledger.wipe()
+        answer = {"purged": calls, "traceless": wiped and not done.open, "unconfirmed": await self._forget(waiting)}
         return answer if number is None else {**answer, "events": events, "open": done.open}
 
     async def _forget(self, waiting: set[CallKey]) -> int:
