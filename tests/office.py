@@ -91,6 +91,7 @@ def days(
 def insert(path: Path, table: str, rows: Iterable[dict[str, object]]) -> None:
     columns = [column.name for column in metadata.tables[table].columns]
     values = ", ".join(f":{name}" for name in columns)
+    rows = (dict.fromkeys(columns) | row for row in rows)  # a column that is added later is unknown in these
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -256000")  # a million calls go into six indexes
