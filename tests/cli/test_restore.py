@@ -161,3 +161,12 @@ def test_a_check_needs_no_right_to_write(cli, service):
         os.setegid(0)
     assert (ended.code, ended.err) == (0, "")
     assert {one.name for one in service.parent.iterdir()} == before
+
+
+def test_a_file_that_is_no_ledger_is_named_as_that(cli, ledger, tmp_path):
+    other = tmp_path / "hostname"
+    other.write_text("some-machine\n")
+    ended = cli("db", "restore", other)
+    assert (ended.code, ended.out) == (65, "")
+    assert ended.err == f"ringledger: {other}: is no copy of a ledger; name one that db backup has made\n"
+    assert marks(ledger) == ["before"]

@@ -3,11 +3,13 @@
 import os
 import sqlite3
 import subprocess
+import sys
 import time
 from contextlib import closing, contextmanager
 
 import pytest
 
+from tests import office
 from tests.needs import lacking
 from tests.ops.conftest import ringledger
 
@@ -97,3 +99,15 @@ def test_a_full_disk(platform, small):
     assert len(told) == len(set(told))
     assert set(told) == {row[0] for row in asked(database, "SELECT session_id FROM all_calls")}
     assert asked(database, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_backup_that_has_no_room_is_named_and_leaves_nothing(tmp_path, small):
+    url = office.prepared(tmp_path / "r.db")
+    fill(small / "filler")
+    ended = subprocess.run(
+        [sys.executable, "-m", "ringledger", "db", "backup", str(small / "copy.db")],
+        env=os.environ | {"RINGLEDGER_DATABASE__URL": url}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (75, "")
+    assert ended.stderr == f"ringledger: {small}/copy.db: database or disk is full; nothing was copied\n"
+    assert [one.name for one in small.iterdir()] == ["filler"]

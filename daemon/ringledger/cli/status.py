@@ -24,7 +24,8 @@ def sentence(status: "DaemonStatus") -> str:
     process = f" (process {status.pid})" if status.pid else ""
     match status.life:
         case Life.NEVER:
-            return "no daemon runs, and none has recorded anything yet"
+            what = "the database cannot be read" if status.unread else "none has recorded anything yet"
+            return f"no daemon runs, and {what}"
         case Life.STOPPED:
             return f"no daemon runs since {_at(status, status.since)}"
         case Life.SILENT:

@@ -366,6 +366,14 @@ def test_the_gravest_failure_has_the_exit_code():
     assert exit_code([]) == 0
 
 
+def test_of_a_database_nobody_can_read_it_is_not_said_that_it_is_empty(cli, configured, tmp_path):
+    with simulated() as sim:
+        configured(sim)
+        (tmp_path / "r.db").write_text("Dear diary, " * 1_000)
+        ended = cli("doctor")
+        assert ended.out.split("\n")[0] == "no daemon runs, and the database cannot be read"
+
+
 def test_the_first_line_says_whether_a_daemon_runs(cli, configured, tmp_path):
     with simulated() as sim:
         configured(sim)

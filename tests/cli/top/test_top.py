@@ -148,6 +148,8 @@ def test_without_a_daemon_durations_stand_still(glance):
     assert "no daemon runs since 03-04 14:32:07" in frame
     assert "32:13" in frame
     assert "as of 03-04 14:32:07; q quits" in frame
+    assert "not watched now: see ringledger coverage" in frame
+    assert "no hole today" not in frame
 
 
 def test_blindness_and_holes_are_told(glance):

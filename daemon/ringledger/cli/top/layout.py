@@ -102,8 +102,10 @@ def _doubts(view: View) -> Text:
     parts = [Text(f"{waiting} unconfirmed", style="yellow" if waiting else "dim")]
     if holes:
         parts.append(Text(f"{counted(holes, 'hole')} today: see ringledger coverage", style="red"))
-    else:
+    elif view.status.current:
         parts.append(Text("no hole today", style="dim"))
+    else:  # since when nobody looks is told above; coverage calls that a hole
+        parts.append(Text("not watched now: see ringledger coverage", style="red"))
     return Text("  ·  ", style="dim").join(parts)
 
 

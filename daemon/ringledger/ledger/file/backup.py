@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
-from ringledger.ledger.errors import DatabaseCorrupt, LedgerFailing, classified
+from ringledger.ledger.errors import DatabaseCorrupt, LedgerFailing, LedgerFull, classified
 from ringledger.ledger.file.opening import acting_as_owner
 from ringledger.ledger.file.owner import hand_over
 from ringledger.ledger.file.sqlite import connect
@@ -50,7 +50,10 @@ def _whole(copy: Callable[[Path], None], target: Path, mode: int, owner: Path) -
         temporary.replace(target)
         _flush(target.parent)
     except sqlite3.Error as error:
-        raise classified(error) from error
+        failed = classified(error)
+        if isinstance(failed, LedgerFull):  # it is the copy that has no room
+            raise LedgerFull(f"{target}: {error}; nothing was copied") from error
+        raise failed from error
     except OSError as error:
         raise LedgerFailing(f"{target}: {error.strerror}") from error
     finally:

@@ -103,11 +103,12 @@ def _program_of(process: str) -> str:
     try:
         words = Path(f"/proc/{process}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
         owner = owner_name(Path(f"/proc/{process}").stat().st_uid)
+        owner = owner if owner.startswith("user ") else f"user {owner}"  # who has no name is told by a number
     except OSError:
         return ""
     start = next((n for n, word in enumerate(words) if Path(word).name in {"ringledger", "__main__.py"}), None)
     named = words[start + 1 : start + 2] if start is not None else []
-    return f" ({' '.join(['ringledger', *named])}, user {owner})" if named and named[0] else f" (user {owner})"
+    return f" ({' '.join(['ringledger', *named])}, {owner})" if named and named[0] else f" ({owner})"
 
 
 def _who(lock: Path) -> str:

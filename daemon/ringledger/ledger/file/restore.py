@@ -51,7 +51,10 @@ def restore(url: str | URL, source: Path) -> RestoreReport:
 
 def _restored(path: Path, source: Path) -> RestoreReport:
     beside = f"sqlite+aiosqlite:///{source.resolve()}"
-    version = version_of(beside)
+    try:
+        version = version_of(beside)
+    except DatabaseForeign as error:
+        raise DatabaseForeign(f"{source}: is no copy of a ledger; name one that db backup has made") from error
     if version == 0:
         raise DatabaseForeign(f"{source}: is empty; name a copy that db backup has made")
     verify(beside, thorough=True)

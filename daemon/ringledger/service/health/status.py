@@ -16,7 +16,7 @@ from typing import Any, Final
 from ringledger.config.model import Settings
 from ringledger.domain.coverage import FIRST
 from ringledger.ledger.database.base import database_of
-from ringledger.ledger.errors import LedgerError
+from ringledger.ledger.errors import DatabaseMissing, LedgerError
 from ringledger.ledger.file.probe import holder_of, is_held
 from ringledger.ledger.read.filters import FilterError
 from ringledger.ledger.read.queries import account_named, newest_span
@@ -64,6 +64,8 @@ class DaemonStatus:
     cause: str = ""
     seen_until: int | None = None
     unwritten_since: int | None = None
+    #: Whether the database is there and cannot be read.
+    unread: bool = False
     told: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -137,11 +139,15 @@ async def status_of(settings: Settings, engine: Any = None) -> DaemonStatus:
     path = settings.database.path
     answer, told = await _asked(path, settings)
     at = time.time_ns() // 1_000_000
-    span = await _span(settings, engine)
+    span, unread = None, False
+    try:
+        span = await _span(settings, engine)
+    except (LedgerError, OSError) as error:
+        unread = not isinstance(error, DatabaseMissing)
     written = written_at(path)
     if told is not None:
         return _of_answer(at, told, span, written)
-    return _from_outside(path, at, span, written, answered=answer)
+    return replace(_from_outside(path, at, span, written, answered=answer), unread=unread)
 
 
 async def _asked(path: Path, settings: Settings) -> tuple[bool | None, dict[str, Any] | None]:
@@ -203,19 +209,16 @@ def _cause(span: dict[str, Any] | None) -> str:
 
 
 async def _span(settings: Settings, engine: Any) -> dict[str, Any] | None:
-    """The newest span of coverage, as far as the database can be read."""
+    """The newest span of coverage. Raises ``LedgerError``, ``OSError``."""
+    if engine is not None:
+        return await _newest(engine, settings)
+    database = database_of(settings.database.url)
+    own = database.reader()
     try:
-        if engine is not None:
-            return await _newest(engine, settings)
-        database = database_of(settings.database.url)
-        own = database.reader()
-        try:
-            await database.check_version(own)
-            return await _newest(own, settings)
-        finally:
-            await own.dispose()
-    except (LedgerError, OSError):
-        return None
+        await database.check_version(own)
+        return await _newest(own, settings)
+    finally:
+        await own.dispose()
 
 
 async def _newest(engine: Any, settings: Settings) -> dict[str, Any] | None:
