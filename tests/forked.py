@@ -220,7 +220,7 @@ def become(order: dict[str, Any]) -> None:
     os.chdir(order["directory"])
     at_once = bool(os.environ.get("PYTHONUNBUFFERED"))
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        raw = open(number, "rb" if number == 0 else "wb", closefd=False)  # noqa: SIM115 - to the end
+        raw: Any = open(number, "rb" if number == 0 else "wb", closefd=False)  # noqa: SIM115 - to the end
         lines = name == "stderr" or raw.raw.isatty()
         stream = io.TextIOWrapper(
             raw, encoding="utf-8", errors="backslashreplace" if name == "stderr" else "strict",

@@ -42,7 +42,7 @@ def call(rng: random.Random, number: int, at: int) -> dict[str, object]:
     direction = rng.choice(("Inbound", "Inbound", "Outbound"))
     inbound = direction == "Inbound"
     internal = not inbound and rng.random() < 0.25
-    disposition, result, *_ = rng.choices(ENDINGS, [ending[2 if inbound else 3] for ending in ENDINGS])[0]
+    disposition, result, *_ = rng.choices(ENDINGS, [float(ending[2 if inbound else 3]) for ending in ENDINGS])[0]
     extension, short, name = rng.choice(PEOPLE)
     other = rng.choice([one for one in PEOPLE if one[0] != extension])
     withheld = inbound and rng.random() < 0.05

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -60,7 +61,8 @@ def keys():
 
 
 def is_command(words):
-    command, rest = typer.main.get_command(app), words.split()[1:]
+    command: Any = typer.main.get_command(app)
+    rest = words.split()[1:]
     while rest and not rest[0].startswith("--"):
         command = getattr(command, "commands", {}).get(rest.pop(0))
         if command is None:

@@ -93,7 +93,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     def _ended(self, _: object) -> None:
         self.children -= 1
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
         return self.watch(super().run_in_executor(executor, func, *args))
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -105,7 +105,7 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
     async def _make_subprocess_transport(self, *args: Any, **options: Any) -> Any:  # a child lives in real time
         self.children += 1
-        transport = await super()._make_subprocess_transport(*args, **options)
+        transport = await super()._make_subprocess_transport(*args, **options)  # type: ignore[misc]
         self.create_task(transport._wait()).add_done_callback(self._ended)
         return transport
 

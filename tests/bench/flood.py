@@ -89,7 +89,7 @@ async def serve(count: int) -> None:
     torrent.events = tuple(events)
     simulator.subscriptions.transports["PubNub"] = flood
     simulator.subscriptions.transports["WebSocket"] = torrent
-    given = {PubNub: flood, WebSockets: torrent}
+    given: dict[type, Any] = {PubNub: flood, WebSockets: torrent}
     simulator.routes = [given.get(type(routes), routes) for routes in simulator.routes]
     async with simulator:
         login = Options().credentials

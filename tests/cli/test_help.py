@@ -2,6 +2,7 @@
 
 import re
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import typer
@@ -43,7 +44,8 @@ def test_paragraphs_fill_the_line(read):
 
 
 def test_the_program_lists_its_commands_in_an_order_that_is_complete(cli):
-    known = typer.main.get_command(app).commands.keys()
+    program: Any = typer.main.get_command(app)
+    known = program.commands.keys()
     assert known == set(ORDER)
     out = cli("--help").out
     places = [re.search(rf"^│ {name} ", out, re.MULTILINE).start() for name in ORDER]

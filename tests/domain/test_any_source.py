@@ -254,8 +254,8 @@ def story(rng: random.Random) -> list[Told]:
         if rng.random() < 0.3:
             told.append(presence(extension, sequence, T0 + at * S))
     for _ in range(rng.randrange(3)):
-        extension, status = rng.choice([101, 102]), rng.choice([None, "CallConnected", "Ringing"])
-        items = [] if status is None else [item(status, rng.choice([f"leg-{extension}", "q"]))]
+        extension, seen = rng.choice([101, 102]), rng.choice([None, "CallConnected", "Ringing"])
+        items = [] if seen is None else [item(seen, rng.choice([f"leg-{extension}", "q"]))]
         told.append(presence_read(extension, T0 + rng.randrange(120) * S, *items))
     for _ in range(rng.randrange(4)):
         source, lasted = rng.choice([Source.ACTIVE_CALLS, Source.CALL_LOG]), rng.randrange(100)

@@ -190,6 +190,7 @@ def test_other_spans_are_left_alone():
     book.resume([LOST._replace(state=CoverageState.LIVE)], now=500)
     book.take()
     running = book.current
+    assert running is not None
     assert book.heal_period([LOST._replace(state=CoverageState.LIVE), running], 0, 1000, "back-fill", 3) == 0
     assert book.heal_period([LOST], 200, 300, "back-fill", 3) == 0
     assert book.heal_period([LOST], 170, 150, "back-fill", 3) == 0  # the log is not complete for any of it yet

@@ -1,8 +1,10 @@
 """Metrics: the public names, and no clash between two daemons in one process."""
 
 import re
+from collections.abc import Iterable
 from math import nan
 from pathlib import Path
+from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -19,7 +21,8 @@ GOLDEN = Path(__file__).parents[1] / "data" / "metrics.txt"
 def scripted() -> Metrics:
     """Every metric with one sample; a label's value is its name."""
     metrics = Metrics()
-    for collector in metrics.registry._collector_to_names:
+    collectors: Iterable[Any] = metrics.registry._collector_to_names  # its labels are the library's own
+    for collector in collectors:
         if collector._labelnames and collector is not metrics.build_info:
             collector.labels(**{name: name for name in collector._labelnames})
     metrics.subscription_expiry_timestamp_seconds.set(0)

@@ -75,7 +75,7 @@ def confine(calls: set[str], families: list[str], refusal: int) -> None:
     seccomp = ctypes.CDLL(library())
     seccomp.seccomp_init.restype = ctypes.c_void_p
     context = ctypes.c_void_p(seccomp.seccomp_init(SCMP_ACT_ERRNO | refusal))
-    rules = [(call, 0, None) for call in sorted(calls - {"socket"})]
+    rules: list[tuple[str, int, Comparison | None]] = [(call, 0, None) for call in sorted(calls - {"socket"})]
     rules += [("socket", 1, Comparison(0, SCMP_CMP_EQ, getattr(socket, name), 0)) for name in families]
     for call, count, comparison in rules:
         number = seccomp.seccomp_syscall_resolve_name(call.encode())

@@ -41,8 +41,8 @@ async def test_a_healthy_daemon(tmp_path):
         families = {family.name: family for family in text_string_to_metric_families(text)}
         assert families["ringledger_push_connected"].samples[0].value == 1
         assert families["ringledger_db_size_bytes"].samples[0].value > 0
-        asked = {sample.labels["endpoint"] for sample in families["ringledger_api_requests"].samples}
-        assert {"oauth", "extension", "subscription", "active-calls"} <= asked
+        endpoints = {sample.labels["endpoint"] for sample in families["ringledger_api_requests"].samples}
+        assert {"oauth", "extension", "subscription", "active-calls"} <= endpoints
 
 
 @pytest.mark.parametrize("transport", ["websocket", "pubnub"])

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -127,7 +128,7 @@ def changes_of(story):
 
 async def answers(engine):
     """All views, and what the commands ask."""
-    found = {}
+    found: dict[str, Any] = {}
     async with engine.connect() as connection:
         for view in sorted(VIEWS):
             rows = await connection.exec_driver_sql(f"SELECT * FROM {view}")

@@ -101,7 +101,13 @@ async def test_a_day_of_everything(transport: str, tmp_path: Path, capsys: pytes
         assert await child.stop() == 0
         events = Counter(line["event"] for line in child.lines())
         truth, rows = sim.pbx.truth(), rows_of(child.database, "SELECT * FROM all_calls")
-        told = ("auth.token_obtained", "auth.token_refreshed", "feed.disconnected", "feed.resumed", "feed.connected")
+        told: tuple[str, ...] = (
+            "auth.token_obtained",
+            "auth.token_refreshed",
+            "feed.disconnected",
+            "feed.resumed",
+            "feed.connected",
+        )
         told += ("subscription.created", "subscription.renewed", "subscription.lost", "feed.gap", "feed.silent")
         with capsys.disabled():
             print(f"\nday: {transport}, {len(truth)} calls,", {name: events[name] for name in told})

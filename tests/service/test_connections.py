@@ -4,6 +4,7 @@ import asyncio
 import resource
 import socket
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -77,7 +78,7 @@ async def test_a_flood_shuts_out_itself_and_nobody_else() -> None:
     assert busy is not None
     busy.idle = False
     for n in range(1_000):
-        assert admission.enter("a", lambda n=n: dropped.append(n)) is not None
+        assert admission.enter("a", partial(dropped.append, n)) is not None
     assert len(admission) == MOST_EACH
     assert dropped[:3] == [0, 1, 2]
     assert "busy" not in dropped

@@ -23,7 +23,7 @@ def browsing(width: int = 1280, height: int = 800, **options: Any) -> Iterator[A
     with sync_playwright() as player:
         browser = player.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        page = context.new_page()
+        page: Any = context.new_page()
         page.wrong = []
         page.on("pageerror", lambda error: page.wrong.append(str(error)))
         page.on("console", lambda said: page.wrong.append(said.text) if "Content Security" in said.text else None)

@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
+from typing import Any
 
 import httpx
 import pytest
@@ -196,7 +197,7 @@ def test_charts_add_up():
 
 
 def test_bars_of_extensions_part_the_inbound_calls():
-    row = {"extension": "1", "extension_name": "Ann Lee", "extension_number": "101"}
+    row: dict[str, Any] = {"extension": "1", "extension_name": "Ann Lee", "extension_number": "101"}
     row |= {"calls": 10, "inbound": 4, "answered": 7, "answer_rate": 0.75}
     (bar,) = drawn({}, [row], [date(2026, 3, 1)]).extensions
     assert (bar["width"], bar["inbound_width"], bar["answered_width"]) == (100, 40, 30)

@@ -66,9 +66,10 @@ def view(glance):
 
 
 def drawn(view, width=80, height=24, *, masked=True, note=""):
-    paper = Console(width=width, height=height, file=io.StringIO(), highlight=False)
+    written = io.StringIO()
+    paper = Console(width=width, height=height, file=written, highlight=False)
     paper.print(board(view, width, height, masked=masked, note=note))
-    return paper.file.getvalue().rstrip("\n")
+    return written.getvalue().rstrip("\n")
 
 
 # -- figures ---------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import sys
 import threading
 from contextlib import closing
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -106,7 +107,12 @@ def test_the_thread_of_a_connection_that_failed_asks_no_loop(tmp_path, monkeypat
 
     connection = BatchConnection(partial(connect, foreign), iter_chunk_size=64)
     stop = connection.stop
-    monkeypatch.setattr(connection, "stop", lambda: connection._tx.put_nowait((None, over.wait)) or stop())
+
+    def stop_later() -> Any:
+        connection._tx.put_nowait((None, over.wait))
+        return stop()
+
+    monkeypatch.setattr(connection, "stop", stop_later)
     asyncio.run(fails())
     over.set()
     connection._thread.join(10)

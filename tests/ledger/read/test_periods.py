@@ -11,7 +11,7 @@ NOW_MS = round(NOW.timestamp() * 1000)
 
 
 def ms(*parts, zone=UTC):
-    return round(datetime(*parts, tzinfo=zone).timestamp() * 1000)
+    return round(datetime(*parts, tzinfo=zone).timestamp() * 1000)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,6 +108,10 @@ async def test_an_outage_is_replayed_once(sim: Simulator, client: PlatformClient
     assert len(sink.told(FeedNoticeKind.SUBSCRIPTION_CREATED)) == 1
 
 
+def _has(sink, name):
+    return name in sink.uuids
+
+
 async def test_a_second_outage_goes_on_from_the_second_context(sim: Simulator, client: PlatformClient) -> None:
     sink = Recorder()
     made = feed(client)
@@ -117,7 +122,7 @@ async def test_a_second_outage_goes_on_from_the_second_context(sim: Simulator, c
         for name in "ij":
             await sim.websocket.cut()
             publish(sim, name)
-            await sink.until(lambda name=name: name in sink.uuids)
+            await sink.until(partial(_has, sink, name))
             (session,) = sim.websocket.sessions.subscribed()
             assert number(sim, sink.positions[-1]) == session.number
         publish(sim, "k")  # the feed comes around once more

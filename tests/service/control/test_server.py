@@ -10,6 +10,7 @@ import sys
 import tempfile
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,7 +131,11 @@ async def test_nobody_listens(path):
     assert await request(path, {"do": "count", "to": 1}, print) is None
     async with listening(path):
         path.stat()
-        await until(lambda: request(path, {"do": "count", "to": 1}, lambda _: None))
+
+        async def asked() -> dict[str, Any] | None:
+            return await request(path, {"do": "count", "to": 1}, lambda _: None)
+
+        await until(asked)
 
 
 async def test_only_owner_and_group_and_gone_afterwards(path):

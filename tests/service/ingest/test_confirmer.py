@@ -213,7 +213,7 @@ async def test_the_part_of_a_call_waits_for_no_verdict_of_its_own(intake):
 
 async def _an_hour(sim: Simulator, calls: int) -> list[str]:
     """So many calls or more that are over and in the log; their sessions."""
-    sim.clock.sleep_until = leap(sim.clock)
+    sim.clock.sleep_until = leap(sim.clock)  # type: ignore[method-assign]
     people = list(sim.pbx.extensions.values())
     await sim.run_office(Office(people, calls, seed=5), until=sim.clock.now_ms() + 3_600_000)
     sim.clock.advance(120)

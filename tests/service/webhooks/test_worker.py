@@ -336,7 +336,7 @@ async def test_no_secret_and_no_path_is_logged_or_stored(ledger, hook, logs, tmp
 
 async def test_changes_without_announcements_wake_nobody(ledger, hook):
     post = Post(ledger, [hook])
-    post.deliveries.wake = lambda: pytest.fail("woken")
+    post.deliveries.wake = lambda: pytest.fail("woken")  # type: ignore[method-assign]
     post.deliveries.committed(Changes())
 
 
