@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ringledger.simulator import Pbx, default_extensions, remember
+from ringledger.simulator import Office, Pbx, default_extensions, remember
 
 NOW = 1_772_442_000_000  # Monday 2026-03-02, 09:00 UTC
 DAY = 86_400_000
@@ -55,3 +55,15 @@ def test_customers_call_again_and_both_halves_of_a_ringout_are_there():
 @pytest.mark.parametrize("days", [0.01, 1])
 def test_a_short_past_is_short(days):
     assert all(one.started_at >= NOW - days * DAY for one in past(days)[0].truth())
+
+
+def test_no_call_of_the_past_shares_a_name_with_one_of_the_office_that_goes_on():
+    pbx, _ = past()
+    later = Office(list(pbx.extensions.values()), 20, seed=3).day(NOW, 24)
+    assert not _names(pbx.calls.values()) & _names(later)
+
+
+def _names(calls):
+    """What tells that two records are of one call."""
+    legs = {leg.leg_id for call in calls for leg in call.legs}
+    return legs | {name for call in calls for name in (call.session_id, call.telephony_session_id)}

@@ -27,7 +27,8 @@ QUEUE_NUMBER, QUEUE_NAME = "+16505550900", "Support Queue"
 class Office:
     """``calls_per_hour`` calls on average among ``extensions``, from one generator of random numbers.
 
-    ``customers``: numbers and names of who calls and is called, the first of them most often; else anybody.
+    ``customers``: numbers and names of who calls and is called, the first of them most often; else anybody. Offices of
+    different ``name`` share no telephony session and no leg, whatever their seeds: what shares one is one call.
     """
 
     extensions: list[Extension]
@@ -35,6 +36,7 @@ class Office:
     seed: int = 0
     first_session: int = 900_000_000_000
     customers: tuple[tuple[str, str], ...] = ()
+    name: str = "office"
     _random: random.Random = field(init=False)
     _count: int = field(init=False, default=0)
 
@@ -43,7 +45,7 @@ class Office:
             raise ValueError("an office needs two extensions at least")
         if self.calls_per_hour <= 0:
             raise ValueError("calls_per_hour must be positive")
-        self._random = random.Random(f"office-{self.seed}")
+        self._random = random.Random(f"{self.name}-{self.seed}")
 
     def calls(self, start: int) -> Iterator[SimCall]:
         """Calls in the order of their start, for ever; ``start`` is an instant in ms."""

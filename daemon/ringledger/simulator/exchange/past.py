@@ -1,7 +1,7 @@
 """A past: calls that were over before the simulated platform began, in its books only.
 
 What must stay true: nothing of them is told to a subscriber or shown by presence; the same seed, span and start make
-the same past; days have a rhythm, and customers call again.
+the same past; days have a rhythm, and customers call again; none of its calls has an id of the office that goes on.
 """
 
 import random
@@ -32,7 +32,7 @@ def remember(pbx: Pbx, extensions: list[Extension], *, now: int, span: int, call
 
     ``calls_per_hour``: of the busiest hours.
     """
-    office = Office(extensions, calls_per_hour, seed, first_session=FIRST_SESSION, customers=_customers())
+    office = Office(extensions, calls_per_hour, seed, FIRST_SESSION, _customers(), name="office-of-the-past")
     luck = random.Random(f"past-{seed}")
     count = 0
     for call in _begun_within(office, now - span, now):
