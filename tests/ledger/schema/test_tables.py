@@ -10,10 +10,14 @@ from ringledger.ledger.schema.views import INDEXES
 
 
 def normalised(rows):
-    """Each CREATE statement as the set of its lines: Alembic writes constraints in another order."""
-    return {
-        name: {re.sub(r"\s+", " ", line).strip(" ,") for line in sql.splitlines() if line.strip()} for name, sql in rows
-    }
+    """Each CREATE statement as the set of its lines: Alembic writes constraints in another order, and the name of a
+    table that was made anew under another one stands in quotes.
+    """
+    return {name: {_line(line) for line in sql.splitlines() if line.strip()} for name, sql in rows}
+
+
+def _line(text):
+    return re.sub(r'^CREATE TABLE "(\w+)"', r"CREATE TABLE \1", re.sub(r"\s+", " ", text).strip(" ,"))
 
 
 SCHEMA = "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL"
