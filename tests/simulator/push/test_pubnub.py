@@ -71,6 +71,17 @@ async def test_a_channel_remembers_the_last_hundred(client: Client):
     assert [m["d"] for m in (await client.poll(made, tt))["m"]] == [str(n) for n in range(3, 103)]
 
 
+async def test_an_answer_has_a_hundred_however_many_are_remembered(client: Client):
+    client.sim.pubnub.queue_limit = 150
+    made = await client.subscribe()
+    tt = (await client.poll(made))["t"]["t"]
+    await numbered(client, made, 0, 260)
+    first = await client.poll(made, tt)
+    assert [m["d"] for m in first["m"]] == [str(n) for n in range(110, 210)]
+    rest = await client.poll(made, first["t"]["t"])
+    assert [m["d"] for m in rest["m"]] == [str(n) for n in range(210, 260)]
+
+
 async def test_two_channels_in_one_poll_are_in_order(client: Client):
     one, two = await client.subscribe(), await client.subscribe()
     tt = (await client.poll(one))["t"]["t"]

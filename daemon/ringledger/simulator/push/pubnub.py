@@ -1,7 +1,8 @@
 """PubNub delivery: channels with a short memory, and the long poll that reads them.
 
 What must stay true: timetokens are 17 digits and only grow; a poll returns what is newer than its cursor, at most a
-hundred, or is held; a channel remembers its last hundred messages and loses older ones without a word.
+hundred, or is held; a channel remembers its last hundred messages (``queue_limit``) and loses older ones without a
+word.
 """
 
 import asyncio
@@ -11,8 +12,12 @@ import secrets
 import socket
 import struct
 import uuid
-from collections import deque
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from aiohttp import web
@@ -24,6 +29,8 @@ from ringledger.simulator.push.payloads import Json
 from ringledger.simulator.push.subscriptions import Subscription
 
 QUEUE_LIMIT = 100
+#: Messages in one answer, however many a channel remembers.
+ANSWER_LIMIT = 100
 REGION = 4
 
 
@@ -35,7 +42,7 @@ class PubNub:
         self.subscribe_key = f"sub-c-{uuid.uuid4()}"
         self.forbid_dead_channels = False  # 403 instead of silence after the end of a subscription
         self.polls = 0  # subscribe requests so far, handshakes included
-        self._channels: dict[str, deque[tuple[int, Any]]] = {}
+        self._channels: defaultdict[str, list[tuple[int, Any]]] = defaultdict(list)
         self._dead: set[str] = set()
         self._cursors: dict[str, int] = {}
         self._held: dict[str, int] = {}
@@ -55,7 +62,6 @@ class PubNub:
     def open(self, _subscription: Subscription) -> Json:
         """A channel of its own and a fresh key."""
         address = f"{secrets.randbelow(9 * 10**13) + 10**13}_{secrets.token_hex(4)}"
-        self._channels[address] = deque(maxlen=self.queue_limit)
         return {
             "transportType": "PubNub",
             "encryption": True,
@@ -75,8 +81,10 @@ class PubNub:
 
     def publish(self, channel: str, data: Any) -> int:
         """Put ``data`` into a channel as it is; returns its timetoken."""
-        token = self._token()
-        self._channels.setdefault(channel, deque(maxlen=self.queue_limit)).append((token, data))
+        token, queue = self._token(), self._channels[channel]
+        queue.append((token, data))
+        if len(queue) >= 2 * self.queue_limit:  # seldom: it moves them all
+            del queue[: -self.queue_limit]
         self._wake()
         return token
 
@@ -171,13 +179,19 @@ class PubNub:
         return bool(self.faults) and (self.faults[0] != "bad-message" or bool(self._newer(channels, cursor)))
 
     def _newer(self, channels: list[str], cursor: int) -> list[tuple[int, str, Any]]:
+        """The first of what is remembered after a cursor."""
         if not cursor:
             return []
-        found = [(token, c, d) for c in channels for token, d in self._channels.get(c, ()) if token > cursor]
-        return sorted(found, key=lambda entry: entry[0])
+        found = merge(*(self._remembered(channel, cursor) for channel in channels), key=itemgetter(0))
+        return list(islice(found, ANSWER_LIMIT))
+
+    def _remembered(self, channel: str, cursor: int) -> list[tuple[int, str, Any]]:
+        queue = self._channels.get(channel, [])
+        first = max(len(queue) - self.queue_limit, bisect_right(queue, cursor, key=itemgetter(0)))
+        return [(token, channel, data) for token, data in queue[first : first + ANSWER_LIMIT]]
 
     def _batch(self, channels: list[str], cursor: int) -> Json:
-        entries = self._newer(channels, cursor)[: self.queue_limit]
+        entries = self._newer(channels, cursor)
         messages = [
             {
                 "a": "1",
