@@ -38,6 +38,7 @@ class GapCause(StrEnum):
     KEY_CHANGED = "key_changed"
     POSSIBLE_OVERFLOW = "possible_overflow"
     OUTAGE = "outage"
+    UNREADABLE = "unreadable"
     SUBSCRIPTION_LOST = "subscription_lost"
 
 

@@ -19,7 +19,7 @@ from ringledger.domain.observation import Delivery, FeedPosition
 from ringledger.ringcentral.api.client import PlatformClient
 from ringledger.ringcentral.delivery import FeedNoticeKind
 from ringledger.ringcentral.errors import CredentialsRejected
-from ringledger.ringcentral.pubnub.client import MAX_ANSWER_BYTES, BadAnswer, BoundedTransport, GuardedHandler
+from ringledger.ringcentral.pubnub.client import MAX_ANSWER_BYTES, BadAnswer, BoundedTransport, GuardedHandler, Refusal
 from ringledger.ringcentral.pubnub.feed import PubNubFeed, PubNubOptions
 from ringledger.ringcentral.pubnub.receiver import parse_answer, publish_token
 from ringledger.simulator import Options, Simulator
@@ -144,6 +144,36 @@ async def test_a_bad_message_never_costs_its_neighbours(sim: Simulator, client: 
         await sink.until(lambda: sink.uuids == ["a", "b"] and len(sink.unreadable) == 4)
     reasons = [one.reason for one in sink.unreadable]
     assert reasons == ["missing_body", "not_base64", "undecryptable", "wrong_shape"]
+
+
+async def test_what_stays_unreadable_is_passed_over_and_told(sim: Simulator, client: PlatformClient) -> None:
+    """The channel gives the same answer again and again until a hundred newer messages have pushed it out."""
+    sink = Recorder()
+    async with running(feed(client, sim), sink):
+        await settled(sim, sink)
+        publish(sim, "a")
+        await sink.until(lambda: sink.uuids == ["a"])
+        await sim.wait_consumed()
+        published = now_ms()
+        sim.publish_raw("2001", "x" * MAX_ANSWER_BYTES)
+        await sink.until(lambda: "unreadable" in sink.gaps())
+        await sim.wait_polling()
+        publish(sim, "b")
+        await sink.until(lambda: sink.uuids == ["a", "b"])
+    assert sink.told(FeedNoticeKind.GAP)[-1].detail["from_at"] <= published
+    assert len(sink.told(FeedNoticeKind.SUBSCRIPTION_CREATED)) == 1
+
+
+@pytest.mark.parametrize("fault", ["html-502", "reset"])
+async def test_an_outage_of_minutes_passes_nothing_over(sim: Simulator, client: PlatformClient, fault: str) -> None:
+    sink = Recorder()
+    async with running(feed(client, sim), sink):
+        await settled(sim, sink)
+        sim.pubnub.faults.extend([fault] * 150)
+        publish(sim, "a")
+        await sink.until(lambda: sink.uuids == ["a"])
+        await sim.wait_consumed()
+    assert "unreadable" not in sink.gaps()
 
 
 async def test_a_sink_that_raises_gets_the_batch_again(sim: Simulator, client: PlatformClient) -> None:
@@ -451,7 +481,7 @@ async def test_a_redirect_takes_no_key_elsewhere() -> None:
         fake.script("/v2/subscribe/key/channel/0", reply({}, 307, Location=f"{elsewhere.url}/there"))
         elsewhere.script("/there", reply({"t": {"t": "1", "r": 1}, "m": []}))
         async with httpx.AsyncClient(transport=BoundedTransport()) as client:
-            with pytest.raises(BadAnswer, match="redirects are not followed"):
+            with pytest.raises(Refusal, match="redirects are not followed"):
                 await client.get(f"{fake.url}/v2/subscribe/key/channel/0", follow_redirects=True)
         assert elsewhere.requests == []
 

@@ -51,16 +51,28 @@ class BadAnswer(Exception):
     """A poll was answered with something that is no answer."""
 
 
+class Refusal(Exception):
+    """A poll was answered with another status than success."""
+
+    def __init__(self, status: int, text: str = "") -> None:
+        super().__init__(text or f"status {status}")
+        self.status = status
+
+
 class BoundedTransport(PubNubAsyncHTTPTransport):  # type: ignore[misc]
     """The SDK's transport for answers of bounded size that come from where they were asked for."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """One exchange. Raises :class:`BadAnswer` for a redirect and for more than ``MAX_ANSWER_BYTES``."""
+        """One exchange. Raises :class:`Refusal` without success, :class:`BadAnswer` for more than
+        ``MAX_ANSWER_BYTES``.
+        """
         request.headers["Accept-Encoding"] = "identity"
         response = await super().handle_async_request(request)
         try:
             if 300 <= response.status_code < 400:
-                raise BadAnswer(f"status {response.status_code}: redirects are not followed")
+                raise Refusal(response.status_code, f"status {response.status_code}: redirects are not followed")
+            if response.status_code != 200:  # the SDK reads the body first, be it a proxy's page
+                raise Refusal(response.status_code)
             unpacker = Unpacker(response.headers.get("Content-Encoding", ""), MAX_ANSWER_BYTES)
             async for piece in response.stream:
                 unpacker.feed(piece)
@@ -76,6 +88,10 @@ class BoundedTransport(PubNubAsyncHTTPTransport):  # type: ignore[misc]
 _ABOUT_THE_BODY: Final = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 
 
+#: What the SDK raises of a body that it cannot read.
+_UNREADABLE: Final = (ValueError, AttributeError, TypeError, RecursionError, OverflowError)
+
+
 class PollGate(Protocol):
     """Decides about every poll of one client."""
 
@@ -87,8 +103,8 @@ class PollGate(Protocol):
         after the commit. Raises :class:`BadAnswer` for no answer, anything else to have it asked again.
         """
 
-    def failed(self, reason: str, status: int | None) -> None:
-        """A poll failed; the SDK waits and asks again."""
+    def failed(self, reason: str, status: int | None, *, unreadable: bool) -> None:
+        """A poll failed; the SDK waits and asks again. ``unreadable``: what came after the cursor is no answer."""
 
 
 class GuardedHandler(AsyncHttpxRequestHandler):  # type: ignore[misc]
@@ -107,18 +123,22 @@ class GuardedHandler(AsyncHttpxRequestHandler):  # type: ignore[misc]
         if not options.path.startswith(SUBSCRIBE_PATH):
             return await super().async_request(options_func, cancellation_event)
         options.merge_params_in({})
+        cursor = int(options.params.get("tt", 0))
         try:
-            return await self._poll(int(options.params.get("tt", 0)), options_func, cancellation_event)
+            return await self._poll(cursor, options_func, cancellation_event)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  whatever it was, the SDK must go on
             reason, status = _explain(error)
-            self.gate.failed(reason, status)
+            self.gate.failed(reason, status, unreadable=cursor > 0 and isinstance(error, BadAnswer))
             raise PubNubException(errormsg=reason, status_code=status or 0) from None
 
     async def _poll(self, cursor: int, options_func: Callable[[], Any], cancellation_event: Any) -> Any:
         await self.gate.before_poll()
-        envelope = await super().async_request(options_func, cancellation_event)
+        try:
+            envelope = await super().async_request(options_func, cancellation_event)
+        except _UNREADABLE:
+            raise BadAnswer("unreadable answer") from None
         if envelope is None:  # the SDK's way to say that it was cancelled
             raise asyncio.CancelledError
         token, region = await self.gate.answered(cursor, envelope.result)
@@ -199,8 +219,9 @@ def _open_task(effect: Any) -> "asyncio.Task[Any] | None":
 def _explain(error: Exception) -> tuple[str, int | None]:
     """A short reason without addresses or bodies, and the HTTP status if there was one."""
     if isinstance(error, PubNubException | PubNubAsyncioException):
-        status = _status_of(error)
-        return (f"status {status}" if status else "refused"), status
+        return "refused", None
+    if isinstance(error, Refusal):
+        return str(error), error.status
     if isinstance(error, BadAnswer):
         return str(error), None
     if isinstance(error, TimeoutError | httpx.TimeoutException):
@@ -210,11 +231,3 @@ def _explain(error: Exception) -> tuple[str, int | None]:
     if isinstance(error, httpx.ConnectError):
         return "no connection to PubNub", None
     return "broken connection to PubNub", None
-
-
-def _status_of(error: Exception) -> int | None:
-    """The HTTP status, wherever this kind of the SDK's errors keeps it."""
-    told = getattr(error, "status", None)
-    inner = getattr(getattr(told, "error_data", None), "exception", None)
-    found = (getattr(error, "_status_code", 0), getattr(told, "status_code", 0), getattr(inner, "_status_code", 0))
-    return next((int(status) for status in found if status), None)

@@ -20,7 +20,13 @@ from ringledger.ringcentral.delivery import FeedNoticeKind, FeedSink, GapCause
 from ringledger.ringcentral.errors import CredentialsRejected, PlatformError, PlatformUnavailable, Throttled
 from ringledger.ringcentral.feed import SubscribedFeed
 from ringledger.ringcentral.pubnub.client import POLL_SECONDS, PubNubChannel
-from ringledger.ringcentral.pubnub.receiver import IDLE_POSITION_SECONDS, Receiver, key_of, read_bookmark
+from ringledger.ringcentral.pubnub.receiver import (
+    IDLE_POSITION_SECONDS,
+    OUTAGE_SECONDS,
+    Receiver,
+    key_of,
+    read_bookmark,
+)
 from ringledger.ringcentral.subscriptions.subscription import PubNubDelivery, Subscription
 
 #: A subscription is renewed so long before it expires, platform seconds.
@@ -32,6 +38,8 @@ RESUME_SECONDS: Final = 300
 RETRY: Final = Backoff(2.0, 60.0)
 #: So many refused polls in a row mean that the channel is dead.
 REFUSALS: Final = 2
+#: What is unreadable for longer is passed over, real seconds: after such an outage a gap is told in any case.
+UNREADABLE_SECONDS: Final = OUTAGE_SECONDS
 #: The line is looked at so often, platform seconds.
 WATCH_SECONDS: Final = 1.0
 #: A poll may outlast its own time limit by so much before its client is thrown away.
@@ -235,14 +243,22 @@ class PubNubFeed(SubscribedFeed):
             try:
                 await self._watch(sink)
             except _HangingError:
-                self._replace(sink, self._using())
+                hanging = self._using()
+                self._replace(sink, hanging, cursor=hanging.intake.cursor)
             if self._client.pace.now() >= self._using().renew_at:
                 await self._renew(sink, self._using())
 
-    def _replace(self, sink: FeedSink, hanging: _Line) -> None:
-        """A new client on the same channel, from where the old one stands, with the old one's time limits."""
-        line = self._start(sink, hanging.subscription, cursor=hanging.intake.cursor)
-        line.renew_at, line.expires_at = hanging.renew_at, hanging.expires_at
+    def _replace(self, sink: FeedSink, before: _Line, *, cursor: int) -> None:
+        """A new client on the same channel, with the old one's time limits."""
+        line = self._start(sink, before.subscription, cursor=cursor)
+        line.renew_at, line.expires_at = before.renew_at, before.expires_at
+
+    async def _pass_over(self, sink: FeedSink, stuck: _Line) -> None:
+        """What the channel holds stays unreadable, be it one message: go on from now, and tell the gap."""
+        self._replace(sink, stuck, cursor=0)
+        await self._close_retired()
+        await self._until_connected(self._using())
+        self._tell_gap(sink, GapCause.UNREADABLE, stuck.intake.sure_ms)
 
     async def _renew(self, sink: FeedSink, line: _Line) -> None:
         try:
@@ -302,6 +318,10 @@ class PubNubFeed(SubscribedFeed):
         self._judge(line)
         if line.intake.refusals >= REFUSALS:
             raise _ResubscribeError("polls are refused")
+        since = line.intake.unreadable_since
+        if since is not None and time.monotonic() - since > UNREADABLE_SECONDS:
+            await self._pass_over(sink, line)
+            return
         if line.intake.connected:
             await self._close_retired(self._options.linger_seconds)
             await line.intake.refresh_position()

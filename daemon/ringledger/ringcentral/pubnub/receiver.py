@@ -92,11 +92,13 @@ class Receiver:
         self.last_sign_ms = last_sign_ms
         #: When the poll that brought the cursor was opened, and the one that is open (our clock): nothing older than
         #: the former is missing, however late its answer was taken in.
-        self._sure_ms = last_sign_ms
+        self.sure_ms = last_sign_ms
         self._opened_ms = last_sign_ms
         self.last_message = time.monotonic()
         self.poll_open_since: float | None = None
         self.poll_closed_since: float | None = time.monotonic()
+        #: Since when what follows the cursor comes and is no answer (monotonic).
+        self.unreadable_since: float | None = None
         self._sink = sink
         self._cipher = PayloadCipher(delivery.encryption_key)
         self._key = key_of(delivery)
@@ -140,14 +142,19 @@ class Receiver:
         async with self._one_at_a_time:
             await self._deliver(fresh, moved)
             self.cursor = moved
+        self.unreadable_since = None
         self._remember(fresh)
         self._came_in(len(entries))
         self._poll_over()
         return str(moved), region
 
-    def failed(self, reason: str, status: int | None) -> None:
+    def failed(self, reason: str, status: int | None, *, unreadable: bool) -> None:
         """A poll failed: tell once per outage, count what looks like a dead subscription."""
         self.poll_open_since, self.poll_closed_since = None, time.monotonic()
+        if not unreadable:
+            self.unreadable_since = None
+        elif self.unreadable_since is None:
+            self.unreadable_since = time.monotonic()
         self.refusals = self.refusals + 1 if status in (400, 403, 404) else 0
         if self.connected:
             self.connected = False
@@ -229,8 +236,8 @@ class Receiver:
         if count >= QUEUE_LENGTH:
             self._full += 1
             if self._full == 1:
-                self._full_since = self._sure_ms
-                self._gap(GapCause.POSSIBLE_OVERFLOW, self._sure_ms)
+                self._full_since = self.sure_ms
+                self._gap(GapCause.POSSIBLE_OVERFLOW, self.sure_ms)
             return
         if self._full > 1:
             self._gap(GapCause.POSSIBLE_OVERFLOW, self._full_since)
@@ -254,7 +261,7 @@ class Receiver:
 
     def _poll_over(self) -> None:
         self.poll_open_since, self.poll_closed_since = None, time.monotonic()
-        self._sure_ms = self._opened_ms
+        self.sure_ms = self._opened_ms
 
     def _gap(self, cause: GapCause, from_at: int | None) -> None:
         self._notice(FeedNoticeKind.GAP, cause.value, {"from_at": from_at, "until_at": now_ms()})
