@@ -1,5 +1,6 @@
 import csv
 import json
+import random
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -104,3 +105,15 @@ def test_another_form_and_json_exclude_each_other(cli, database, form):
     ended = cli("export", "--format", form, "--json")
     assert (ended.code, ended.out) == (64, "")
     assert "exclude each other" in ended.err
+
+
+def test_it_ends_when_nobody_reads_any_more_or_there_is_no_room(tmp_path, clean):
+    clean.setenv("RINGLEDGER_DATABASE__URL", office.prepared(tmp_path / "many.db"))
+    office.insert(
+        tmp_path / "many.db", "call", (office.call(random.Random(n), n, 1_700_000_000_000) for n in range(3_000))
+    )
+    words = f"{sys.executable} -m ringledger export --format csv"
+    done = subprocess.run(["sh", "-c", f"{words} | head -1"], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr == ""
+    full = subprocess.run([*words.split(), "-o", "/dev/full"], capture_output=True, text=True, check=False, timeout=60)
+    assert (full.returncode, full.stderr) == (74, "ringledger: No space left on device\n")

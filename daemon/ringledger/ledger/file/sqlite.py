@@ -8,6 +8,7 @@ write permission cannot open the database without them.
 import math
 import os
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -213,6 +214,8 @@ class BatchConnection(aiosqlite.Connection):
         nor of one that is given up: the thread would look for a loop that is over (a thread without a loop of its own
         asks for no answer).
         """
+        if sys.is_finalizing():
+            return  # no thread starts any more, and who waited for one would wait for ever; the database's dies with us
         unheard = threading.Thread(target=super().stop)
         unheard.start()
         unheard.join()
