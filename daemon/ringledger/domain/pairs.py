@@ -30,9 +30,7 @@ def direction_of(call: Call) -> Direction | None:
 
 def is_pair(inner: Call, outer: Call) -> bool:
     """Whether ``inner`` is the leg to the caller's own telephone of the RingOut ``outer``."""
-    if direction_of(inner) is not INBOUND or direction_of(outer) is not OUTBOUND:
-        return False
-    if abs(inner.started_at - outer.started_at) > PAIR_WINDOW_MS or not _is_crossed(inner, outer):
+    if not may_pair(inner, outer):
         return False
     if {leg.extension_id for leg in inner.legs} - {""} - {leg.extension_id for leg in outer.legs}:
         return False  # it rings at others too: that is a call of its own
@@ -42,6 +40,13 @@ def is_pair(inner: Call, outer: Call) -> bool:
     if inner.rang and inner.started_at > outer.started_at + TOGETHER_MS:
         return False  # one's own telephone rings first
     return not (_goes_on_after(outer, inner) or _goes_on_after(inner, outer))
+
+
+def may_pair(inner: Call, outer: Call) -> bool:
+    """Whether they may turn out to be a pair, whatever else is heard of them: by numbers, directions and starts."""
+    if direction_of(inner) is not INBOUND or direction_of(outer) is not OUTBOUND:
+        return False
+    return abs(inner.started_at - outer.started_at) <= PAIR_WINDOW_MS and _is_crossed(inner, outer)
 
 
 def _is_crossed(inner: Call, outer: Call) -> bool:

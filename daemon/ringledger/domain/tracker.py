@@ -48,7 +48,7 @@ from ringledger.domain.observation import (
     RecordClaim,
     Source,
 )
-from ringledger.domain.pairs import direction_of, is_pair
+from ringledger.domain.pairs import direction_of, is_pair, may_pair
 from ringledger.domain.reads import SLACK_MS
 from ringledger.domain.record_rules import SILENT_AFTER_MS, digits, end_of, is_old
 from ringledger.domain.row import primary_leg, said, story
@@ -799,6 +799,13 @@ class CallTracker:
         found = self._index.between(call.account_id, other, callee, caller, derived.started_at)
         return [(key, self.calls[key].call) for key in found]
 
+    def _possible_halves(self, call: TrackedCall) -> list[TrackedCall]:
+        """The calls in memory that may turn out to be the other half of a RingOut."""
+        derived = call.call
+        whole = [key for key, other in self._crossed(call, derived, INBOUND) if may_pair(derived, other)]
+        parts = [key for key, other in self._crossed(call, derived, OUTBOUND) if may_pair(other, derived)]
+        return [self.calls[key] for key in (*whole, *parts)]
+
     def _pair_halves(self, call: TrackedCall, derived: Call) -> None:
         """Publish again the calls whose row does not say yet that they are part of this one."""
         for half, other in self._crossed(call, derived, OUTBOUND):
@@ -1141,22 +1148,33 @@ class CallTracker:
         if phase is Phase.SETTLING:
             self.timers.start_settling(key, self._now)
 
-    def release(self, keys: Collection[CallKey]) -> None:
-        """Forget published calls whose commit is done, unless they have changed again since."""
+    def release(self, keys: Collection[CallKey]) -> set[CallKey]:
+        """Forget published calls whose commit is done, unless they have changed again since, or may be half of a
+        RingOut whose other half is not published yet: that row is judged with both. Returns what is forgotten.
+        """
         self._report()
-        for key in keys:
+        gone: set[CallKey] = set()
+        waiting = list(keys)
+        while waiting:
+            key = waiting.pop()
             call = self.calls.get(key)
             if call is None or key in self.changes.sessions or key in self.changes.untold:
                 continue
             if call.phase is not Phase.FINISHED and call.call.legs:
                 continue
+            halves = self._possible_halves(call)
+            if any(half.phase is not Phase.FINISHED for half in halves):
+                continue
+            waiting += [half.key for half in halves]  # they may have been kept for this one alone
             del self.calls[key]
+            gone.add(key)
             self.departures += 1
             self._folded.pop(key, None)
             self._index.forget(key)
             self._absent(call)
         while len(self._folded) > self._most_folded:
             self._folded.pop(next(iter(self._folded))).rest()
+        return gone
 
     def _absent(self, call: TrackedCall) -> None:
         """Presence shows a call at no extension that we keep in memory."""

@@ -1,13 +1,14 @@
 """The one way in: what is in the ledger is never taken for something new."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from ringledger.domain.changes import Changes
-from ringledger.domain.observation import CallKey, Delivery
+from ringledger.domain.observation import CallKey, Delivery, Source
 from ringledger.domain.tracked import TrackedCall, restored
 from ringledger.domain.tracker import CallTracker
 from ringledger.ledger.write.store import Ledger
@@ -175,6 +176,71 @@ async def test_the_halves_of_a_ringout_find_each_other_when_one_is_out_of_memory
     outer = {"session": "outer", "direction": "Outbound", "sender": "16509540334", "to": "16502008440"}
     await intake.take_claims([claim(result, started=T0 + 2_000, duration=7_000, **outer)], asked=0.0)
     assert await _sessions(ledger) == {OTHER: "outer", "outer": None}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("late", ["inner", "outer"])
+@pytest.mark.parametrize("settled", [False, True])
+async def test_a_half_of_a_ringout_that_ends_late_finds_the_other(desk, late, settled, restarted):
+    """One half is over and its row is written while the other, whose record has come too, is still open or settles: no
+    record will speak of it again.
+    """
+    intake, ledger = desk
+    ends = {"sender": "16509540334", "to": "16502008440"}
+    halves = {
+        "outer": {"session": "outer", "direction": "Outbound", **ends},
+        "inner": {"session": OTHER, "sender": ends["to"], "to": ends["sender"]},
+    }
+    for number, status in enumerate(["Ringing", "CallConnected"]):
+        told = [item(status, half, **about) for half, about in halves.items()]
+        await intake.deliver(Delivery((presence(EXTENSION, 10 + number, T0 + number * 4_500, *told),), (), None))
+    early = next(half for half in halves if half != late)
+    over = item("NoCall", early, **halves[early])
+    await intake.deliver(Delivery((presence(EXTENSION, 12, T0 + 9_000, over),), (), None))
+    if settled:
+        await _settle(intake)
+    if restarted:
+        intake.tracker = CallTracker(settle_seconds=0)
+        intake.resume(await ledger.load_open(ACCOUNT))
+    for half, about in halves.items():
+        told = claim("Accepted", record=half, duration=9_000, source=Source.CALL_LOG, **about)
+        await intake.take_claims([told], asked=0.0)
+    over = item("NoCall", late, **halves[late])
+    await intake.deliver(Delivery((presence(EXTENSION, 13, T0 + 9_090, over),), (), None))
+    await _settle(intake)
+    assert not intake.tracker.calls
+    assert await _sessions(ledger) == {OTHER: "outer", "outer": None}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_half_of_a_ringout_is_kept_until_the_other_is_written(desk, restarted):
+    """No record has come yet, and both rows are right."""
+    intake, ledger = desk
+    ends = {"sender": "16509540334", "to": "16502008440"}
+    outer = {"session": "outer", "direction": "Outbound", **ends}
+    inner = {"session": OTHER, "sender": ends["to"], "to": ends["sender"]}
+    for number, status in enumerate(["Ringing", "CallConnected"]):
+        told = item(status, "o", **outer), item(status, "i", **inner)
+        await intake.deliver(Delivery((presence(EXTENSION, 10 + number, T0 + number * 4_500, *told),), (), None))
+    over = item("NoCall", "o", **outer)
+    await intake.deliver(Delivery((presence(EXTENSION, 12, T0 + 9_000, over),), (), None))
+    await _settle(intake)
+    if restarted:
+        intake.tracker = CallTracker(settle_seconds=0)
+        intake.resume(await ledger.load_open(ACCOUNT))
+    assert {key.session_id for key in intake.tracker.calls} == {OTHER, "outer"}
+    over = item("NoCall", "i", **inner)
+    await intake.deliver(Delivery((presence(EXTENSION, 13, T0 + 9_090, over),), (), None))
+    await _settle(intake)
+    assert not intake.tracker.calls
+    assert not ledger.lent
+    assert await _sessions(ledger) == {OTHER: "outer", "outer": None}
+
+
+async def _settle(intake: Pipeline) -> None:
+    """Until what has settled is written; an open call stays open."""
+    intake.tracker.advance(time.monotonic() + 1)
+    await intake.change(lambda: None)
 
 
 async def test_calls_that_records_have_brought_are_told_to_whoever_counts(desk) -> None:

@@ -43,8 +43,27 @@ async def known_as(connection: AsyncConnection, claims: Iterable[RecordClaim]) -
 
 async def halves_of(connection: AsyncConnection, claims: Iterable[RecordClaim]) -> set[CallKey]:
     """The calls that may be the other half of a RingOut one of whose records this is (rule 7.9)."""
+    return await _alike(connection, [_half_of(one) for one in claims])
+
+
+async def halves_of_open(connection: AsyncConnection, account_id: str) -> set[str]:
+    """The sessions of finished calls that may be the other half of one that is not over: its row will be judged with
+    both.
+    """
+    live = live_call.c
+    columns = live.from_number, live.to_number, live.direction, live.started_at
+    wanted = select(*columns).where(live.account_id == account_id, live.direction.is_not(None))
+    halves = [
+        _crossed(account_id, one.from_number, one.to_number, Direction(one.direction), one.started_at)
+        for one in await connection.execute(wanted)
+    ]
+    return {key.session_id for key in await _alike(connection, halves)}
+
+
+async def _alike(connection: AsyncConnection, wanted_halves: Iterable["_Half | None"]) -> set[CallKey]:
+    """The calls that are looked for, as far as the ledger has them."""
     found: set[CallKey] = set()
-    for halves in _together(_half_of(one) for one in claims):
+    for halves in _together(wanted_halves):
         wanted: dict[tuple[str, str | None, str | None, Direction], list[int]] = {}
         for half in halves:
             wanted.setdefault((half.account_id, half.from_number, half.to_number, half.direction), []).append(half.at)
@@ -131,11 +150,17 @@ class _Half(NamedTuple):
 
 def _half_of(claim: RecordClaim) -> _Half | None:
     """The other half of a record's call: the same numbers crossed, the other direction. ``None``: it has none."""
-    sender, callee = claim.from_party.number, claim.to_party.number
-    if claim.started_at is None or not sender or not callee:
+    if claim.started_at is None:
         return None
-    other = Direction.OUTBOUND if claim.direction is Direction.INBOUND else Direction.INBOUND
-    return _Half(claim.account_id, callee, sender, other, claim.started_at)
+    sender, callee = claim.from_party.number, claim.to_party.number
+    return _crossed(claim.account_id, sender, callee, claim.direction, claim.started_at)
+
+
+def _crossed(account_id: str, sender: str | None, callee: str | None, direction: Direction, at: int) -> _Half | None:
+    if not sender or not callee:
+        return None
+    other = Direction.OUTBOUND if direction is Direction.INBOUND else Direction.INBOUND
+    return _Half(account_id, callee, sender, other, at)
 
 
 def _together(halves: Iterable[_Half | None]) -> Iterable[Sequence[_Half]]:

@@ -295,16 +295,20 @@ class Ledger:
 
     @_patient
     async def load_open(self, account_id: str) -> OpenState:
-        """Open and settling calls, extensions and feed positions, as of the last commit."""
+        """Open and settling calls, extensions and feed positions, as of the last commit; the finished calls that may be
+        the other half of an open one with it.
+        """
         live, extension, position = tables.live_call, tables.extension, tables.feed_position
         async with self._reading() as connection:
             wanted = select(live.c.session_id).where(live.c.account_id == account_id)
             open_ones = (await connection.execute(wanted)).scalars().all()
+            halves = await aliases.halves_of_open(connection, account_id)
             extensions = await _rows(connection, select(extension).where(extension.c.account_id == account_id))
             mine = select(position).where(position.c.account_id == account_id)
             positions = await _rows(connection, mine.order_by(position.c.at))
         return OpenState(
             sessions=await self.load_sessions([CallKey(account_id, session_id) for session_id in open_ones]),
+            halves=await self.load_sessions([CallKey(account_id, session_id) for session_id in sorted(halves)]),
             extensions=[extension_of(row) for row in extensions],
             positions={row["feed"]: position_of(row) for row in positions},
         )

@@ -236,7 +236,8 @@ class Pipeline:
 
     def resume(self, state: OpenState) -> None:
         """Go on where the last commit left off: open and settling calls, extensions (rule 9.2)."""
-        self.tracker.restore(state.sessions, state.extensions, now=self._clock())
+        self.tracker.restore([*state.sessions, *state.halves], state.extensions, now=self._clock())
+        self._release([CallKey(half.account_id, half.session_id) for half in state.halves])
         self._timer_moved.set()
 
     async def run_timers(self, beat: Callable[[], None] = lambda: None) -> None:
@@ -322,8 +323,8 @@ class Pipeline:
 
     def _release(self, keys: Collection[CallKey]) -> None:
         """Forget calls that are over and committed; the ledger has them back."""
-        self.tracker.release(keys)
-        self._ledger.take_back([key for key in keys if key not in self.tracker.calls])
+        gone = self.tracker.release(keys)
+        self._ledger.take_back(gone.union(key for key in keys if key not in self.tracker.calls))
 
     async def _restored(
         self,
