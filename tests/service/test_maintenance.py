@@ -17,6 +17,7 @@ from ringledger.ledger.write.store import Ledger
 from ringledger.service import maintenance as module
 from ringledger.service.maintenance import DAY_MS, Maintenance, keep_verified, verify_at_start
 from ringledger.service.own_time import OwnTime
+from tests.builders import Desk, item, presence
 from tests.cli.conftest import RINGING_AT, record
 from tests.template import migrated
 from tests.until import PATIENCE, until
@@ -70,6 +71,50 @@ async def test_by_default_calls_stay_and_old_events_go(ledger, tmp_path, logs):
     (line,) = logs.named("database.purged")
     assert line["calls_deleted"] == 0
     assert line["events_deleted"] > 0
+
+
+async def test_what_retention_deletes_leaves_no_trace_in_the_file(ledger, tmp_path):
+    path, now = tmp_path / "r.db", RINGING_AT + 3650 * DAY_MS
+    number = count(path, "SELECT from_number FROM calls WHERE from_number IS NOT NULL")
+    care = keeper(ledger, now, retention__calls_days=90, journal__days=1)
+    await care.care()
+    await care.clean()
+    assert count(path, "SELECT count(*) FROM calls") == 0
+    assert count(path, f"SELECT count(*) FROM live_call WHERE '{number}' IN (from_number, to_number)") == 0
+    assert [file.name for file in tmp_path.glob("r.db*") if number.encode() in file.read_bytes()] == []
+
+
+class Counted(Ledger):
+    """How often it was wiped."""
+
+    wiped = 0
+
+    async def wipe(self):
+        self.wiped += 1
+        return await super().wipe()
+
+
+async def test_the_file_is_read_for_traces_once_a_day_at_most(tmp_path):
+    url = migrated(tmp_path / "r.db")
+    hour, now = 0, RINGING_AT + 3650 * DAY_MS
+    settings = load_settings(None, {}, {"retention.calls_days": 90})
+    opened = await Counted.open(url)
+    care = Maintenance(opened, lambda: settings, clocks(now), clock=lambda: hour * 3_600.0)
+    wiped = []
+    for hour in (1, 2, 24, 26, 49, 51):
+        await opened.commit(finished(f"call-{hour}").changes, now_ms=RINGING_AT)
+        await care.care()
+        await care.clean()
+        wiped.append(opened.wiped)
+    await opened.close()
+    assert wiped == [1, 1, 1, 2, 2, 3]
+    assert count(tmp_path / "r.db", "SELECT count(*) FROM calls") == 0
+
+
+def finished(session):
+    """A call that is over and that one will be told of."""
+    ringing, ended = item("Ringing", session=session), item("NoCall", session=session)
+    return Desk().see(presence("1", 1, RINGING_AT, ringing), presence("1", 2, RINGING_AT + 5_000, ended)).settle()
 
 
 async def test_calls_older_than_the_limit_go(ledger, tmp_path, logs):

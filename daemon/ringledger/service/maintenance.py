@@ -30,6 +30,8 @@ QUARANTINE_DAYS: Final = 30
 #: What is too old is deleted or masked this often, seconds; the first time a while after the start.
 CARE_SECONDS: Final = 3_600.0
 FIRST_CARE_SECONDS: Final = 120.0
+#: Copies that deleted rows have left in the file's pages are overwritten at most this often, seconds.
+CLEAN_SECONDS: Final = 86_400.0
 #: The whole database is verified this often, seconds.
 VERIFY_SECONDS: Final = 7 * 86_400.0
 #: A database up to this size is verified before READY, a larger one behind it; bytes.
@@ -70,6 +72,8 @@ class Maintenance:
         self._disagree = False
         self._clock = clock
         self._care_at = clock() + FIRST_CARE_SECONDS
+        self._clean_at = clock()
+        self._deleted = False
 
     async def run(self, beat: Callable[[], None] = lambda: None) -> None:
         """Until cancelled."""
@@ -80,12 +84,13 @@ class Maintenance:
                 self._compare_clocks()
                 await self._ledger.forget_purged(self._time.earliest())
                 if not self._settings().journal.days:
-                    await forget(self._ledger, self._time.earliest())
+                    self._deleted |= bool(await forget(self._ledger, self._time.earliest()))
                 await self._ledger.checkpoint()
                 self.look_at_the_log()
                 if self._clock() >= self._care_at:
                     self._care_at = self._clock() + CARE_SECONDS
                     await self.care()
+                await self.clean()
 
     def _compare_clocks(self) -> None:
         """Say once when the clocks disagree, and once when they agree again."""
@@ -127,8 +132,15 @@ class Maintenance:
             "copies_deleted": await self._expire_copies(now),
         }
         if any(done.values()):
-            await self._ledger.wipe()
+            self._deleted = True
             LOG.info(Event.DATABASE_PURGED, **done)
+
+    async def clean(self) -> None:
+        """Leave no trace of what was deleted, once a day: the whole file is read for it. Raises
+        ``LedgerUnavailable``."""
+        if self._deleted and self._clock() >= self._clean_at:
+            self._clean_at = self._clock() + CLEAN_SECONDS
+            self._deleted = not await self._ledger.wipe()
 
     async def _expire_copies(self, now_ms: int) -> int:
         """How many could be deleted; in a directory that is not ours to write they stay."""

@@ -1,5 +1,10 @@
 """What is taken out is out: the rows, and the bytes in the file."""
 
+import asyncio
+import sqlite3
+import threading
+from contextlib import closing
+
 import pytest
 from sqlalchemy import insert
 
@@ -7,11 +12,13 @@ from ringledger.domain.changes import Changes
 from ringledger.domain.facts import Record
 from ringledger.domain.observation import CallKey
 from ringledger.domain.tracked import restored
+from ringledger.ledger.file import unused
 from ringledger.ledger.privacy import purge
 from ringledger.ledger.read import queries
 from ringledger.ledger.schema.tables import fact
 from ringledger.ledger.write.messages import Letter
 from tests.builders import ACCOUNT, T0, Desk, claim, item, presence
+from tests.until import PATIENCE
 
 DAY = 86_400_000
 ADA, GRACE = "13027430863", "16502008440"
@@ -99,6 +106,37 @@ async def test_a_number_leaves_no_trace_in_the_file(filled, path, number):
     assert await left(filled) == ["1"]
     assert traces(path, GRACE) == 0
     assert traces(path, ADA) > 0
+
+
+async def test_who_stops_waiting_for_a_wipe_harms_nothing(filled, path, monkeypatch):
+    """Whoever writes next comes after what was begun: pages are not overwritten while they are being written."""
+    begun, go_on, happened = threading.Event(), threading.Event(), []
+
+    def empty(file, pages):
+        begun.set()
+        go_on.wait(PATIENCE)
+        overwrite(file, pages)
+        happened.append("emptied")
+
+    overwrite = unused.empty
+    monkeypatch.setattr(unused, "empty", empty)
+    assert await purge.purge_number(filled, GRACE, now_ms=T0) == (1, 2, 0)
+    wiping = asyncio.create_task(filled.wipe())
+    assert await asyncio.to_thread(begun.wait, PATIENCE)
+    wiping.cancel()
+    writing = asyncio.create_task(
+        filled.commit(Desk().see(*story("new", T0 + 5 * DAY, ADA)).settle().changes, now_ms=T0)
+    )
+    writing.add_done_callback(lambda _: happened.append("committed"))
+    await asyncio.wait({writing}, timeout=0.3)  # the wrong order has time to show itself; the right one needs none
+    go_on.set()
+    await asyncio.wait({wiping, writing})
+    assert happened == ["emptied", "committed"]
+    assert await left(filled) == ["new", "1"]
+    assert await filled.wipe()
+    assert traces(path, GRACE) == 0
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 async def test_a_short_number_takes_only_what_names_it(filled):

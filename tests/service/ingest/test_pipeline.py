@@ -203,8 +203,8 @@ async def test_a_half_of_a_ringout_that_ends_late_finds_the_other(desk, late, se
         intake.tracker = CallTracker(settle_seconds=0)
         intake.resume(await ledger.load_open(ACCOUNT))
     for half, about in halves.items():
-        told = claim("Accepted", record=half, duration=9_000, source=Source.CALL_LOG, **about)
-        await intake.take_claims([told], asked=0.0)
+        record = claim("Accepted", record=half, duration=9_000, source=Source.CALL_LOG, **about)
+        await intake.take_claims([record], asked=0.0)
     over = item("NoCall", late, **halves[late])
     await intake.deliver(Delivery((presence(EXTENSION, 13, T0 + 9_090, over),), (), None))
     await _settle(intake)

@@ -4,8 +4,8 @@ import asyncio
 import math
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -119,30 +119,43 @@ class SqliteDatabase(Database):
 
     async def hold(self, _connection: AsyncConnection) -> None:
         """Open the file for :meth:`empty`, beside SQLite: it is closed when all connections are (:meth:`release`)."""
-        self._file = open_own(self.path, os.O_RDWR)
+        with self._failing():
+            self._file = open_own(self.path, os.O_RDWR)
 
     async def pages_to_empty(self) -> list[int]:
-        with suppress(ValueError):
+        with suppress(ValueError), self._failing():
             return await asyncio.to_thread(unused.pages_to_empty, self._opened())
         return []
 
     async def empty(self, connection: AsyncConnection, pages: Sequence[int]) -> bool:
         await self.tidy(connection, thorough=True)
-        driver: Any = await _driver(connection)
-        await driver.execute_fetchall("BEGIN IMMEDIATE")
+        done: list[bool] = []
+        # On the connection's own thread: who stops waiting gives the turn back, and whatever the next one does there
+        # comes after this.
+        with self._failing():
+            await (await _driver(connection)).visit(lambda opened: done.append(self._emptied(opened, pages)))
+        return done == [True]
+
+    def _emptied(self, connection: sqlite3.Connection, pages: Sequence[int]) -> bool:
+        connection.execute("BEGIN IMMEDIATE")
         try:
             if size_of(self.path.with_name(f"{self.path.name}-wal")):
                 return False  # a reader keeps pages there
-            await asyncio.to_thread(unused.empty, self._opened(), pages)
+            unused.empty(self._opened(), pages)
             # The writer's own copies of the pages would bring back what they have in that room.
-            await driver.execute_fetchall("PRAGMA shrink_memory")
+            connection.execute("PRAGMA shrink_memory")
         except ValueError:
             return False
+        finally:
+            connection.execute("ROLLBACK")
+        return True
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise LedgerFailing(f"{self.path}: {error.strerror}") from error
-        finally:
-            await driver.execute_fetchall("ROLLBACK")
-        return True
 
     def _opened(self) -> int:
         if self._file is None:
