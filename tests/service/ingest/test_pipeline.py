@@ -77,7 +77,7 @@ async def test_a_record_of_a_call_that_is_committed_meanwhile_is_not_a_new_call(
     records = [claim("Accepted", duration=9_000), claim("Missed", session=OTHER, record="record-2")]
     await intake.take_claims(records, asked=0.0)
     call = await _kept(ledger)
-    assert (call.first_answered_at, call.revision, len(call.legs)) == (T0 + 5_000, 2, 1)
+    assert (call.fold().answered_at, call.revision, len(call.legs)) == (T0 + 5_000, 2, 1)
 
 
 async def test_an_event_of_a_call_that_is_committed_meanwhile_opens_no_new_call(desk):
@@ -85,7 +85,7 @@ async def test_an_event_of_a_call_that_is_committed_meanwhile_opens_no_new_call(
     late = presence(EXTENSION, 4, T0 + 9_000, item("NoCall"), item("Ringing", "leg-2", session=OTHER))
     await intake.deliver(Delivery((late,), (), None))
     call = await _kept(ledger)
-    assert (call.first_answered_at, call.revision) == (T0 + 5_000, 1)
+    assert (call.fold().answered_at, call.revision) == (T0 + 5_000, 1)
 
 
 async def _ring(intake: Pipeline, session: str, *, answered: bool = False, **parties: str) -> None:
