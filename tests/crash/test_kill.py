@@ -146,10 +146,12 @@ async def _work(sim: Simulator, office: Office, closed: asyncio.Event) -> None:
     rest = sorted(
         ((step, call) for call in sim.pbx.open_calls() for step in _to_come(call)), key=lambda pair: pair[0].at
     )
-    for step, call in rest:
-        sim.clock.advance_to(step.at)
-        sim.pbx.apply(call, step)
-        await asyncio.sleep(0.01)
+    with sim.clock.held() as hold:
+        for step, call in rest:
+            hold(step.at)
+            sim.clock.advance_to(step.at)
+            sim.pbx.apply(call, step)
+            await asyncio.sleep(0.01)
     sim.clock.advance(LOG_DELAY_SECONDS)
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ringledger.simulator import Office, Simulator
 from ringledger.simulator.clock import SimClock, iso_offset, iso_z
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -41,6 +42,49 @@ async def test_a_fast_clock_can_be_moved_as_well():
     await asyncio.sleep(0)
     clock.advance(3600)
     await asyncio.wait_for(sleeper, 10)
+
+
+async def test_time_waits_for_what_is_to_happen():
+    """No answer is given at a time by which something should have happened that has not."""
+    clock = SimClock(START, speed=0)
+    begin, woken = clock.now_ms(), []
+
+    async def sleeper() -> None:
+        await clock.sleep_until(begin + 2_500)
+        woken.append(clock.now_ms())
+
+    task = asyncio.create_task(sleeper())
+    await asyncio.sleep(0)
+    with clock.held() as hold, clock.held() as other:
+        hold(begin + 1_000)
+        other(begin + 3_000)
+        clock.advance(60)
+        assert clock.now_ms() == begin + 1_000
+        hold(begin + 2_000)
+        assert clock.now_ms() == begin + 2_000
+        hold(begin)
+        assert clock.now_ms() == begin + 2_000
+        hold(begin + 9_000)
+        assert clock.now_ms() == begin + 3_000
+        await task
+        assert woken == [begin + 3_000]
+    assert clock.now_ms() == begin + 60_000
+
+
+async def test_an_office_that_is_late_tells_nothing_twice():
+    """The machine was busy for a simulated minute: each change is told of at its own time all the same."""
+    sim = Simulator(clock=SimClock(START, speed=20))
+    told: list[tuple[str, str]] = []
+    async with sim:
+        sim.pbx.listeners.append(lambda envelope: told.append((envelope["timestamp"], sim.clock.now_iso())))
+        begin = sim.clock.now_ms()
+        office = Office([*sim.pbx.extensions.values()], calls_per_hour=3_600, seed=1)
+        playing = asyncio.create_task(sim.run_office(office, until=begin + 60_000, drain=False))
+        await asyncio.sleep(0)
+        sim.clock.advance(60)
+        await playing
+    assert len(told) > 20
+    assert [at for at, now in told if at != now] == []
 
 
 def test_time_does_not_go_backwards():

@@ -1,13 +1,16 @@
 """Simulated UTC time: it can run faster than ours, or stand still and be stepped by hand.
 
-Everything in the simulator that has a time asks this clock. What must stay true: time never goes backwards, and a
-sleeper wakes only when the simulated time it asked for has come.
+Everything in the simulator that has a time asks this clock. What must stay true: time never goes backwards, a sleeper
+wakes only when the simulated time it asked for has come, and no answer is given at a time by which something should
+have happened that has not: on a busy machine time waits for who makes calls happen (:meth:`SimClock.held`).
 """
 
 import asyncio
 import heapq
 import itertools
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 
@@ -40,9 +43,15 @@ class SimClock:
         self._base_real = time.monotonic()
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
+        #: What is to happen next, by who makes it happen, ms.
+        self._held: dict[object, int] = {}
 
     def now_ms(self) -> int:
         """The simulated instant, milliseconds since the epoch, UTC."""
+        return min(self._running_ms(), *self._held.values()) if self._held else self._running_ms()
+
+    def _running_ms(self) -> int:
+        """The instant it would be if nobody was late."""
         if not self.speed:
             return self._base_ms
         return self._base_ms + round((time.monotonic() - self._base_real) * 1000 * self.speed)
@@ -55,6 +64,9 @@ class SimClock:
         if seconds < 0:
             raise ValueError("time does not go backwards")
         self._base_ms += round(seconds * 1000)
+        self._wake()
+
+    def _wake(self) -> None:
         now = self.now_ms()
         while self._sleepers and self._sleepers[0][0] <= now:
             _, _, future = heapq.heappop(self._sleepers)
@@ -63,7 +75,24 @@ class SimClock:
 
     def advance_to(self, ms: int) -> None:
         """Move simulated time forward to ``ms``; an instant already past changes nothing."""
-        self.advance(max(0, ms - self.now_ms()) / 1000)
+        self.advance(max(0, ms - self._running_ms()) / 1000)
+
+    @contextmanager
+    def held(self) -> Iterator[Callable[[int], None]]:
+        """For whoever makes things happen: gives a function that is told when the next one is due (ms), before it
+        happens. Time does not pass that moment until the next is told, or the last has happened.
+        """
+        mine = object()
+
+        def until(ms: int) -> None:
+            self._held[mine] = max(ms, self.now_ms())
+            self._wake()
+
+        try:
+            yield until
+        finally:
+            self._held.pop(mine, None)
+            self._wake()
 
     async def sleep_until(self, ms: int) -> None:
         """Return when the simulated instant ``ms`` has come."""

@@ -1,6 +1,7 @@
 """Lets stories and offices happen in simulated time.
 
-What must stay true: steps of all calls happen in the order of their times, whatever calls they belong to.
+What must stay true: steps of all calls happen in the order of their times, whatever calls they belong to; while one is
+late, so is the clock.
 """
 
 import heapq
@@ -54,18 +55,20 @@ async def run_office(
     upcoming = office.calls(clock.now_ms())
     following: SimCall | None = next(upcoming)
     queue: list[tuple[int, int, SimCall, Step]] = []
-    while following or queue:
-        while following and (not queue or following.plan[0].at <= queue[0][0]):
-            if until is not None and following.plan[0].at >= until:
-                following = None
-                break
-            for step in following.plan:
-                heapq.heappush(queue, (step.at, next(order), following, step))
-            following = next(upcoming)
-        if not queue:
-            return
-        at, _, call, step = heapq.heappop(queue)
-        if until is not None and at >= until and not drain:
-            return
-        await clock.sleep_until(at)
-        pbx.apply(call, step)
+    with clock.held() as hold:
+        while following or queue:
+            while following and (not queue or following.plan[0].at <= queue[0][0]):
+                if until is not None and following.plan[0].at >= until:
+                    following = None
+                    break
+                for step in following.plan:
+                    heapq.heappush(queue, (step.at, next(order), following, step))
+                following = next(upcoming)
+            if not queue:
+                return
+            at, _, call, step = heapq.heappop(queue)
+            if until is not None and at >= until and not drain:
+                return
+            hold(at)
+            await clock.sleep_until(at)
+            pbx.apply(call, step)
