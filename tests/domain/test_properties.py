@@ -33,11 +33,11 @@ def facts(call: TrackedCall) -> dict[str, Any]:
         "status": call.status,
         "over": call.phase is Phase.FINISHED,
         "extensions": {
-            extension: max((leg.live, leg.status) for leg in call.legs_of(extension))
+            extension: max((leg.live, leg.status) for leg in call.legs if leg.extension_id == extension)
             for extension in {leg.extension_id for leg in call.legs}
         },
         "started": record.started_at,
-        "rung": call.first_rung_at,
+        "rung": call.call.rung_at,
         "answered": record.answered_at,
         "ended": record.ended_at if call.phase is Phase.FINISHED else None,
         "disposition": record.disposition,
@@ -80,9 +80,9 @@ def test_any_order_tells_the_same_start_and_answer_even_of_ends_that_are_only_pr
     events: list[PresenceObservation], data: st.DataObject
 ) -> None:
     in_order, anyhow = play(events).call(), play(data.draw(shuffled(events))).call()
-    assert (anyhow.started_at, anyhow.first_rung_at, anyhow.answered_at) == (
+    assert (anyhow.started_at, anyhow.call.rung_at, anyhow.answered_at) == (
         in_order.started_at,
-        in_order.first_rung_at,
+        in_order.call.rung_at,
         in_order.answered_at,
     )
 
@@ -171,7 +171,7 @@ def test_a_stale_item_changes_no_current_status(
         desk.settle()
     call = desk.call()
     status, phase, marks, legs = call.status, call.phase, call.marks, known_values(call)
-    first = (call.started_at, call.first_rung_at, call.first_answered_at)
+    first = (call.started_at, call.call.rung_at, call.fold().answered_at)
     extensions = {key: extension.telephony_status for key, extension in desk.tracker.extensions.items()}
     desk.see(late)
     assert set(desk.reasons()[-len(late.items) :]) == {"stale_sequence"}
@@ -182,7 +182,7 @@ def test_a_stale_item_changes_no_current_status(
     assert extensions.items() <= {k: e.telephony_status for k, e in desk.tracker.extensions.items()}.items()
     after = known_values(call)
     assert sum(bool(live) for live, _ in after.values()) == sum(bool(live) for live, _ in legs.values())
-    for earlier, known in zip((call.started_at, call.first_rung_at, call.first_answered_at), first, strict=True):
+    for earlier, known in zip((call.started_at, call.call.rung_at, call.fold().answered_at), first, strict=True):
         assert known is None or (earlier is not None and earlier <= known)
 
 

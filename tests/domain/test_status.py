@@ -2,7 +2,15 @@ import itertools
 
 import pytest
 
-from ringledger.domain.status import LEG_TRANSITIONS, LegChange, TelephonyStatus, aggregate
+from ringledger.domain.status import (
+    LEG_TRANSITIONS,
+    STRENGTH,
+    LegChange,
+    TelephonyStatus,
+    aggregate,
+    none_living,
+    strongest,
+)
 from tests.builders import T0, Desk, item, presence
 
 NO_CALL, RINGING, CONNECTED, ON_HOLD, PARKED = "NoCall", "Ringing", "CallConnected", "OnHold", "ParkedCall"
@@ -76,9 +84,13 @@ ORDER = [CONNECTED, ON_HOLD, PARKED, RINGING, NO_CALL]
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_the_strongest_status_wins_wherever_it_stands(size: int) -> None:
     for statuses in itertools.product(ORDER, repeat=size):
-        strongest = ORDER[min(ORDER.index(status) for status in statuses)]
-        assert aggregate(TelephonyStatus(status) for status in statuses) == strongest
+        expected = ORDER[min(ORDER.index(status) for status in statuses)]
+        legs = [TelephonyStatus(status) for status in statuses]
+        tally = none_living()
+        for status in legs:
+            tally[STRENGTH[status]] += 1
+        assert aggregate(legs) == strongest(tally) == expected
 
 
 def test_nothing_at_all_is_no_call() -> None:
-    assert aggregate([]) is TelephonyStatus.NO_CALL
+    assert aggregate([]) is strongest(none_living()) is TelephonyStatus.NO_CALL

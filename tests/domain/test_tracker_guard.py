@@ -8,8 +8,6 @@ from ringledger.domain.call import Phase
 from ringledger.domain.disposition import Disposition
 from ringledger.domain.observation import CallKey
 from ringledger.domain.status import TelephonyStatus
-from ringledger.domain.summary import summary_of
-from ringledger.domain.tracked import SavedCall
 from ringledger.domain.tracker import CallTracker
 from tests.builders import ACCOUNT, SESSION, T0, Desk, answered_call, item, play, presence
 
@@ -190,7 +188,7 @@ def test_a_stale_item_moves_first_rung_and_first_answered_back_and_fills_blanks(
     desk.see(presence(1, 11, T0 + 5_000, item("CallConnected", sender="")))
     desk.see(presence(1, 10, T0, item("Ringing", to="")))
     record = desk.call().row()
-    assert (desk.call().first_rung_at, desk.call().first_answered_at) == (T0, T0 + 5_000)
+    assert (desk.call().call.rung_at, desk.call().fold().answered_at) == (T0, T0 + 5_000)
     assert (record.from_number, record.to_number) == ("+13027430863", "+18885434778")
 
 
@@ -207,28 +205,3 @@ def test_a_call_whose_first_item_is_its_end_is_still_a_call() -> None:
     record = desk.record()
     assert (record.disposition, record.ring_ms, record.talk_ms) == (Disposition.UNKNOWN, None, 0)
     assert (record.started_at, record.ended_at) == (T0, T0)
-
-
-def of_an_older_version() -> SavedCall:
-    """A finished call of which the ledger kept a summary, without the marks of its guard."""
-    call = play(answered_call()).call()
-    summary = summary_of(call.facts, call.call, accepted=call.accepted, ignored=call.ignored)
-    return SavedCall(ACCOUNT, SESSION, summary=summary._replace(watermarks=()), published=call.published)
-
-
-@pytest.mark.parametrize("leg", ["leg-1", "never-heard-of"])
-def test_an_end_of_a_call_the_ledger_already_holds_is_a_late_repeat(leg: str) -> None:
-    desk = Desk()
-    desk.tracker.restore([of_an_older_version()], now=desk.now)
-    desk.see(presence("101", 13, T0 + 26_000, item("NoCall", leg))).settle()
-    assert desk.call().phase is Phase.FINISHED
-    assert (desk.call().revision, desk.call().ended_at, len(desk.call().legs)) == (1, T0 + 25_000, 1)
-    assert "call.amended" not in desk.happenings()
-    assert desk.tracker.next_deadline is None
-
-
-def test_a_summary_gives_the_row_of_the_facts_it_stands_for() -> None:
-    saved = of_an_older_version()
-    desk = Desk()
-    desk.tracker.restore([saved], now=desk.now)
-    assert desk.call().row() == saved.published

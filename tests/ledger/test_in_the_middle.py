@@ -68,8 +68,8 @@ async def test_every_row_and_every_live_call_is_there(upgraded, path):
     }  # fmt: skip
     assert ask(path, "SELECT count(*) FROM call_events") == [(33,)]
     assert ask(path, "SELECT count(*) FROM outbox") == [(0,)]
-    assert await ledger.load_position("websocket", "key") is not None
-    assert await ledger.load_position("pubnub", "key2") is not None
+    assert (await ledger.load_open(ACCOUNT)).positions.get("websocket") is not None
+    assert (await ledger.load_open(ACCOUNT)).positions.get("pubnub") is not None
 
 
 async def test_a_call_on_hold_for_the_second_time_goes_on(upgraded):

@@ -139,7 +139,7 @@ async def answers(engine):
         found[row["session_id"]] = await queries.call(engine, row["session_id"])
     glance = await queries.glance(engine, since=0)
     found["glance"] = replace(glance, minutes=sorted(glance.minutes, key=repr))  # to be added up: they have no order
-    found["presence"], found["daily"] = await queries.presence(engine), await queries.daily(engine)
+    found["presence"] = await queries.presence(engine)
     for by in By:
         found[by] = await stats(engine, CallFilter(), by)
     hours, found["extensions"] = await hours_and_extensions(engine, CallFilter())

@@ -143,7 +143,7 @@ async def test_a_commit_whose_answer_was_lost_is_made_once(ledger, url, monkeypa
     assert calls(url) == [SESSION]
     for table, count in (("fact", len(changes.facts)), ("call_transition", 3), ("publication", 1)):
         assert len(asked(url, f"SELECT 1 FROM {table}")) == count, table
-    assert await ledger.load_position("websocket", "subscription-1") == POSITION
+    assert (await ledger.load_open(ACCOUNT)).positions.get("websocket") == POSITION
 
 
 async def test_an_older_copy_in_its_place_is_noticed(ledger, url):

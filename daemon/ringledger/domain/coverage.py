@@ -13,8 +13,6 @@ from typing import Final, NamedTuple
 DOWN: Final = "daemon_down"
 #: The cause of the time before the first start, as far as the first back-fill reads.
 FIRST: Final = "before_first_start"
-#: An unclean end within this time of the last commit is not worth a hole: nothing was being waited for.
-HEARTBEAT_MS: Final = 60_000
 
 
 class CoverageState(StrEnum):

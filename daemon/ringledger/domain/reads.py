@@ -12,7 +12,7 @@ from typing import Final
 from ringledger.domain.facts import Event, Read, Record, Summary, Watermark, ordered
 from ringledger.domain.fold import NEVER, Place, Points, State, apply, resumed
 from ringledger.domain.observation import CallItem, Direction
-from ringledger.domain.status import NO_CALL, STRENGTH, TelephonyStatus
+from ringledger.domain.status import NO_CALL, TelephonyStatus, aggregate
 
 #: How old the answer of a read may be (rule 6.7), ms.
 BEHIND_MS: Final = 10_000
@@ -60,7 +60,7 @@ def unexplained(events: Points, reads: Iterable[Read], start: Summary | None = N
         if not read.items and read.at <= last:
             continue
         told = [item.status for item in read.items if item.status is not None]
-        status = max(told, key=STRENGTH.__getitem__, default=NO_CALL)
+        status = aggregate(told)
         if status in _statuses(points, read.extension_id, read.at - BEHIND_MS, read.at + SLACK_MS, start):
             continue
         place: Place = (read.at, read.extension_id, (READ_EPOCH, 0, read.at, ""))
@@ -94,7 +94,7 @@ def _own(state: State, extension_id: str) -> TelephonyStatus:
     side = state.sides.get(extension_id)
     if side is None:
         return NO_CALL
-    return max((leg.status for leg in side.legs if leg.live), key=STRENGTH.__getitem__, default=NO_CALL)
+    return aggregate(leg.status for leg in side.legs if leg.live)
 
 
 def directed(

@@ -96,7 +96,7 @@ HOLD_STATUSES: Final = frozenset({ON_HOLD, PARKED})
 
 
 def aggregate(statuses: Iterable[TelephonyStatus]) -> TelephonyStatus:
-    """The strongest of ``statuses``; ``NoCall`` when there is none (rule 3.1)."""
+    """The strongest of ``statuses``, each the status of a live leg; ``NoCall`` when there is none (rule 3.1)."""
     return max(statuses, key=STRENGTH.__getitem__, default=NO_CALL)
 
 

@@ -40,10 +40,6 @@ class Timers:
         """Calls that are not over."""
         return iter(self._seen)
 
-    def is_open(self, key: CallKey) -> bool:
-        """Whether the call is not over and does not settle."""
-        return key in self._seen and key not in self._settles
-
     def is_settling(self, key: CallKey) -> bool:
         """Whether the call waits for a sign of life."""
         return key in self._settles

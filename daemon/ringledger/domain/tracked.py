@@ -33,7 +33,7 @@ from ringledger.domain.observation import (
 from ringledger.domain.reads import SLACK_MS
 from ringledger.domain.record_rules import Facts, Verdict
 from ringledger.domain.row import CallRecord, row
-from ringledger.domain.status import HOLD_STATUSES, STRENGTH, TelephonyStatus
+from ringledger.domain.status import HOLD_STATUSES, TelephonyStatus, aggregate
 
 #: Of reads that show the same, so many are kept of one call.
 MOST_READS = 64
@@ -351,10 +351,6 @@ class TrackedCall:
         call = self.call
         return [call.leg(index) for index in range(len(call.legs))]
 
-    def legs_of(self, extension_id: str) -> list[Leg]:
-        """The legs of one extension."""
-        return [leg for leg in self.legs if leg.extension_id == extension_id]
-
     @property
     def status(self) -> TelephonyStatus:
         """The strongest status over live legs (rule 3.1)."""
@@ -384,16 +380,6 @@ class TrackedCall:
     def ended_at(self) -> int | None:
         """When the leg that ended last ended, ms; ``None`` while any lives."""
         return self.call.ended_at
-
-    @property
-    def first_rung_at(self) -> int | None:
-        """The first sign of ringing, ms."""
-        return self.call.rung_at
-
-    @property
-    def first_answered_at(self) -> int | None:
-        """When presence first showed it answered, ms."""
-        return self.fold().answered_at
 
     @property
     def last_seen_at(self) -> int:
@@ -454,7 +440,7 @@ class TrackedCall:
         found: dict[str, TelephonyStatus] = {}
         for extension, side in call.state.sides.items():
             if extension and side.living:
-                found[extension] = max([leg.status for leg in side.legs if leg.live], key=STRENGTH.__getitem__)
+                found[extension] = aggregate(leg.status for leg in side.legs if leg.live)
         return found
 
 

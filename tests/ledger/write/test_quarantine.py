@@ -41,7 +41,7 @@ async def test_a_poison_is_put_aside_and_the_rest_and_the_position_are_committed
         first, *others = observations("answered")
         book.see(first, poison(T0), *others)
         await asyncio.wait_for(book.writer.flush(), PATIENCE)
-        assert (await ledger.load_position("websocket", "key")).token == str(book.seen)
+        assert (await ledger.load_open(ACCOUNT)).positions["websocket"].token == str(book.seen)
         (row,) = await rows(ledger)
         assert (row["account_id"], row["source"], row["reason"], row["kind"]) == (
             ACCOUNT, "presence", "not_storable", "fact",
@@ -101,12 +101,12 @@ async def test_a_row_that_breaks_a_rule_of_the_schema_is_put_aside_whole(ledger)
     with pytest.raises(LedgerRefused):
         await ledger.commit(changes, now_ms=T0)
     changes.absorb(Changes(extensions={(ACCOUNT, "7"): Extension(ACCOUNT, "7")},
-                           positions={"pubnub": FeedPosition("pubnub", "key", "17", T0)}))  # fmt: skip
+                           positions={"pubnub": FeedPosition("pubnub", "key", "17", T0, ACCOUNT)}))  # fmt: skip
     done = await quarantine.commit_apart(ledger, changes, now_ms=T0)
     assert done.calls == {key}
     assert await ledger.load_sessions([key]) == []
     assert [row["extension_id"] for row in await queries.presence(ledger.reader)] == ["607457016", "7"]
-    assert (await ledger.load_position("pubnub", "key")).token == "17"
+    assert (await ledger.load_open(ACCOUNT)).positions["pubnub"].token == "17"
     (row,) = await rows(ledger)
     assert SESSION in row["body"]
     assert await queries.calls(ledger.reader) == []

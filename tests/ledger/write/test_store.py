@@ -22,7 +22,19 @@ from ringledger.ledger.errors import (
 )
 from ringledger.ledger.privacy import purge
 from ringledger.ledger.write.store import Ledger
-from tests.builders import ACCOUNT, SESSION, T0, Desk, claim, item, observations, play, presence, presence_read
+from tests.builders import (
+    ACCOUNT,
+    SESSION,
+    T0,
+    Desk,
+    answered_call,
+    claim,
+    item,
+    observations,
+    play,
+    presence,
+    presence_read,
+)
 from tests.domain.stories import calls
 from tests.older import older
 
@@ -53,8 +65,8 @@ async def test_a_batch_and_its_position_are_there_together(ledger, other):
     assert rows(other, "SELECT * FROM live_call") == []
     (extension,) = rows(other, "SELECT * FROM extension_presence")
     assert extension["telephony_status"] == "NoCall"
-    assert await ledger.load_position("websocket", "subscription-1") == POSITION
-    assert await ledger.load_position("pubnub", "subscription-1") is None
+    assert (await ledger.load_open(ACCOUNT)).positions.get("websocket") == POSITION
+    assert (await ledger.load_open(ACCOUNT)).positions.get("pubnub") is None
 
 
 async def test_an_open_call_is_active_and_comes_back_after_a_restart(ledger, other, url):
@@ -126,7 +138,7 @@ async def test_a_full_disk_loses_nothing_and_writing_resumes(ledger, other):
         with pytest.raises(LedgerFull):
             await ledger.commit(desk.changes, POSITION, now_ms=T0)
     assert rows(other, "SELECT * FROM fact") == []
-    assert await ledger.load_position("websocket", "subscription-1") is None
+    assert (await ledger.load_open(ACCOUNT)).positions.get("websocket") is None
     await connection.driver_connection.execute_fetchall("PRAGMA max_page_count = 100000")
     await ledger.commit(desk.changes, POSITION, now_ms=T0)
     assert len(rows(other, "SELECT * FROM fact")) == 2000
@@ -194,6 +206,19 @@ async def test_what_a_call_was_is_kept_before_its_first_fact_after_that(ledger, 
     plain = play(observations("answered"))
     plain.books(claim("Accepted", started=plain.call().started_at, duration=21_000, coarse=True))
     assert late.record() == plain.record()
+
+
+@pytest.mark.parametrize("leg", ["leg-1", "never-heard-of"])
+async def test_an_end_of_a_call_whose_facts_are_gone_is_a_late_repeat(ledger, leg):
+    await ledger.commit(play(answered_call()).changes, now_ms=T0)
+    await purge.retire(ledger, 1 << 47)
+    desk = Desk()
+    desk.tracker.restore(await ledger.load_sessions([KEY]), now=desk.now)
+    desk.see(presence("101", 13, T0 + 26_000, item("NoCall", leg))).settle()
+    assert desk.call().phase is Phase.FINISHED
+    assert (desk.call().revision, desk.call().ended_at, len(desk.call().legs)) == (1, T0 + 25_000, 1)
+    assert "call.amended" not in desk.happenings()
+    assert desk.tracker.next_deadline is None
 
 
 async def test_a_ring_whose_end_nobody_saw_is_rebuilt_as_missed(ledger):

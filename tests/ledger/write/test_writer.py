@@ -51,7 +51,7 @@ class Book:
         for observation in seen:
             self.desk.tracker.take(observation, 1000.0)
             self.seen += 1
-            self.position = FeedPosition("websocket", "key", str(self.seen), T0)
+            self.position = FeedPosition("websocket", "key", str(self.seen), T0, ACCOUNT)
         self.writer.notify(len(seen))
 
     def ring(self, count: int = 1) -> None:
@@ -80,8 +80,8 @@ async def test_flush_returns_when_everything_so_far_is_committed(ledger):
         await asyncio.wait_for(book.writer.flush(), PATIENCE)
         assert await events_in(ledger) == book.seen
         assert book.writer.pending == 0
-        position = await ledger.load_position("websocket", "key")
-        assert position == FeedPosition("websocket", "key", str(book.seen), T0)
+        position = (await ledger.load_open(ACCOUNT)).positions.get("websocket")
+        assert position == FeedPosition("websocket", "key", str(book.seen), T0, ACCOUNT)
         await book.writer.flush()  # nothing to wait for
 
 

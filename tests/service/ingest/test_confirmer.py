@@ -241,7 +241,7 @@ async def test_a_new_process_whose_token_has_expired_goes_on_from_the_last_whole
     sessions = await _an_hour(sim, calls)
     sim.clock.advance(4 * 3_600)
     sim.books.tokens.expire()
-    position = await intake._ledger.load_position(FEED, ACCOUNT)
+    position = (await intake._ledger.load_open(ACCOUNT)).positions.get(FEED)
     async with _confirming(sim.url, sim, intake) as another:
         another.resume([], position, now_ms=sim.clock.now_ms())
         await another.synchronise()
@@ -271,10 +271,10 @@ async def test_a_token_is_not_kept_before_the_log_has_been_read(sim, intake):
         fake.script(f"{api}/call-log", reply(status=503), reply({"records": []}))
         with pytest.raises(PlatformUnavailable):
             await confirmer.synchronise()
-        assert await intake._ledger.load_position(FEED, ACCOUNT) is None
+        assert (await intake._ledger.load_open(ACCOUNT)).positions.get(FEED) is None
         await confirmer.synchronise()
         assert [asked["syncType"] for asked in fake.asked(f"{api}/call-log-sync")] == ["FSync", "FSync"]
-        assert (await intake._ledger.load_position(FEED, ACCOUNT)).token == "S1"
+        assert (await intake._ledger.load_open(ACCOUNT)).positions[FEED].token == "S1"
 
 
 async def test_while_every_answer_is_full_a_period_is_read_once(sim, intake):
@@ -289,10 +289,10 @@ async def test_while_every_answer_is_full_a_period_is_read_once(sim, intake):
         for _ in range(10):
             await confirmer.synchronise()
         (first,) = fake.asked(f"{api}/call-log")
-        position = await intake._ledger.load_position(FEED, ACCOUNT)
+        position = (await intake._ledger.load_open(ACCOUNT)).positions.get(FEED)
         confirmer._read_again_at = 0  # a minute later
         await confirmer.synchronise()
         _, second = fake.asked(f"{api}/call-log")
         # only what the first reading could not have had: the log is late, and its filter is by the start of a call
         assert to_ms(second["dateFrom"]) >= to_ms(first["dateTo"]) - MARGIN_MS - ADJACENT_MS
-        assert (await intake._ledger.load_position(FEED, ACCOUNT)).at >= position.at
+        assert (await intake._ledger.load_open(ACCOUNT)).positions[FEED].at >= position.at

@@ -31,7 +31,7 @@ from ringledger.ledger.errors import classified
 from ringledger.ledger.read.evidence import told_of
 from ringledger.ledger.read.filters import CallFilter, FilterError
 from ringledger.ledger.read.unfinished import unfinished_in
-from ringledger.ledger.schema.tables import account, publication
+from ringledger.ledger.schema.tables import account
 from ringledger.ledger.schema.tables import call as call_table
 from ringledger.ledger.times import to_ms, to_text
 
@@ -258,14 +258,6 @@ async def unconfirmed(engine: AsyncEngine) -> int:
     return int((await _ask(engine, counted))[0]["calls"])
 
 
-async def daily(engine: AsyncEngine, *, since: int | None = None) -> Rows:
-    """Calls by day and direction, oldest first; the view's ``time_zone`` says whose days. ``since``: of its UTC day."""
-    days = _all_of("daily_calls").order_by(column("day"), column("direction"))
-    if since is not None:
-        days = days.where(column("day") >= to_text(since)[:10])
-    return await _ask(engine, days)
-
-
 async def glance(engine: AsyncEngine, *, since: int, account_id: str | None = None) -> Glance:
     """What :class:`Glance` holds, in one transaction; ``since``: when today began, ms."""
     mine = _account(account_id)
@@ -319,13 +311,6 @@ def _minutes(since: int) -> Select[Any]:
     shown: list[ColumnElement[Any]] = [minute.label("minute"), *kind, func.count().label("calls")]
     counted: Select[Any] = Select(*shown, talk.label("talk_seconds"))
     return counted.select_from(table("calls")).where(wanted).group_by("minute", *kind)
-
-
-async def newest_publication(engine: AsyncEngine, account_id: str) -> int:
-    """The number of the account's newest publication of a row, 0 before the first."""
-    newest = select(publication.c.number).where(publication.c.account_id == account_id)
-    rows = await _ask(engine, newest)
-    return int(rows[0]["number"]) if rows else 0
 
 
 async def published_after(engine: AsyncEngine, account_id: str, number: int, *, limit: int = 500) -> Rows:

@@ -417,15 +417,6 @@ class Ledger:
             return [UnconfirmedCall(**row) for row in await _rows(connection, wanted)]
 
     @_patient
-    async def load_position(self, feed: str, key: str) -> FeedPosition | None:
-        """How far this feed has been read; ``None``: never."""
-        position = tables.feed_position
-        wanted = select(position).where(position.c.feed == feed, position.c.key == key)
-        async with self._reading() as connection:
-            rows = await _rows(connection, wanted)
-        return position_of(rows[0]) if rows else None
-
-    @_patient
     async def load_coverage(self, account_id: str) -> list[CoverageSpan]:
         """All spans of the account, oldest first."""
         span = tables.coverage_span

@@ -193,19 +193,12 @@ class PlatformClient(Connection):
         """The call log's answer to ``query``, all pages."""
         return await self._listing("call-log", query, account_id, Source.CALL_LOG, background=background)
 
-    async def call_log_pages(
-        self, query: CallLogQuery, *, account_id: str, background: bool = True
-    ) -> AsyncIterator[RecordPage]:
-        """The same page by page, for long ones. A failed page raises: what came before is not the whole."""
-        async for page in self.record_pages(
-            "call-log", query, Source.CALL_LOG, account_id=account_id, background=background
-        ):
-            yield page
-
     async def record_pages(
         self, name: str, query: CallLogQuery, source: Source, *, account_id: str, background: bool = True
     ) -> AsyncIterator[RecordPage]:
-        """The listing ``name`` page by page; active-calls ignores most filters."""
+        """The listing ``name`` page by page; active-calls ignores most filters. A failed page raises: what came before
+        is not the whole.
+        """
         path, params, faxes = query.path(self.account, name), query.params(), query.type == "Fax"
         async for body, read_at in self.pages(path, group=RateGroup.HEAVY, params=params, background=background):
             yield self._records(body, account_id, source, read_at, faxes=faxes)

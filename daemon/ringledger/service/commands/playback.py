@@ -5,10 +5,10 @@ comes out the same each time. What must stay true: late facts do not turn time b
 taken at once; an incomplete listing proves no absence.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from ringledger.domain.changes import Changes
-from ringledger.domain.observation import PresenceObservation, RecordClaim, Source
+from ringledger.domain.observation import PresenceObservation, Source
 from ringledger.domain.tracked import SavedCall
 from ringledger.domain.tracker import CallTracker, Listing, Records
 from ringledger.ringcentral.decode.recording import Answer, FeedState, Recorded
@@ -39,13 +39,6 @@ class Playback:
                 self.tracker.live_since = recorded.at
         else:
             self._advance(recorded.received_at / 1000)
-
-    def take_records(self, records: Sequence[RecordClaim]) -> set[tuple[str, str]]:
-        """Apply the records of one answer; returns the calls they tell of."""
-        first = records[0]
-        received_at = first.read_at if first.received_at is None else first.received_at
-        self._advance(received_at / 1000)
-        return set(self.tracker.take(Records(tuple(records)), self._now))
 
     def restore(self, calls: Collection[SavedCall]) -> None:
         """Take calls whose facts are all known; the settling time has to pass for their rows."""
