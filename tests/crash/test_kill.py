@@ -140,13 +140,14 @@ async def _work(sim: Simulator, office: Office, closed: asyncio.Event) -> None:
     """An office that takes calls until it is told to close, and then lets those that go on come to their end."""
     playing = asyncio.create_task(sim.run_office(office))
     await closed.wait()
-    playing.cancel()
-    with suppress(asyncio.CancelledError):
-        await playing
-    rest = sorted(
-        ((step, call) for call in sim.pbx.open_calls() for step in _to_come(call)), key=lambda pair: pair[0].at
-    )
     with sim.clock.held() as hold:
+        hold(sim.clock.now_ms())  # while what is to come is looked for
+        playing.cancel()
+        with suppress(asyncio.CancelledError):
+            await playing
+        rest = sorted(
+            ((step, call) for call in sim.pbx.open_calls() for step in _to_come(call)), key=lambda pair: pair[0].at
+        )
         for step, call in rest:
             hold(step.at)
             sim.clock.advance_to(step.at)

@@ -3,12 +3,16 @@ a call is looked up, and that nothing is left out of a synchronisation.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from ringledger.domain.observation import CallKey, Delivery
 from ringledger.domain.tracker import CallTracker
@@ -23,12 +27,13 @@ from ringledger.ringcentral.ratelimit.limits import RateLimits
 from ringledger.service.build import authenticator, platform_client
 from ringledger.service.ingest.backfill import MARGIN_MS
 from ringledger.service.ingest.confirmer import ADJACENT_MS, FEED, Confirmer
+from ringledger.service.ingest.confirmer import MARGIN_MS as HOUR_MS
 from ringledger.service.ingest.pipeline import Pipeline
 from ringledger.service.ingest.scope import ScopedCallLog
 from ringledger.simulator import Office, Options, SimCall, SimClock, Simulator
 from ringledger.simulator.exchange.model import SimLeg, Step
 from tests.builders import T0, item, presence
-from tests.platform.fake import reply, serving
+from tests.platform.fake import Reply, reply, serving
 from tests.rig import settings_for
 from tests.service.ingest.test_pipeline import Silent
 from tests.simulator.exchange.test_office import leap
@@ -277,22 +282,43 @@ async def test_a_token_is_not_kept_before_the_log_has_been_read(sim, intake):
         assert (await intake._ledger.load_open(ACCOUNT)).positions[FEED].token == "S1"
 
 
-async def test_while_every_answer_is_full_a_period_is_read_once(sim, intake):
-    """With a short interval each answer that was full had the last hour of the log read, again and again."""
+@pytest.mark.parametrize("minutes", [2, 10, 59])
+async def test_while_every_answer_is_full_a_period_is_read_once(sim, intake, minutes):
+    """With a short interval each answer that was full had the last hour of the log read, again and again; with pages
+    that took their time each reading that came minutes after the last one did."""
     api = "/restapi/v1.0/account/~"
     record = {"startTime": "2026-03-02T09:00:00Z", "type": "Voice", "direction": "Inbound", "result": "Missed"}
     records = [{**record, "id": f"R{number}", "sessionId": f"{number}"} for number in range(250)]
+    ahead = 0.0
+
+    def dated(body: Any) -> Reply:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return await reply(body, Date=formatdate(time.time() + ahead, usegmt=True))(request)
+
+        return answer
+
     async with serving() as fake, _confirming(fake.url, sim, intake) as confirmer:
         fake.script(TOKEN_PATH, reply({"access_token": "T", "expires_in": 3600}))
-        fake.script(f"{api}/call-log-sync", reply({"records": records, "syncInfo": {"syncToken": "S1"}}))
-        fake.script(f"{api}/call-log", reply({"records": []}))
+        fake.script(f"{api}/call-log-sync", dated({"records": records, "syncInfo": {"syncToken": "S1"}}))
+        fake.script(f"{api}/call-log", dated({"records": []}))
+
+        async def read() -> tuple[int, int]:
+            """The period of the newest reading, after two synchronisations (the first learns the time)."""
+            for _ in range(2):
+                await confirmer.synchronise()
+            newest = fake.asked(f"{api}/call-log")[-1]
+            return to_ms(newest["dateFrom"]), to_ms(newest["dateTo"])
+
         for _ in range(10):
-            await confirmer.synchronise()
-        (first,) = fake.asked(f"{api}/call-log")
-        position = (await intake._ledger.load_open(ACCOUNT)).positions.get(FEED)
-        confirmer._read_again_at = 0  # a minute later
-        await confirmer.synchronise()
-        _, second = fake.asked(f"{api}/call-log")
+            _, first_until = await read()
+        assert len(fake.asked(f"{api}/call-log")) == 1
+        position = (await intake._ledger.load_open(ACCOUNT)).positions[FEED]
+        ahead = minutes * 60.0
+        since, until_ms = await read()
+        assert until_ms >= first_until + minutes * 60_000 - 5_000
         # only what the first reading could not have had: the log is late, and its filter is by the start of a call
-        assert to_ms(second["dateFrom"]) >= to_ms(first["dateTo"]) - MARGIN_MS - ADJACENT_MS
+        assert since >= first_until - MARGIN_MS - ADJACENT_MS
         assert (await intake._ledger.load_open(ACCOUNT)).positions[FEED].at >= position.at
+        ahead = 7_200.0  # now and then calls are sought that went on for an hour and that nobody saw
+        since, _ = await read()
+        assert since <= until_ms - MARGIN_MS - HOUR_MS

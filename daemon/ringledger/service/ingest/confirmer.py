@@ -43,7 +43,8 @@ MISSED_SYNCS = 2
 #: A first (full) synchronisation reads this far before the oldest unconfirmed call, ms.
 MARGIN_MS = 3_600_000
 #: While more calls end than a synchronisation tells of, the log is read once a minute, or for a tenth of the time if
-#: that is less; what one reading has covered the next leaves out, but for so much: the log is late. Platform ms.
+#: that is less; what one reading has covered the next leaves out, but for so much: the log is late. Once an hour a
+#: reading begins an hour earlier, for long calls nobody saw. So nothing is read more than twice. Platform ms.
 READ_PAUSE_MS = 60_000
 READ_SHARE = 10
 ADJACENT_MS = 120_000
@@ -86,8 +87,9 @@ class Confirmer:
         self._token: str | None = None
         #: The platform's time of the last synchronisation whose records are all here, ms.
         self._complete_at: int | None = None
-        #: Until when, and from when on again, the log is read for what a synchronisation left out; the platform's ms.
-        self._read_until = self._read_again_at = 0
+        #: Until when, from when on again, and when last with its full margin the log is read for what a synchronisation
+        #: left out; the platform's ms.
+        self._read_until = self._read_again_at = self._read_far_at = 0
         #: Whether the platform has not refused the last synchronisation.
         self._permitted = True
         self._next_sync = clock() + idle_interval
@@ -224,9 +226,11 @@ class Confirmer:
             await self._take(page, page.claims, asked, None)
             return len(page.claims)
         if page.full:  # what did not fit is not told again
-            margin = ADJACENT_MS if now_ms - self._read_until < 2 * READ_PAUSE_MS else MARGIN_MS
+            far = not self._read_until or now_ms - self._read_far_at >= MARGIN_MS
+            margin = MARGIN_MS if far else ADJACENT_MS
             missing = since if self._complete_at is None else known - margin
             await self._backfill.run(max(missing, now_ms - self._max_ms - MARGIN_MS), now_ms)
+            self._read_far_at = now_ms if far else self._read_far_at
             took_ms = round((self._clock() - asked) * 1000)
             self._read_until, self._read_again_at = now_ms, now_ms + max(READ_PAUSE_MS, READ_SHARE * took_ms)
         position = None
