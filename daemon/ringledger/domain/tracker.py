@@ -126,6 +126,9 @@ class CallTracker:
         self._present: dict[tuple[str, str], dict[CallKey, None]] = {}
         #: The last complete listings, for calls that are not known yet.
         self._listings: list[Listing] = []
+        #: By call that is not over: the finished ones that are kept for it, and those whose other half is no more.
+        self._kept: dict[CallKey, dict[CallKey, None]] = {}
+        self._kept_in_vain: dict[CallKey, None] = {}
         #: By extension: the last reads of its presence, which tell of calls that are not known yet as well.
         self._reads: dict[tuple[str, str], list[PresenceObservation]] = {}
 
@@ -1154,7 +1157,7 @@ class CallTracker:
         """
         self._report()
         gone: set[CallKey] = set()
-        waiting = list(keys)
+        waiting, self._kept_in_vain = [*keys, *self._kept_in_vain], {}
         while waiting:
             key = waiting.pop()
             call = self.calls.get(key)
@@ -1162,10 +1165,11 @@ class CallTracker:
                 continue
             if call.phase is not Phase.FINISHED and call.call.legs:
                 continue
-            halves = self._possible_halves(call)
-            if any(half.phase is not Phase.FINISHED for half in halves):
+            other = next((half for half in self._possible_halves(call) if half.phase is not Phase.FINISHED), None)
+            if other is not None:
+                self._kept.setdefault(other.key, {})[key] = None
                 continue
-            waiting += [half.key for half in halves]  # they may have been kept for this one alone
+            waiting += self._kept.pop(key, ())  # whatever has become of the pair they might have been
             del self.calls[key]
             gone.add(key)
             self.departures += 1
@@ -1207,6 +1211,7 @@ class CallTracker:
         key = call.key
         self.calls.pop(key, None)
         self.departures += 1
+        self._kept_in_vain |= self._kept.pop(key, {})
         self._touched.pop(key, None)
         self._unmatched.pop(key, None)
         self._folded.pop(key, None)

@@ -237,6 +237,36 @@ async def test_a_half_of_a_ringout_is_kept_until_the_other_is_written(desk, rest
     assert await _sessions(ledger) == {OTHER: "outer", "outer": None}
 
 
+_OUTER = {"session": "outer", "direction": "Outbound", "sender": "16509540334", "to": "16502008440"}
+_INNER = {"session": OTHER, "sender": "16502008440", "to": "16509540334"}
+
+
+async def _transfer(intake: Pipeline, sequence: int, at: int) -> None:
+    """The outer call is given away to somebody else, so it is no half of anything, and ends there."""
+    for number, status in enumerate(["CallConnected", "NoCall"]):
+        told = item(status, "t", **_INNER | {"session": "outer"})
+        await intake.deliver(Delivery((presence("102", 1 + number, at + number * 5_000, told),), (), None))
+    over = item("NoCall", "o", **_OUTER)
+    await intake.deliver(Delivery((presence(EXTENSION, sequence, at + 2_000, over),), (), None))
+    await _settle(intake)
+
+
+async def test_a_half_is_not_kept_for_what_turned_out_to_be_none(desk):
+    """It was kept for ever, and data care passed it by as one in the tracker's hands."""
+    intake, ledger = desk
+    for number, status in enumerate(["Ringing", "CallConnected", "NoCall"]):
+        told = item(status, "i", **_INNER), item("CallConnected", "o", **_OUTER)
+        await intake.deliver(Delivery((presence(EXTENSION, 10 + number, T0 + number * 4_500, *told),), (), None))
+    goes_on = item("OnHold", "o", **_OUTER)
+    await intake.deliver(Delivery((presence(EXTENSION, 13, T0 + 12_000, goes_on),), (), None))
+    await _settle(intake)
+    assert {key.session_id for key in intake.tracker.calls} == {OTHER, "outer"}
+    await _transfer(intake, 14, T0 + 20_000)
+    assert not intake.tracker.calls
+    assert not ledger.lent
+    assert await _sessions(ledger) == {OTHER: None, "outer": None}
+
+
 async def _settle(intake: Pipeline) -> None:
     """Until what has settled is written; an open call stays open."""
     intake.tracker.advance(time.monotonic() + 1)
