@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,18 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
 def root() -> Path:
     """The top of the source tree."""
     return ROOT
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """An empty folder other users can reach: pytest's own are closed to them, and ``TMPDIR`` may be."""
+    usual = (Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
+    reached = [place for place in usual if all(one.stat().st_mode & 0o001 for one in (place, *place.parents))]
+    if not reached:
+        lacking("a folder for temporary files that other users can reach", "let them enter /tmp")
+    with tempfile.TemporaryDirectory(prefix="ringledger-test-", dir=reached[0]) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture(autouse=True)

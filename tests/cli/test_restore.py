@@ -113,16 +113,13 @@ def test_what_is_no_sound_copy_changes_nothing(cli, ledger, tmp_path, spoil, cod
 
 
 @pytest.fixture
-def service(clean):
+def service(clean, public_folder):
     """A database that belongs to the service's user, in a directory the group may read; we are root."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="ringledger-test-") as folder:
-        os.chown(folder, THEIRS, THEIRS)
-        Path(folder).chmod(0o750)
-        path = Path(folder) / "r.db"
-        clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{path}")
-        yield path
+    os.chown(public_folder, THEIRS, THEIRS)
+    public_folder.chmod(0o750)
+    path = public_folder / "r.db"
+    clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{path}")
+    return path
 
 
 def owners(folder):

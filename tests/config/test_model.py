@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 import tomllib
 from pathlib import Path
 
@@ -326,21 +325,19 @@ def test_an_empty_key_is_no_secret_that_was_asked_for(tmp_path):
 
 
 @needs(os.geteuid() == 0, "root", "run the tests as root")
-def test_a_secret_that_is_not_ours_to_read_keeps_nobody_from_reading_calls(tmp_path):
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
-        Path(folder).chmod(0o755)
-        installed = write(Path(folder) / "ringledger.toml", "[credentials]\nclient_secret_file = 'secret'\n")
-        for name in ("secret", "jwt"):
-            write(Path(folder) / name, "x").chmod(0o600)
-        os.setegid(54322)
-        os.seteuid(54322)
-        try:
-            settings = load_settings(None, {}, installed=installed)
-        finally:
-            os.seteuid(0)
-            os.setegid(0)
-        assert settings.why_unset("credentials.jwt") == f"{folder}/jwt cannot be read: Permission denied"
-        assert settings.why_unset("credentials.client_secret").endswith("secret cannot be read: Permission denied")
+def test_a_secret_that_is_not_ours_to_read_keeps_nobody_from_reading_calls(public_folder):
+    installed = write(public_folder / "ringledger.toml", "[credentials]\nclient_secret_file = 'secret'\n")
+    for name in ("secret", "jwt"):
+        write(public_folder / name, "x").chmod(0o600)
+    os.setegid(54322)
+    os.seteuid(54322)
+    try:
+        settings = load_settings(None, {}, installed=installed)
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+    assert settings.why_unset("credentials.jwt") == f"{public_folder}/jwt cannot be read: Permission denied"
+    assert settings.why_unset("credentials.client_secret").endswith("secret cannot be read: Permission denied")
 
 
 ACCOUNTS = """
@@ -416,16 +413,14 @@ def test_an_accounts_credentials_come_from_its_directory(tmp_path):
 
 
 @needs(os.geteuid() == 0, "root", "run the tests as root")
-def test_a_login_that_is_not_ours_to_read_is_not_replaced_by_the_top_levels():
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own are closed to others
-        Path(folder).chmod(0o755)
-        table = "[credentials]\njwt = 'top'\n[[accounts]]\nname = 'acme'\njwt_file = 'closed'\n"
-        file = write(Path(folder) / "r.toml", table)
-        write(Path(folder) / "closed", "acme's").chmod(0o600)
-        os.seteuid(54322)
-        try:
-            (acme,) = load_settings(file, {}).of_accounts().values()
-        finally:
-            os.seteuid(0)
-        assert acme.credentials.jwt.get_secret_value() == ""
-        assert "closed cannot be read" in acme.why_unset("credentials.jwt")
+def test_a_login_that_is_not_ours_to_read_is_not_replaced_by_the_top_levels(public_folder):
+    table = "[credentials]\njwt = 'top'\n[[accounts]]\nname = 'acme'\njwt_file = 'closed'\n"
+    file = write(public_folder / "r.toml", table)
+    write(public_folder / "closed", "acme's").chmod(0o600)
+    os.seteuid(54322)
+    try:
+        (acme,) = load_settings(file, {}).of_accounts().values()
+    finally:
+        os.seteuid(0)
+    assert acme.credentials.jwt.get_secret_value() == ""
+    assert "closed cannot be read" in acme.why_unset("credentials.jwt")

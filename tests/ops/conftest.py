@@ -15,8 +15,9 @@ import pytest
 from ringledger.simulator import Office, Options, SimClock, Simulator, default_extensions
 from tests.until import PATIENCE
 
-#: How long anything is waited for; a machine with much else to do must not fail a test.
 HERE = Path(__file__).parent
+#: The daemon's group, whose members may read.
+GROUP = 54321
 
 
 def pytest_collection_modifyitems(items):
@@ -137,3 +138,13 @@ def platform():
     made = Platform()
     yield made
     made.stop()
+
+
+@pytest.fixture
+def state(public_folder):
+    """A state directory as the unit makes it, where other users can get at it."""
+    directory = public_folder / "ringledger"
+    directory.mkdir(mode=0o750)
+    os.chown(directory, 0, GROUP)
+    directory.chmod(0o750)
+    return directory

@@ -1,20 +1,15 @@
 """Who may read: a member of the group at any time, nobody else; and nobody but the daemon writes."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
-
-import pytest
 
 from tests.needs import needs
-from tests.ops.conftest import ringledger
+from tests.ops.conftest import GROUP, ringledger
 from tests.until import PATIENCE
 
-GROUP, ANALYST, STRANGER = 54321, 54322, 54323
+ANALYST, STRANGER = 54322, 54323
 
 pytestmark = needs(os.geteuid() == 0, "root", "run the tests as root")
 
@@ -34,19 +29,6 @@ except sqlite3.Error as error:
 def ask(uid, gid, path, sql="SELECT count(*) FROM calls"):
     command = [sys.executable, "-c", AS_SOMEBODY, str(uid), str(gid), str(path), sql]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout.strip()
-
-
-@pytest.fixture
-def state():
-    """A state directory as the unit makes it, where other users can get at it."""
-    top = Path(tempfile.mkdtemp(prefix="ringledger-test-"))
-    top.chmod(0o755)
-    directory = top / "ringledger"
-    directory.mkdir(mode=0o750)
-    os.chown(directory, 0, GROUP)
-    directory.chmod(0o750)
-    yield directory
-    shutil.rmtree(top)
 
 
 def started(platform, state):

@@ -1,11 +1,8 @@
 """`serve` as a user of its own, who is in the daemon's group and may read and nothing else."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import httpx
 import pytest
@@ -13,10 +10,10 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra `web` is not installed")
 
 from tests.needs import needs
-from tests.ops.conftest import ringledger
+from tests.ops.conftest import GROUP, ringledger
 from tests.until import PATIENCE
 
-GROUP, READER, STRANGER = 54321, 54325, 54326
+READER, STRANGER = 54325, 54326
 
 pytestmark = needs(os.geteuid() == 0, "root", "run the tests as root")
 
@@ -35,19 +32,6 @@ uid, gid = int(sys.argv[1]), int(sys.argv[2])
 os.setgroups([]); os.setgid(gid); os.setuid(uid)
 sys.exit(main(["serve", "--listen", "127.0.0.1:0"]))
 """
-
-
-@pytest.fixture
-def state():
-    """A state directory as the unit makes it, where other users can get at it."""
-    top = Path(tempfile.mkdtemp(prefix="ringledger-test-"))
-    top.chmod(0o755)
-    directory = top / "ringledger"
-    directory.mkdir(mode=0o750)
-    os.chown(directory, 0, GROUP)
-    directory.chmod(0o750)
-    yield directory
-    shutil.rmtree(top)
 
 
 def served(path, uid, gid, ask):

@@ -2,9 +2,7 @@
 
 import re
 import sqlite3
-import tempfile
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -18,11 +16,9 @@ from tests.rig import running, settings_for
 
 
 @pytest.fixture
-def database():
+def database(public_folder):
     """In a directory that other users may enter."""
-    with tempfile.TemporaryDirectory(prefix="ringledger-test-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder) / "r.db"
+    return public_folder / "r.db"
 
 
 def asked(database, sql):

@@ -7,9 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 from contextlib import asynccontextmanager, closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,27 +84,23 @@ for line in sys.argv[2:]:
 
 
 @needs(os.geteuid() == 0, "root", "run the tests as root")
-async def test_the_group_may_ask_for_nothing_that_writes():
-    with tempfile.TemporaryDirectory(prefix="ringledger-test-") as folder:
-        Path(folder).chmod(0o755)
-        database = Path(folder) / "r.db"
-        async with Simulator() as sim, running(sim, settings_for(sim, database)) as rig:
-            await rig.until(socket_path(database).exists, "it listens")
-            asked = [*(json.dumps(one) for one in WRITING), '{"do": "findings"}', '{"do": ""}']
-            command = [sys.executable, "-c", AS_AN_ANALYST, str(socket_path(database)), *asked]
-            done = await asyncio.to_thread(
-                subprocess.run, command, capture_output=True, text=True, check=True, timeout=30
-            )
-            *told, findings, unknown = (json.loads(line) for line in done.stdout.splitlines())
-            answers, known = [one["error"] for one in told], unknown["error"]
-            assert findings["result"]["findings"]  # which changes nothing
-            assert [one["kind"] for one in answers] == ["PermissionError"] * len(WRITING)
-            assert all("as root or as the daemon's user" in one["message"] for one in answers)
-            listed = known["message"].rpartition(": ")[2].split(", ")
-            assert set(listed) - SHARED == {one["do"] for one in WRITING}
-            assert set(listed) >= SHARED
-            assert set(listed) - SHARED == REQUESTS
-            assert await request(socket_path(database), WRITING[0], print)  # its own user may
+async def test_the_group_may_ask_for_nothing_that_writes(public_folder):
+    database = public_folder / "r.db"
+    async with Simulator() as sim, running(sim, settings_for(sim, database)) as rig:
+        await rig.until(socket_path(database).exists, "it listens")
+        asked = [*(json.dumps(one) for one in WRITING), '{"do": "findings"}', '{"do": ""}']
+        command = [sys.executable, "-c", AS_AN_ANALYST, str(socket_path(database)), *asked]
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True, timeout=30)
+        *told, findings, unknown = (json.loads(line) for line in done.stdout.splitlines())
+        answers, known = [one["error"] for one in told], unknown["error"]
+        assert findings["result"]["findings"]  # which changes nothing
+        assert [one["kind"] for one in answers] == ["PermissionError"] * len(WRITING)
+        assert all("as root or as the daemon's user" in one["message"] for one in answers)
+        listed = known["message"].rpartition(": ")[2].split(", ")
+        assert set(listed) - SHARED == {one["do"] for one in WRITING}
+        assert set(listed) >= SHARED
+        assert set(listed) - SHARED == REQUESTS
+        assert await request(socket_path(database), WRITING[0], print)  # its own user may
 
 
 async def test_what_a_starting_daemon_cannot_do_yet_is_no_unknown_request(path):
