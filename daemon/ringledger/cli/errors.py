@@ -6,6 +6,7 @@ of a bug goes to the log, and only when that is set to debug.
 
 import errno
 import os
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -44,6 +45,20 @@ def of_kind(kind: str, message: str) -> Failure:
     """An error that another process names by its class."""
     code, remedy = _PLATFORM.get(kind, (Exit.USAGE, "") if kind == "ValueError" else (Exit.INTERNAL, ""))
     return Failure(code, f"{message}; {remedy}" if remedy else message)
+
+
+def off_limits(database: Path) -> Exception:
+    """The answer to who may not speak to the daemon of a database, to be raised."""
+    from ringledger.ledger.errors import DatabaseOffLimits
+    from ringledger.ledger.file.owner import owner_name, refuse_outsider
+
+    try:
+        refuse_outsider(database)
+    except DatabaseOffLimits as error:
+        return error
+    owner = owner_name(database.parent.stat().st_uid)
+    who = owner if owner == "root" else f"root and {owner}"
+    return Failure(Exit.IO, f"{database}: only {who} may have the daemon change it; run this as root")
 
 
 def usage(message: str) -> Exception:

@@ -23,6 +23,8 @@ def sentence(status: "DaemonStatus") -> str:
 
     process = f" (process {status.pid})" if status.pid else ""
     match status.life:
+        case Life.UNKNOWN:
+            return "whether a daemon runs cannot be told: the database cannot be read"
         case Life.NEVER:
             what = "the database cannot be read" if status.unread else "none has recorded anything yet"
             return f"no daemon runs, and {what}"

@@ -77,6 +77,12 @@ class DatabaseMissing(LedgerError):
     exit_code = Exit.IO
 
 
+class DatabaseOffLimits(LedgerError):
+    """The file is there, or may be, and the user who runs this may not read it."""
+
+    exit_code = Exit.IO
+
+
 class DatabaseMisplaced(LedgerError):
     """The path is none that could ever hold a database: a directory, a device."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ringledger.cli.context import console, frame_of
-from ringledger.cli.errors import Failure, of_kind
+from ringledger.cli.errors import Failure, of_kind, off_limits
 from ringledger.cli.ledger.filters import From, Until
 from ringledger.cli.platform.client import PATIENCE, MaxWait, Progress, ask, bar, period, tell
 from ringledger.cli.render import print_json
@@ -59,8 +59,7 @@ def _by_the_daemon(settings: "Settings", since: int, until: int, max_wait: float
     except Refused as error:
         raise of_kind(error.kind, str(error)) from None
     except PermissionError:
-        text = f"{path}: permission denied; run this as root or as the daemon's user"
-        raise Failure(Exit.IO, text) from None
+        raise off_limits(settings.database.path) from None
     return None if found is None else {"by": "daemon", **found}
 
 

@@ -191,7 +191,11 @@ def must_be_a_file(settings: "Settings", command: str) -> None:
 
 
 def must_exist(settings: "Settings") -> None:
-    """Raise ``Failure`` (74) where there is no database."""
+    """Raise ``Failure`` (74) where there is no database, ``DatabaseOffLimits`` where it is not to be read."""
+    from ringledger.ledger.file.owner import refuse_outsider
+
+    if settings.database.is_file:
+        refuse_outsider(settings.database.path)
     if settings.database.is_file and not settings.database.path.exists():
         where = origin(settings, "database.url")
         raise Failure(Exit.IO, f"{settings.database.path}: no such database (database.url, {where})")

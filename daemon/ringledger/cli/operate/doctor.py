@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 #: What a failure of a check means for whoever started us, the gravest first; others are 70.
 EXITS = {
     "database-access": Exit.IO,
+    "database-directory": Exit.IO,
     "integrity": Exit.DATA,
     "database-owner": Exit.DATA,
     "database-place": Exit.DATA,
@@ -57,11 +58,11 @@ def doctor(
 
     Every check has a name that stays, and none keeps the others from being made. Exits 0 when all is well, 1 with
     warnings; with failures 65 for a database that is damaged or another program's, 78 for a configuration that cannot
-    work (nothing to log in with, no place for a database, one newer than the program), 77 for credentials or
-    permissions the platform refuses, 69 when it does not answer or grants no subscription, 74 for the disk or a
-    database that must not be read, 75 with --expect-running when no daemon runs. A running daemon is asked what it
-    finds, also of its login and its feed; without one a subscription is made for a trial and deleted. Nothing else is
-    changed.
+    work (nothing to log in with, a path where no database can be, one newer than the program), 77 for credentials or
+    permissions the platform refuses, 69 when it does not answer or grants no subscription, 74 for the disk, a missing
+    directory or a database that must not be read, 75 with --expect-running when no daemon runs. A running daemon is
+    asked what it finds, also of its login and its feed; without one a subscription is made for a trial and deleted.
+    Nothing else is changed.
     """
     frame = frame_of(ctx)
     settings = frame.settings()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ringledger.cli.context import account_id, frame_of, read
-from ringledger.cli.errors import Failure, usage
+from ringledger.cli.errors import Failure, off_limits, usage
 from ringledger.cli.ledger.filters import now_ms, past
 from ringledger.cli.operate.care import must_exist
 from ringledger.cli.platform.client import telephone
@@ -130,8 +130,7 @@ async def _purged(settings: "Settings", number: str | None, before_ms: int | Non
         code = {"ValueError": Exit.USAGE, "PermissionError": Exit.IO}.get(refused.kind, Exit.TRY_AGAIN)
         raise Failure(code, str(refused)) from None
     except PermissionError:
-        text = f"{path}: permission denied; run this as root or as the daemon's user"
-        raise Failure(Exit.IO, text) from None
+        raise off_limits(settings.database.path) from None
     return {"by": "command", **await _alone(settings, number, before_ms)} if done is None else {"by": "daemon", **done}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ringledger.cli.context import Frame, account_id, frame_of, print_table, read
-from ringledger.cli.errors import Failure, of_kind, usage
+from ringledger.cli.errors import Failure, of_kind, off_limits, usage
 from ringledger.cli.help import PlainGroup
 from ringledger.cli.ledger.calls import FullNumbers
 from ringledger.cli.operate.webhooks import LARGEST_ID
@@ -129,8 +129,7 @@ def _by_the_daemon(settings: "Settings", ids: Sequence[int] | None) -> Row | Non
     except Refused as error:
         raise of_kind(error.kind, str(error)) from None
     except PermissionError:
-        text = f"{path}: permission denied; run this as root or as the daemon's user"
-        raise Failure(Exit.IO, text) from None
+        raise off_limits(settings.database.path) from None
 
 
 async def _alone(asking: "OneShot", ids: Sequence[int] | None) -> Row:

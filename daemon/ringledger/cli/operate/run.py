@@ -26,10 +26,14 @@ def run(ctx: typer.Context) -> None:
     """The daemon, in the foreground (what systemd starts)."""
     for number in (signal.SIGTERM, signal.SIGINT):  # before it has begun anything, there is nothing to end in order
         signal.signal(number, lambda *_: os._exit(int(Exit.OK)))
+    from ringledger.ledger.file.owner import refuse_outsider
+
     frame = frame_of(ctx)
     settings = frame.settings()
     configure_logging(settings.log.level, settings.log.format, settings.log.numbers)
     gc.set_threshold(*GC_THRESHOLDS)
+    if settings.database.is_file:  # whoever may not read the ledger has no use for advice on the login
+        refuse_outsider(settings.database.path)
     asyncio.run(_serve(settings, frame))
 
 

@@ -57,10 +57,17 @@ def _directory(config: Path | None) -> Path:
 
 
 async def _serve(settings: Settings, directory: Path) -> None:
+    from ringledger.ledger.errors import DatabaseOffLimits
+    from ringledger.ledger.file.owner import refuse_outsider
     from ringledger.numbers import normalise
     from ringledger.service.health.status import status_of
     from ringledger.web.server import serve as answering
 
+    if settings.database.is_file:  # it may become readable while we serve, as it may be made only then
+        try:
+            refuse_outsider(settings.database.path)
+        except DatabaseOffLimits as error:
+            say(f"ringledger: {error}", stderr=True)
     stopping = asyncio.Event()
     stop_on_signals(lambda _: stopping.set())
     await answering(

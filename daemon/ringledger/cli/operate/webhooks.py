@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ringledger.cli.context import frame_of, print_table, read
-from ringledger.cli.errors import Failure, usage
+from ringledger.cli.errors import Failure, off_limits, usage
 from ringledger.cli.help import PlainGroup
 from ringledger.cli.render import print_json, table
 from ringledger.cli.terminal import say
@@ -108,6 +108,8 @@ async def _retry(settings: "Settings", ids: Sequence[int] | None) -> int:
         answer = await request(socket_path(settings.database.path), asked, lambda _: None)
     except Refused as refused:
         raise Failure(Exit.IO if refused.kind == "PermissionError" else Exit.TRY_AGAIN, str(refused)) from None
+    except PermissionError:
+        raise off_limits(settings.database.path) from None
     if answer is not None:
         return int(answer["retried"])
     ledger = await Ledger.open(settings.database.url)

@@ -8,6 +8,7 @@ any connection of this process does, for closing any descriptor of a file drops 
 file is never removed.
 """
 
+import errno
 import fcntl
 import os
 import struct
@@ -20,7 +21,7 @@ from typing import Final, Self
 from ringledger.ledger.errors import LedgerFailing, LedgerLocked
 from ringledger.ledger.file.identity import identity
 from ringledger.ledger.file.opening import open_own, refuse_link
-from ringledger.ledger.file.owner import owner_name
+from ringledger.ledger.file.owner import owner_name, refuse_outsider, writers_of
 
 #: The byte of either file that is locked, far from those SQLite locks (from 2**30 on, 512 bytes).
 BYTE: Final = 2**62
@@ -43,7 +44,7 @@ class DaemonLock:
             os.pwrite(self._held[-1], f"{os.getpid()}\n".encode(), 0)
         except OSError as error:
             self.release()
-            remedy = "let the user that runs ringledger write there, or set database.url"
+            remedy = _remedy(error, database)
             raise LedgerFailing(f"{database.parent}: cannot be written to ({error.strerror}); {remedy}") from error
         except BaseException:
             self.release()
@@ -92,8 +93,20 @@ class DaemonLock:
         self.release()
 
 
+def _remedy(error: OSError, database: Path) -> str:
+    """What helps who cannot write beside the database. Raises ``DatabaseOffLimits`` for who may not even read it."""
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        refuse_outsider(database)
+        with suppress(OSError):
+            return writers_of(database)
+    return "let the user that runs ringledger write there, or set database.url"
+
+
 def refuse_second(database: Path) -> None:
-    """Raise ``LedgerLocked`` while another process holds the lock: before an address it listens to is asked for."""
+    """Raise ``LedgerLocked`` while another process holds the lock: before an address it listens to is asked for.
+
+    Raises ``DatabaseOffLimits`` for who may not read the database."""
+    refuse_outsider(database)
     if database.with_name(f"{database.name}.lock").exists():
         DaemonLock(database).release()
 

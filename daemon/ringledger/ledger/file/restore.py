@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from ringledger.ledger.errors import DatabaseForeign, DatabaseMisplaced, LedgerError, LedgerFailing
+from ringledger.ledger.errors import DatabaseForeign, DatabaseMisplaced, DatabaseMissing, LedgerError, LedgerFailing
 from ringledger.ledger.file.backup import backup
 from ringledger.ledger.file.copies import before_restore
 from ringledger.ledger.file.inspect import verify
@@ -38,11 +38,12 @@ def restore(url: str | URL, source: Path) -> RestoreReport:
     """Put a copy of ``source`` in the database's place.
 
     Raises ``LedgerLocked`` (a daemon runs), ``DatabaseForeign``, ``DatabaseNewer`` or ``DatabaseCorrupt`` for a source
-    that is no sound ledger, ``LedgerUnavailable`` (full, not writable), ``DatabaseMisplaced``.
+    that is no sound ledger, ``LedgerUnavailable`` (full, not writable), ``DatabaseMissing`` (no such directory),
+    ``DatabaseMisplaced``.
     """
     path = placed(path_of(url))
     if not path.parent.is_dir():
-        raise DatabaseMisplaced(f"{path.parent}: no such directory; create it or set database.url")
+        raise DatabaseMissing(f"{path.parent}: no such directory; create it or set database.url")
     if path.exists() and source.samefile(path):
         raise DatabaseMisplaced(f"{source}: is the database itself; name a copy of it")
     with acting_as_owner(path), DaemonLock(path):

@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ringledger.ledger.errors import DatabaseMisplaced, DatabaseMissing, LedgerBroken
 from ringledger.ledger.file.opening import refuse_link
-from ringledger.ledger.file.owner import hand_over
+from ringledger.ledger.file.owner import hand_over, refuse_outsider
 
 BUSY_TIMEOUT_MS: Final = 5_000
 #: The largest value or row that is read or written, bytes: a file of a stranger's may hold one of a gigabyte.
@@ -69,7 +69,9 @@ def path_of(url: str | URL) -> Path:
 
 
 def placed(path: Path) -> Path:
-    """The path, if a database can stand there. Raises ``DatabaseMisplaced``: SQLite would speak of the disk."""
+    """The path, if a database can stand there and we may read it. Raises ``DatabaseMisplaced``, ``DatabaseOffLimits``:
+    SQLite would speak of the disk."""
+    refuse_outsider(path)
     for ending in ("", "-wal", "-shm", "-journal"):
         refuse_link(path.with_name(path.name + ending))
     if path.exists() and not path.is_file():

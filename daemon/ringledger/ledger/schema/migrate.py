@@ -29,6 +29,7 @@ from ringledger.ledger.file.backup import backup
 from ringledger.ledger.file.copies import before_upgrade, expire
 from ringledger.ledger.file.lock import DaemonLock
 from ringledger.ledger.file.opening import acting_as_owner
+from ringledger.ledger.file.owner import may_write
 from ringledger.ledger.file.sqlite import connect, is_sqlite, keep_readable, migration_engine, parse, path_of, placed
 from ringledger.ledger.schema.ours import SCHEMA, foreign_part, outdated_view
 from ringledger.ledger.schema.tables import APPLICATION_ID, metadata
@@ -108,7 +109,7 @@ def check(url: str | URL, *, scripts: Path = MIGRATIONS) -> CheckReport:
 
         found, differing = baseline.problems(url, _newest(scripts), differences)
         return CheckReport(found, _newest(scripts), tuple(differing))
-    path = path_of(url)
+    path = placed(path_of(url))
     if not path.exists():
         raise DatabaseMissing(f"{path}: no such database")
     version, newest = version_of(url, scripts=scripts), _newest(scripts)
@@ -259,4 +260,13 @@ def _told_of(path: Path, error: Exception) -> Exception:
     known = classified(error)
     cures = {DatabaseCorrupt: "; restore the newest backup", DatabaseForeign: "; set database.url to another file"}
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    if getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY and not may_write(path.parent):
+        return type(known)(f"{path}: {_NO_LOG}")
     return type(known)(f"{path}: {cause}{cures.get(type(known), '')}")
+
+
+#: What keeps a reader out, who is told by SQLite of an attempt to write.
+_NO_LOG: Final = (
+    "cannot be read without the files -wal and -shm beside it, which only who may write there can make; "
+    "start the daemon, or run this as root"
+)

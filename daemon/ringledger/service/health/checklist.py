@@ -170,7 +170,7 @@ def readers(facts: Facts) -> Outcome | None:
 def database_access(facts: Facts) -> Outcome | None:
     if not facts.no_access:
         return None
-    return failure(facts.no_access, "join the group (usermod --append --groups ringledger NAME), or run this as root")
+    return failure(facts.no_access, "as said, or run this as root")
 
 
 @check("database-writers", "who can write the file, or replace it, can change what the ledger says")
@@ -226,10 +226,17 @@ def webhook_transport(facts: Facts) -> Outcome | None:
     return ok("HTTPS, or this machine")
 
 
+@check("database-directory", "without it there is no place for the ledger, and the daemon does not start")
+def database_directory(facts: Facts) -> Outcome | None:
+    if not facts.no_directory:
+        return None
+    return failure(facts.no_directory, "create it for the user that runs the daemon, or correct database.url")
+
+
 @check("database", "it is the ledger; without it no command has anything to show")
 def database(facts: Facts) -> Outcome | None:
     if facts.misplaced:
-        cure = "correct database.url, create the directory, or mend the rights on it (readers: the group ringledger)"
+        cure = "correct database.url, or mend the rights on the directory"
         return failure(facts.misplaced, cure)
     if facts.no_database:
         cure = "systemctl start ringledger (or ringledger run), which creates it; else correct database.url"

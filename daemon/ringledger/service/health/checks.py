@@ -59,8 +59,10 @@ class Facts:
     plain_receivers: tuple[str, ...] | None = None
     # of the configuration
     login_missing: str | None = None
-    # of the database; the first three: what is wrong with its path, that there is none, that it is another program's
+    # of the database; at first: what is wrong with its path, that there is no directory for it, no database, that it is
+    # not to be read, that it is another program's
     misplaced: str | None = None
+    no_directory: str | None = None
     no_database: str | None = None
     no_access: str | None = None
     foreign: str | None = None

@@ -11,7 +11,6 @@ import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -22,11 +21,17 @@ import aiohttp
 from ringledger import tracker_kind
 from ringledger.config.model import DEFAULT_PATH, Settings
 from ringledger.config.provenance import CREDENTIALS
-from ringledger.ledger.errors import DatabaseCorrupt, DatabaseForeign, DatabaseNewer, LedgerError
+from ringledger.ledger.errors import (
+    DatabaseCorrupt,
+    DatabaseForeign,
+    DatabaseNewer,
+    DatabaseOffLimits,
+    LedgerError,
+)
 from ringledger.ledger.file.copies import FOLDER, copies
 from ringledger.ledger.file.inspect import Examination, examine, sqlite_verdict, verify
 from ringledger.ledger.file.lock import DaemonLock
-from ringledger.ledger.file.owner import owner_name
+from ringledger.ledger.file.owner import owner_name, refuse_outsider
 from ringledger.ledger.file.sqlite import placed
 from ringledger.ledger.schema.migrate import version_of
 from ringledger.ledger.schema.tables import SCHEMA_VERSION
@@ -78,15 +83,17 @@ def machine_facts(settings: Settings, directories: tuple[str, ...] = UNIT_DIRECT
     path = settings.database.path
     retention = settings.retention
     file = settings.database.is_file
-    facts = _of_files(path)
+    # As the methods of a Path, but who may not look is told "no".
+    there, placed_in = file and os.path.isfile(path), os.path.isdir(path.parent)  # noqa: PTH112, PTH113
+    facts = _of_files(path) if there else Facts()
     return replace(
         facts,
-        disk_free=shutil.disk_usage(path.parent).free if path.parent.is_dir() else None,
+        disk_free=shutil.disk_usage(path.parent).free if placed_in else None,
         open_secrets=tuple(str(one) for one in dict.fromkeys(_secret_files(settings)) if _is_open(one)),
-        open_database=(str(path) if _is_open(path) else "") if path.is_file() else None,
+        open_database=(str(path) if _is_open(path) else "") if there else None,
         tracker=tracker_kind(),
         sqlite=sqlite_verdict() if file else None,
-        readers_locked_out=locked_out(path) if path.is_file() else None,
+        readers_locked_out=locked_out(path) if there and os.access(path, os.R_OK) else None,
         unit_drift=_drift(directories),
         elsewhere=(DaemonLock.writes_elsewhere(path) or 0) if file else None,
         login_missing=login_missing(settings),
@@ -102,15 +109,16 @@ def database_facts(settings: Settings, facts: Facts) -> Facts:
         return _of_the_server(settings, facts)
     path = settings.database.path
     try:
-        with suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError), path.open("rb"):
-            pass
-    except OSError as error:
-        return replace(facts, no_access=f"{path}: {error.strerror}")
+        refuse_outsider(path)
+    except DatabaseOffLimits as refusal:
+        return replace(facts, no_access=str(refusal))
     origin = next((one.source for one in settings.sources() if one.key == "database.url"), "default")
     try:
         placed(path)
+        if not path.parent.exists():
+            return replace(facts, no_directory=f"{path.parent}: no such directory (database.url, {origin})")
         if not path.parent.is_dir():
-            return replace(facts, misplaced=f"{path.parent}: no such directory (database.url, {origin})")
+            return replace(facts, misplaced=f"{path.parent}: is no directory (database.url, {origin})")
         if not path.exists():
             return replace(facts, no_database=f"{path}: no such database (database.url, {origin})")
         return _looked_into(settings, replace(facts, no_database=""))
@@ -193,9 +201,7 @@ def daemon_facts(facts: Facts, status: DaemonStatus, sentence: str, transport: s
 def _of_files(path: Path) -> Facts:
     """Who owns the database and what lies beside it, and who may write there."""
     try:
-        known = path.stat() if path.is_file() else None
-        if known is None:
-            return Facts()
+        known = path.stat()
         return Facts(
             writers=(owner_name(known.st_uid), tuple(_strange_writers(path, known))),
             backups=_backups(path, known.st_uid),

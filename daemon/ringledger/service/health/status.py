@@ -42,6 +42,8 @@ class Life(StrEnum):
     """A process holds the database and does not answer: it hangs, it is stopped, or it is a command at work."""
     STOPPED = "not running"
     NEVER = "never ran"
+    UNKNOWN = "unknown"
+    """The database is there and cannot be read, and nothing else tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ async def status_of(settings: Settings, engine: Any = None) -> DaemonStatus:
     written = written_at(path)
     if told is not None:
         return _of_answer(at, told, span, written)
-    return replace(_from_outside(path, at, span, written, answered=answer), unread=unread)
+    return _from_outside(path, at, span, written, answered=answer, unread=unread)
 
 
 async def _asked(path: Path, settings: Settings) -> tuple[bool | None, dict[str, Any] | None]:
@@ -184,15 +186,17 @@ def _of_answer(at: int, told: dict[str, Any], span: dict[str, Any] | None, writt
 
 
 def _from_outside(
-    path: Path, at: int, span: dict[str, Any] | None, written: int | None, *, answered: bool | None
+    path: Path, at: int, span: dict[str, Any] | None, written: int | None, *, answered: bool | None, unread: bool
 ) -> DaemonStatus:
     seen = _seen_until(span)
     last = _last_sign(span, written)
     state, began = (str(span["state"]), to_ms(span["from_at"])) if span else ("", None)
     if state in CONNECTED:
         seen = last  # while it was connected, what the daemon has written was true then
-    facts: dict[str, Any] = {"at": at, "written_at": written, "seen_until": seen, "feed_since": began}
+    facts: dict[str, Any] = {"at": at, "written_at": written, "seen_until": seen, "feed_since": began, "unread": unread}
     held = is_held(path)
+    if unread and answered is None and held is None:
+        return DaemonStatus(at=at, life=Life.UNKNOWN, written_at=written, unread=True)
     if answered is None and held is None:  # nothing better is known than when somebody has written
         held = last is not None and at - last < LAST_WRITE_MS
     if held and answered is None:  # who must not ask has to believe what is written
@@ -200,7 +204,7 @@ def _from_outside(
     if held or answered:
         return DaemonStatus(life=Life.SILENT, since=last, pid=holder_of(path), feed=state, cause=_cause(span), **facts)
     if span is None:
-        return DaemonStatus(at=at, life=Life.NEVER, written_at=written)
+        return DaemonStatus(at=at, life=Life.NEVER, written_at=written, unread=unread)
     return DaemonStatus(life=Life.STOPPED, since=last, feed=state, cause=_cause(span), **facts)
 
 
