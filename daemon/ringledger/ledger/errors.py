@@ -4,6 +4,7 @@
 process; ``exit_code`` is what the command returns then (contract 3).
 """
 
+from collections.abc import Collection
 from typing import ClassVar, Final
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
@@ -53,6 +54,17 @@ class LedgerLocked(LedgerError):
     """Another daemon writes to this database."""
 
     exit_code = Exit.TRY_AGAIN
+
+
+class LeaseLost(LedgerError):
+    """Another process works for this account: what ours has seen of it and not committed is not written. ``names``: the
+    accounts, as the configuration has them."""
+
+    exit_code = Exit.TRY_AGAIN
+
+    def __init__(self, told: str, names: Collection[str] = ()) -> None:
+        super().__init__(told)
+        self.names = frozenset(names)
 
 
 class LedgerBroken(LedgerError):

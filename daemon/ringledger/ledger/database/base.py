@@ -8,18 +8,22 @@ which database it is; statements are SQLAlchemy Core, or compiled from it for th
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import URL
+from sqlalchemy import URL, ColumnElement, false, true
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from ringledger.domain.lease import Fence
 from ringledger.ledger.errors import LedgerBroken
 from ringledger.ledger.file.identity import Place
 from ringledger.ledger.file.lock import DaemonLock
 from ringledger.ledger.file.sqlite import BUSY_TIMEOUT_MS, is_sqlite, parse
+
+if TYPE_CHECKING:
+    from ringledger.ledger.database.leases import PostgresqlLeases
 
 #: A table that is there while a copy to this database is not complete (:mod:`~ringledger.ledger.copy`).
 UNFINISHED: Final = "unfinished_copy"
@@ -57,9 +61,9 @@ class Database(ABC):
         """
 
     @abstractmethod
-    async def commit_batch(self, connection: AsyncConnection, batch: Batch) -> None:
-        """Execute each statement with its rows, in order, in a transaction of the writer's connection. Raises
-        ``LedgerError``: nothing is left, or (PostgreSQL) it is not known; see :meth:`revived`.
+    async def commit_batch(self, connection: AsyncConnection, batch: Batch, fences: Collection[Fence] = ()) -> None:
+        """Execute each statement with its rows, in order, in a transaction of the writer's connection that proves these
+        leases. Raises ``LedgerError``: nothing is left, or (PostgreSQL) it is not known; see :meth:`revived`.
         """
 
     @abstractmethod
@@ -80,11 +84,27 @@ class Database(ABC):
         """The files that are written to, where there are some. Raises ``DatabaseReplaced``."""
         return None
 
-    async def hold(self, connection: AsyncConnection) -> None:
-        """Take the right to write, where the writer's session gives it. Raises ``LedgerLocked``."""
+    async def hold(self, connection: AsyncConnection, *, shared: bool = False) -> None:
+        """Take the right to write, where the writer's session gives it. ``shared``: beside other daemons, each for the
+        accounts it has leases on (:meth:`leases`). Raises ``LedgerLocked``.
+        """
 
-    async def guard(self, connection: AsyncConnection) -> None:
-        """Within a transaction: prove that the right to write is still ours. Raises ``LedgerLocked``."""
+    async def guard(self, connection: AsyncConnection, fences: Collection[Fence] = ()) -> None:
+        """Within a transaction: prove that the right to write, and these leases, are still ours. Raises
+        ``LedgerLocked``, ``LeaseLost``.
+        """
+
+    def leases(self, seconds: float) -> "PostgresqlLeases | None":
+        """The leases of this process, where several may write; each runs for so long."""
+        return None
+
+    def held_elsewhere(self, account_id: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether the account in this column is another process's: what is of it is not ours to touch."""
+        return false()
+
+    def held_here(self, account_id: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether the account in this column is ours."""
+        return true()
 
     def note_commit(self) -> None:
         """A transaction with :meth:`guard` in it was committed."""

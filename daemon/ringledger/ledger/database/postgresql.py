@@ -1,9 +1,11 @@
 """PostgreSQL as a database of the ledger, by asyncpg (the extra ``postgresql``).
 
 What must stay true: the right to write is an advisory lock of the writer's own session, so a lost connection is a lost
-right; each transaction of the writer counts itself in the row of the table ``writer``, under the token this process has
-put there, so nobody else can have written in between, and whether a commit whose answer was lost has happened is known
-as soon as the server can be asked. Readers can write nothing and see one state in each transaction. A password is in no
+right. Daemons share it, each for the accounts it has leases on; a command, a copy, an upgrade have it alone, and who
+wrote before them writes nothing any more. Each transaction of the writer counts itself in this process's row of the
+table ``writer``, and locks the rows of the leases it needs while they have this process's token and its term; so no
+holder that was superseded can write, and whether a commit whose answer was lost has happened is known as soon as the
+server can be asked. Readers can write nothing and see one state in each transaction. A password is in no
 message: it comes from the passfile, from the file that ``passwordfile`` in the URL names, or from the URL, which is
 never shown with it.
 
@@ -18,17 +20,19 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, text
+from sqlalchemy import URL, ColumnElement, Select, false, select, true
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from ringledger.domain.lease import Fence
 from ringledger.ledger.database.base import GO_ON, UNFINISHED, Batch, Database
+from ringledger.ledger.database.leases import PostgresqlLeases
 from ringledger.ledger.errors import (
     REFUSALS,
     DatabaseDriverMissing,
@@ -38,7 +42,9 @@ from ringledger.ledger.errors import (
     DatabaseOutdated,
     DatabaseSetBack,
     DatabaseUnfinished,
+    LeaseLost,
     LedgerBroken,
+    LedgerError,
     LedgerLocked,
     LedgerUnheard,
     LedgerUnreachable,
@@ -46,14 +52,20 @@ from ringledger.ledger.errors import (
 )
 from ringledger.ledger.file.sqlite import BUSY_TIMEOUT_MS
 from ringledger.ledger.schema import tables
+from ringledger.ledger.schema.server import lease
 
-#: The advisory lock of the writer: this program's number, and the first of its locks.
+#: The advisory lock of writers: this program's number, and the first of its locks. Each process that shares it has one
+#: of its own besides, by which its former session is told from those of others.
 LOCK: Final = (tables.APPLICATION_ID, 1)
 #: How long a connection may take, and how long the network may keep silent about what was sent, seconds.
 CONNECT_SECONDS: Final = 10.0
 SILENCE_SECONDS: Final = 10
 #: The writer's statements take a moment; a server that hangs is noticed by this, seconds.
 STATEMENT_SECONDS: Final = 60
+#: A transaction whose process does nothing for so long is ended: its locks keep others waiting.
+IDLE_SECONDS: Final = 10
+#: Rows of processes that were not heard of for so long go.
+FORGET_DAYS: Final = 1
 #: How long the session of a writer that was killed may take to end before another is refused, seconds.
 HANDOVER_SECONDS: Final = 2.0
 #: How long our own former session is given to end, seconds.
@@ -61,7 +73,19 @@ GHOST_SECONDS: Final = 5.0
 #: Parameters of the URL that are this program's and not the server's.
 PASSWORD_FILE: Final = "passwordfile"  # noqa: S105 - a name
 
-_COUNT: Final = "UPDATE writer SET commits = commits + 1 WHERE token = "
+#: ``$1``: the token; ``$2``, ``$3``: names and terms of the leases that are proved.
+_COUNT: Final = (
+    "WITH fence AS MATERIALIZED (SELECT name FROM lease WHERE holder = $1 AND (name, term) IN "
+    "(SELECT * FROM unnest($2::text[], $3::bigint[])) ORDER BY name FOR SHARE) "
+    "UPDATE writer SET commits = commits + 1 WHERE token = $1 "
+    "AND (SELECT count(*) FROM fence) = cardinality($2::text[])"
+)
+_NEWEST: Final = "SELECT process || ' writes to it since ' || since FROM writer ORDER BY seen_until DESC LIMIT 1"
+_WRITER: Final = "SELECT 1 FROM writer WHERE token = $1"
+_TAKEN: Final = (
+    "SELECT name, process FROM lease RIGHT JOIN unnest($2::text[], $3::bigint[]) AS mine (name, term) USING (name) "
+    "WHERE lease.term IS DISTINCT FROM mine.term OR holder IS DISTINCT FROM $1"
+)
 _KNOWN: Final = " UNION ".join(
     f"SELECT session_id FROM {table} WHERE account_id = $1 AND session_id = ANY($2)"  # noqa: S608 - our own names
     for table in (tables.fact.name, tables.call.name)
@@ -98,6 +122,9 @@ class PostgresqlDatabase(Database):
         self._commits = 0
         self._driver: Any = None
         self._asking: Any = None
+        #: Whether other daemons may write as well, and the lock that is this process's own.
+        self._shared = False
+        self._own = LOCK
 
     @property
     def shown(self) -> str:
@@ -127,6 +154,7 @@ class PostgresqlDatabase(Database):
             "lock_timeout": str(busy_timeout_ms),
             "statement_timeout": str(STATEMENT_SECONDS * 1000),
             "synchronous_commit": "on",
+            "idle_in_transaction_session_timeout": str(IDLE_SECONDS * 1000),
             # A writer whose machine has vanished keeps the lock no longer than this.
             "tcp_keepalives_idle": str(SILENCE_SECONDS),
             "tcp_keepalives_interval": "3",
@@ -196,27 +224,50 @@ class PostgresqlDatabase(Database):
 
     # -- the right to write ----------------------------------------------------------------------------------------
 
-    async def hold(self, connection: AsyncConnection) -> None:
+    async def hold(self, connection: AsyncConnection, *, shared: bool = False) -> None:
         driver = await _driver(connection)
+        self._own = (LOCK[0], 2 + secrets.randbelow((1 << 31) - 2)) if shared else LOCK
+        lock = f"pg_try_advisory_lock{'_shared' if shared else ''}"
         try:
-            if not await within_handover(partial(driver.fetchval, "SELECT pg_try_advisory_lock($1, $2)", *LOCK)):
-                who = await driver.fetchval("SELECT process || ' writes to it since ' || since FROM writer")
+            if not await within_handover(partial(driver.fetchval, f"SELECT {lock}($1, $2)", *LOCK)):
+                who = await driver.fetchval(_NEWEST)
                 raise LedgerLocked(f"{self.shown}: {who or 'another process writes to it'}; stop that one first")
-            since = time.strftime("%m-%d %H:%M:%SZ", time.gmtime())
-            process = f"process {os.getpid()} on {socket.gethostname()}"
-            done = await driver.execute(
-                "UPDATE writer SET token = $1, commits = 0, process = $2, since = $3", self._token, process, since
-            )
+            async with driver.transaction():
+                if shared:
+                    await driver.fetchval("SELECT pg_advisory_lock($1, $2)", *self._own)
+                    forgotten = time.strftime("%Y-%m-%d", time.gmtime(time.time() - FORGET_DAYS * 86_400))
+                    await driver.execute("DELETE FROM writer WHERE seen_until < $1", forgotten)
+                else:  # whoever wrote before, and has lost its connection meanwhile, is superseded
+                    await driver.execute("DELETE FROM writer")
+                    await driver.execute("UPDATE lease SET holder = '', process = '', term = term + 1")
+                since = time.strftime("%m-%d %H:%M:%SZ", time.gmtime())
+                process = f"process {os.getpid()} on {socket.gethostname()}"
+                seen = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+                new = "INSERT INTO writer (token, commits, process, since, seen_until) VALUES ($1, 0, $2, $3, $4)"
+                await driver.execute(new, self._token, process, since, seen)
         except self._asyncpg.PostgresError as error:
             raise self._named(error) from error
-        if done != "UPDATE 1":
-            raise DatabaseForeign(f"{self.shown}: the row that says who writes is missing; restore a backup")
-        self._commits, self._driver = 0, driver
+        self._shared, self._commits, self._driver = shared, 0, driver
 
-    async def guard(self, connection: AsyncConnection) -> None:
-        counted = await connection.execute(text(f"{_COUNT}:token"), {"token": self._token})
+    async def guard(self, connection: AsyncConnection, fences: Collection[Fence] = ()) -> None:
+        values = self._token, [one.name for one in fences], [one.term for one in fences]
+        counted = await connection.exec_driver_sql(_COUNT, values)
         if counted.rowcount != 1:
-            raise self._superseded()
+            there = (await connection.exec_driver_sql(_WRITER, values[:1])).first()
+            raise self._no_longer((await connection.exec_driver_sql(_TAKEN, values)).all() if there else ())
+
+    def leases(self, seconds: float) -> PostgresqlLeases | None:
+        return PostgresqlLeases(self.connect, self._token, seconds) if self._shared else None
+
+    def held_elsewhere(self, account_id: ColumnElement[Any]) -> ColumnElement[bool]:
+        return account_id.in_(self._held(lease.c.holder.not_in(["", self._token]))) if self._shared else false()
+
+    def held_here(self, account_id: ColumnElement[Any]) -> ColumnElement[bool]:
+        return account_id.in_(self._held(lease.c.holder == self._token)) if self._shared else true()
+
+    @staticmethod
+    def _held(condition: ColumnElement[bool]) -> Select[Any]:
+        return select(lease.c.account_id).where(condition, lease.c.account_id.is_not(None))
 
     def note_commit(self) -> None:
         self._commits += 1
@@ -252,38 +303,51 @@ class PostgresqlDatabase(Database):
         return fresh, happened
 
     async def _take_again(self, driver: Any) -> None:
-        """Take the lock once more; our own former session, which the server may still believe in, is ended."""
+        """Take the locks once more; our own former session, which the server may still believe in, is ended."""
         until = time.monotonic() + GHOST_SECONDS
-        while not await driver.fetchval("SELECT pg_try_advisory_lock($1, $2)", *LOCK):
-            if await driver.fetchval("SELECT token FROM writer") != self._token:
+        while not await driver.fetchval("SELECT pg_try_advisory_lock($1, $2)", *self._own):
+            if await driver.fetchval(_WRITER, self._token) is None:
                 raise self._superseded()
             await driver.fetch(
                 "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted "
                 "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
                 "AND classid = $1 AND objid = $2",
-                *LOCK,
+                *self._own,
             )
             if time.monotonic() > until:
                 raise LedgerUnreachable(f"{self.shown}: our own former session is still there")
             await asyncio.sleep(0.1)
-
-    def _judge(self, counted: str) -> None:
-        if counted != "UPDATE 1":
-            raise self._superseded()
+        if self._shared and not await driver.fetchval("SELECT pg_try_advisory_lock_shared($1, $2)", *LOCK):
+            raise LedgerUnreachable(f"{self.shown}: somebody has it alone")  # and this process is superseded soon
 
     def _superseded(self) -> LedgerLocked:
         return LedgerLocked(f"{self.shown}: another process has written meanwhile; this one stops")
 
+    async def _prove(self, driver: Any, fences: Collection[Fence]) -> None:
+        """The first statement of a transaction. Raises ``LedgerLocked``, ``LeaseLost``."""
+        values = self._token, [one.name for one in fences], [one.term for one in fences]
+        if await driver.execute(_COUNT, *values) != "UPDATE 1":
+            there = await driver.fetchval(_WRITER, self._token)
+            raise self._no_longer(await driver.fetch(_TAKEN, *values) if there else ())
+
+    def _no_longer(self, taken: Sequence[Any]) -> LedgerError:
+        """Why a transaction may not be ours: others have these accounts, or this process's row is gone."""
+        if not taken:
+            return self._superseded()
+        name, process = taken[0]
+        who = f"by {process}" if process else "by another process"
+        return LeaseLost(f"{self.shown}: {name or 'the account'} was taken {who}", {one[0] for one in taken})
+
     # -- the writer's transaction ----------------------------------------------------------------------------------
 
-    async def commit_batch(self, connection: AsyncConnection, batch: Batch) -> None:
+    async def commit_batch(self, connection: AsyncConnection, batch: Batch, fences: Collection[Fence] = ()) -> None:
         driver = self._driver
         ending = False
         try:
             transaction = driver.transaction()
             await transaction.start()
             try:
-                self._judge(await driver.execute(f"{_COUNT}$1", self._token))
+                await self._prove(driver, fences)
                 for sql, rows in batch:
                     await driver.executemany(sql, rows)
             except BaseException:

@@ -1,10 +1,12 @@
 """SQLite as a database of the ledger; connections and pragmas are in ``file/sqlite.py``."""
 
+# ruff: noqa: ARG002 - what the other kind of database needs
+
 import asyncio
 import math
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +15,7 @@ from msgspec.json import encode
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from ringledger.domain.lease import Fence
 from ringledger.ledger.database.base import GO_ON, UNFINISHED, Batch, Database
 from ringledger.ledger.errors import (
     REFUSALS,
@@ -96,7 +99,7 @@ class SqliteDatabase(Database):
                 f"{self.path}: the view {view} is not this program's; ringledger db upgrade makes it anew"
             )
 
-    async def commit_batch(self, connection: AsyncConnection, batch: Batch) -> None:
+    async def commit_batch(self, connection: AsyncConnection, batch: Batch, fences: Collection[Fence] = ()) -> None:
         try:
             await (await _driver(connection)).commit_batch(batch)
         except (sqlite3.Error, *REFUSALS) as error:
@@ -117,7 +120,7 @@ class SqliteDatabase(Database):
             await driver.execute_fetchall(f"PRAGMA busy_timeout = {patience_ms}")
         await driver.execute_fetchall(f"PRAGMA wal_checkpoint({'TRUNCATE' if thorough else 'PASSIVE'})")
 
-    async def hold(self, _connection: AsyncConnection) -> None:
+    async def hold(self, connection: AsyncConnection, *, shared: bool = False) -> None:
         """Open the file for :meth:`empty`, beside SQLite: it is closed when all connections are (:meth:`release`)."""
         with self._failing():
             self._file = open_own(self.path, os.O_RDWR)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    not_,
     or_,
     select,
     true,
@@ -30,6 +31,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ringledger.domain.observation import CallKey
+from ringledger.ledger.database.base import Database
 from ringledger.ledger.errors import classified
 from ringledger.ledger.privacy.mentions import SHORT, in_fact, in_letter, in_text
 from ringledger.ledger.privacy.purged import PurgedCalls
@@ -69,6 +71,10 @@ class OpenLedger(Protocol):
     def lent(self) -> Mapping[CallKey, object]:
         """The calls that the tracker has in its hands."""
 
+    @property
+    def database(self) -> Database:
+        """Tells which accounts are other processes'."""
+
     def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """The writer's turn: a transaction that commits at the end, or leaves nothing behind."""
 
@@ -77,9 +83,9 @@ async def purge_calls(ledger: OpenLedger, before_ms: int, *, now_ms: int, accoun
     """Delete calls that started before, with all that is known of them, and the journal before; how many calls. What is
     not over stays, and so does its journal. ``now_ms``: our clock; ``account_id``: of one account alone.
     """
-    purged = await _purge(ledger, and_(call.c.started_at < before_ms, _of(call, account_id)), now_ms)
+    purged = await _purge(ledger, and_(call.c.started_at < before_ms, _ours(ledger, call, account_id)), now_ms)
     async with ledger.transaction() as connection:
-        open_since = select(func.min(live_call.c.started_at)).where(_of(live_call, account_id))
+        open_since = select(func.min(live_call.c.started_at)).where(_ours(ledger, live_call, account_id))
         oldest_open = (await connection.execute(open_since)).scalar()
     before_ms = before_ms if oldest_open is None else min(before_ms, oldest_open - CLOCKS_MS)
     await purge_journal(ledger, before_ms, account_id=account_id)
@@ -90,7 +96,7 @@ async def purge_journal(ledger: OpenLedger, before_ms: int, *, account_id: str |
     """Delete the facts of calls of which nothing was received since, and what was put aside before; how many rows."""
     purged = await retire(ledger, before_ms, account_id=account_id)
     async with ledger.transaction() as connection:
-        old = delete(quarantined).where(quarantined.c.received_at < before_ms, _of(quarantined, account_id))
+        old = delete(quarantined).where(quarantined.c.received_at < before_ms, _ours(ledger, quarantined, account_id))
         purged += (await connection.execute(old)).rowcount
     return purged
 
@@ -111,7 +117,7 @@ async def retire(
     while True:
         # Rows came in the order of time, so the oldest ids are looked at until one is young enough.
         oldest = select(fact.c.id, fact.c.account_id, fact.c.session_id, fact.c.received_at)
-        oldest = oldest.where(fact.c.id > last, _of(fact, account_id)).order_by(fact.c.id).limit(JOURNAL_STEP)
+        oldest = oldest.where(fact.c.id > last, _ours(ledger, fact, account_id)).order_by(fact.c.id).limit(JOURNAL_STEP)
         async with ledger.transaction() as connection:
             rows = (await connection.execute(oldest)).all()
             old = [row for row in rows if row.received_at < before_ms]
@@ -119,7 +125,10 @@ async def retire(
                 return retired
             last = old[-1].id
             nobodys = and_(
-                fact.c.id <= last, fact.c.session_id.is_(None), fact.c.received_at < before_ms, _of(fact, account_id)
+                fact.c.id <= last,
+                fact.c.session_id.is_(None),
+                fact.c.received_at < before_ms,
+                _ours(ledger, fact, account_id),
             )
             retired += (await connection.execute(delete(fact).where(nobodys))).rowcount
             keys = {CallKey(row.account_id, row.session_id) for row in old if row.session_id is not None}
@@ -138,7 +147,7 @@ async def forget_deleted(ledger: OpenLedger) -> int:
     """Delete the facts of calls whose rows somebody has deleted, so that they can be written again; how many rows."""
     mine = and_(call.c.account_id == fact.c.account_id, call.c.session_id == fact.c.session_id)
     alive = and_(live_call.c.account_id == fact.c.account_id, live_call.c.session_id == fact.c.session_id)
-    rowless = and_(fact.c.body.is_not(None), ~exists().where(mine), ~exists().where(alive))
+    rowless = and_(fact.c.body.is_not(None), ~exists().where(mine), ~exists().where(alive), _ours(ledger, fact))
     async with ledger.transaction() as connection:
         return (await connection.execute(delete(fact).where(rowless))).rowcount
 
@@ -161,7 +170,7 @@ async def purge_number(ledger: OpenLedger, number: str, *, now_ms: int, account_
     """
     digits = _digits_of(number)
     events, going_on = await _purge_facts(ledger, digits, account_id)
-    purged = await _purge(ledger, and_(_with(digits), _of(call, account_id)), now_ms)
+    purged = await _purge(ledger, and_(_with(digits), _ours(ledger, call, account_id)), now_ms)
     events += await _purge_rows(ledger, quarantined, digits, account_id, lambda row: in_text(row.body, digits))
     events += await _purge_rows(ledger, outbox, digits, account_id, lambda row: in_letter(row.body, digits))
     return Erased(purged, events, going_on)
@@ -174,7 +183,7 @@ async def _purge_facts(ledger: OpenLedger, digits: str, account_id: str | None) 
     last = purged = 0
     live: set[CallKey] = set()
     while True:
-        named = and_(fact.c.body.contains(digits, autoescape=True), _of(fact, account_id))
+        named = and_(fact.c.body.contains(digits, autoescape=True), _ours(ledger, fact, account_id))
         some = select(fact).where(fact.c.id > last, named)
         async with ledger.transaction() as connection:
             rows = (await connection.execute(some.order_by(fact.c.id).limit(JOURNAL_STEP))).all()
@@ -204,6 +213,11 @@ def _of(table: Table, account_id: str | None) -> ColumnElement[bool]:
     return true() if account_id is None else table.c.account_id == account_id
 
 
+def _ours(ledger: OpenLedger, table: Table, account_id: str | None = None) -> ColumnElement[bool]:
+    """Rows of one account, or of all that no other process works for: it has calls of those in its hands."""
+    return and_(_of(table, account_id), not_(ledger.database.held_elsewhere(table.c.account_id)))
+
+
 def _digits_of(number: str) -> str:
     """The digits of a number in E.164 or a short one. Raises ``ValueError``."""
     digits = number.removeprefix("+")
@@ -224,7 +238,7 @@ async def _purge_rows(
     """Delete rows whose ``body`` has the digits and that are ``ours``, step by step; how many."""
     last = purged = 0
     while True:
-        named = and_(table.c.body.contains(digits, autoescape=True), _of(table, account_id))
+        named = and_(table.c.body.contains(digits, autoescape=True), _ours(ledger, table, account_id))
         some = select(table).where(table.c.id > last, named)
         async with ledger.transaction() as connection:
             rows = (await connection.execute(some.order_by(table.c.id).limit(JOURNAL_STEP))).all()
@@ -243,11 +257,12 @@ async def mask_numbers(ledger: OpenLedger, before_ms: int) -> int:
     masked = 0
     async with ledger.transaction() as connection:
         for table in (call, call_leg):
-            readable = and_(table.c.started_at < before_ms, _readable(table), ~_is_live(table))
+            old = and_(table.c.started_at < before_ms, _ours(ledger, table))
+            readable = and_(old, _readable(table), ~_is_live(table))
             done = await connection.execute(update(table).where(readable).values(_masks(table)))
             masked += done.rowcount if table is call else 0
-        await connection.execute(delete(quarantined).where(quarantined.c.received_at < before_ms))
-        await connection.execute(delete(outbox).where(outbox.c.gave_up_at < before_ms))
+        for kept, at in ((quarantined, quarantined.c.received_at), (outbox, outbox.c.gave_up_at)):
+            await connection.execute(delete(kept).where(at < before_ms, _ours(ledger, kept)))
     await _strip(ledger, before_ms)
     return masked
 
@@ -258,6 +273,7 @@ async def _strip(ledger: OpenLedger, before_ms: int) -> None:
     started = select(call.c.started_at).where(mine).scalar_subquery()
     since = func.coalesce(started, fact.c.received_at)
     told = and_(fact.c.body.is_not(None), fact.c.session_id.is_not(None), since < before_ms, ~_is_live(fact))
+    told = and_(told, _ours(ledger, fact))
     last = ("", "")
     columns = fact.c.account_id, fact.c.session_id
     while True:

@@ -15,19 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import tzinfo
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    Connection,
-    Integer,
-    MetaData,
-    Select,
-    Table,
-    Text,
-    func,
-    inspect,
-    select,
-)
+from sqlalchemy import Connection, MetaData, Select, Text, func, inspect, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -36,12 +24,13 @@ from ringledger.ledger.database.postgresql import LOCK, PostgresqlDatabase, vers
 from ringledger.ledger.errors import DatabaseMissing, DatabaseNewer, LedgerBroken, LedgerLocked, classified
 from ringledger.ledger.file.inspect import Examination
 from ringledger.ledger.schema import tables
+from ringledger.ledger.schema.server import server_metadata
 from ringledger.ledger.schema.views import INDEXES, VIEWS, create_view
 
 T = TypeVar("T")
 
-#: Tables this program has on PostgreSQL alone: there it says who writes, and counts his transactions.
-OWN: Final = ("writer",)
+#: Tables this program has on PostgreSQL alone: there they say who writes, and for which account.
+OWN: Final = tuple(server_metadata.tables)
 
 
 def declared() -> MetaData:
@@ -56,16 +45,8 @@ def declared() -> MetaData:
             where = index.dialect_options["sqlite"].get("where")
             if where is not None:
                 index.dialect_options["postgresql"]["where"] = where
-    Table(
-        "writer",
-        made,
-        Column("id", Integer, primary_key=True, autoincrement=False),
-        Column("token", Text, nullable=False),
-        Column("commits", tables.WHOLE, nullable=False),
-        Column("process", Text, nullable=False),
-        Column("since", Text, nullable=False),
-        CheckConstraint("id = 1", name="one"),
-    )
+    for table in server_metadata.sorted_tables:
+        table.to_metadata(made)
     return made
 
 
@@ -73,14 +54,18 @@ def version_of(url: Any, newest: int) -> int:
     """The version, 0 for an empty database. Raises ``DatabaseForeign``, ``DatabaseNewer``, ``LedgerUnavailable``."""
 
     async def look(database: PostgresqlDatabase, connection: AsyncConnection) -> int:
-        version = await version_in(connection, database.shown)
-        if version > newest:
-            raise DatabaseNewer(
-                f"{database.shown}: schema {version} is newer than this program's {newest}; install a newer program"
-            )
-        return version
+        return await _version(database, connection, newest)
 
     return _with(url, look, read_only=True)
+
+
+async def _version(database: PostgresqlDatabase, connection: AsyncConnection, newest: int) -> int:
+    version = await version_in(connection, database.shown)
+    if version > newest:
+        raise DatabaseNewer(
+            f"{database.shown}: schema {version} is newer than this program's {newest}; install a newer program"
+        )
+    return version
 
 
 def move(url: Any, newest: int, revisions: Callable[[Connection], int], zone: tzinfo) -> tuple[int, int]:
@@ -91,13 +76,13 @@ def move(url: Any, newest: int, revisions: Callable[[Connection], int], zone: tz
             asked = await connection.exec_driver_sql("SELECT pg_try_advisory_xact_lock($1, $2)", LOCK)
             return bool(asked.scalar_one())
 
+        # A second daemon has nothing to do here, and the first one's lock is no reason to refuse it.
+        before = await _version(database, connection, newest)
+        if before == newest and await connection.run_sync(_stands, zone):
+            return before, before
         if not await within_handover(locked):
             raise LedgerLocked(f"{database.shown}: a daemon writes to it; stop it first")
-        before = await version_in(connection, database.shown)
-        if before > newest:
-            raise DatabaseNewer(
-                f"{database.shown}: schema {before} is newer than this program's {newest}; install a newer program"
-            )
+        before = await _version(database, connection, newest)
         return before, await connection.run_sync(_moved, before, newest, revisions, zone)
 
     return _with(url, work)
@@ -106,17 +91,14 @@ def move(url: Any, newest: int, revisions: Callable[[Connection], int], zone: tz
 def _moved(
     connection: Connection, before: int, newest: int, revisions: Callable[[Connection], int], zone: tzinfo
 ) -> int:
-    views = {name: create_view(name, zone, "postgresql") for name in VIEWS}
-    kinds = {"v": ("VIEW", views), "i": ("INDEX", INDEXES)}
-    there = {kind: _made(connection, kind) for kind in kinds}
-    if before == newest and all(there[kind] == _digests(wanted) for kind, (_, wanted) in kinds.items()):
+    if before == newest and _stands(connection, zone):
         return before
+    kinds = _kinds(zone)
     for kind, (word, _) in kinds.items():
-        for name in reversed(there[kind]):
+        for name in reversed(_made(connection, kind)):
             connection.exec_driver_sql(f'DROP {word} "{name}"')
     if before == 0:
         declared().create_all(connection)
-        connection.exec_driver_sql("INSERT INTO writer VALUES (1, '', 0, '', '')")
         connection.exec_driver_sql("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
         connection.exec_driver_sql("INSERT INTO alembic_version VALUES ($1)", (f"{newest:04d}",))
     after = newest if before in {0, newest} else revisions(connection)
@@ -125,6 +107,17 @@ def _moved(
             connection.exec_driver_sql(wanted[name])
             connection.exec_driver_sql(f"COMMENT ON {word} \"{name}\" IS '{digest}'")
     return after
+
+
+def _kinds(zone: tzinfo) -> dict[str, tuple[str, Mapping[str, str]]]:
+    """Views and indexes, by the server's letter for them, each with the statement that makes it."""
+    views = {name: create_view(name, zone, "postgresql") for name in VIEWS}
+    return {"v": ("VIEW", views), "i": ("INDEX", INDEXES)}
+
+
+def _stands(connection: Connection, zone: tzinfo) -> bool:
+    """Whether views and indexes are this program's."""
+    return all(_made(connection, kind) == _digests(wanted) for kind, (_, wanted) in _kinds(zone).items())
 
 
 def problems(url: Any, newest: int, compare: Callable[[Connection, MetaData], list[Any]]) -> tuple[int, list[str]]:

@@ -20,7 +20,7 @@ from ringledger.ledger.schema.calls import COLUMNS, Kind
 from ringledger.ledger.schema.types import UtcText
 
 #: Ordinal of the newest revision; SQLite's ``user_version``.
-SCHEMA_VERSION: Final = 9
+SCHEMA_VERSION: Final = 10
 #: SQLite's ``application_id``: "RLGR".
 APPLICATION_ID: Final = 0x524C4752
 #: Whole numbers within 63 bits, on PostgreSQL too.

@@ -67,6 +67,11 @@ class Written:
         self._legs.pop(key, None)
         self._transitions.pop(key, None)
 
+    def forget_account(self, account_id: str) -> None:
+        """What the tables hold of an account's calls is not known."""
+        for key in {key for key in (*self._legs, *self._transitions) if key.account_id == account_id}:
+            self.forget(key)
+
     def batch(self, statements: Statements, changes: Changes) -> Batch:
         """Legs and transitions that differ, whole where nothing is known; what is no longer so is deleted first."""
         gone: list[Row] = []

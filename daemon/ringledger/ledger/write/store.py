@@ -8,6 +8,8 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from copy import copy
+from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -19,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from ringledger.domain.changes import Changes
 from ringledger.domain.coverage import CoverageSpan, CoverageState
 from ringledger.domain.facts import Fact, Ignored, Summary
+from ringledger.domain.lease import Fence
 from ringledger.domain.observation import CallKey, FeedPosition, RecordClaim
 from ringledger.domain.tracked import SavedCall
 from ringledger.ledger.database.base import Database, database_of
@@ -78,6 +81,14 @@ def _patient(ask: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Corout
     return asking
 
 
+@dataclass(slots=True)
+class _Shared:
+    """What every view of an open ledger has in common and changes (:meth:`Ledger.under`)."""
+
+    connection: AsyncConnection | None = None
+    letters_of: Callable[[Changes, int], Sequence[Letter]] | None = None
+
+
 class Ledger:
     """An open database whose schema is the program's. Made by :meth:`open`; readers are separate connections."""
 
@@ -86,12 +97,14 @@ class Ledger:
     ) -> None:
         self.database = database
         self.reader = reader
+        #: What proves that this process works for the account all of this is of; ``None``: nothing needs to.
+        self.fence: Fence | None = None
         self._engine = writer
         self._lock = lock
         #: While the database is open, root acts as the one whose directory it lies in.
         self._acting = ExitStack()
         self._turn = asyncio.Lock()
-        self._connection: AsyncConnection | None = None
+        self._shared = _Shared()
         #: Changes whose commit nobody heard the end of, by identity, and whether it has happened, as far as known.
         self._unheard: dict[int, tuple[Changes, bool | None]] = {}
         #: Where the writer's files are; ``None``: nothing is written, or not to files.
@@ -103,10 +116,47 @@ class Ledger:
         #: Calls that were given back to the tracker and are still in its hands: their facts are not retired. One whose
         #: facts were not kept any longer has its summary here, which is written before its next fact.
         self.lent: dict[CallKey, Summary | None] = {}
-        #: Makes the letters a batch of changes gives rise to (``None``: nobody wants any); called with our clock, ms.
-        self.letters_of: Callable[[Changes, int], Sequence[Letter]] | None = None
         #: Told each time a question waits because the server does not answer.
         self.on_unanswered: Callable[[], None] = lambda: None
+
+    @property
+    def letters_of(self) -> Callable[[Changes, int], Sequence[Letter]] | None:
+        """Makes the letters a batch of changes gives rise to, called with our clock, ms; ``None``: nobody wants any."""
+        return self._shared.letters_of
+
+    @letters_of.setter
+    def letters_of(self, made: Callable[[Changes, int], Sequence[Letter]] | None) -> None:
+        self._shared.letters_of = made
+
+    @property
+    def _connection(self) -> AsyncConnection | None:
+        return self._shared.connection
+
+    @_connection.setter
+    def _connection(self, connection: AsyncConnection | None) -> None:
+        self._shared.connection = connection
+
+    async def under(self, fence: Fence, account_id: str) -> Self:
+        """The same ledger, for an account whose lease was taken just now: every transaction proves it. What is
+        remembered of the account is that of an earlier holder, and is read anew. Raises ``LedgerUnavailable``.
+        """
+        view = copy(self)
+        view.fence = fence
+        view.on_unanswered = lambda: None
+        await view.renew(account_id)
+        return view
+
+    @_patient
+    async def renew(self, account_id: str) -> None:
+        """Forget what is remembered of an account, and read what every commit of its needs."""
+        newest = tables.publication
+        async with self._reading() as connection:
+            mine = select(newest.c.number).where(newest.c.account_id == account_id)
+            number: int = (await connection.execute(mine)).scalar() or 0
+            await self.purged.load(connection)
+        self._written.forget_account(account_id)
+        self._written.numbers[account_id] = number
+        self.take_back([key for key in self.lent if key.account_id == account_id])
 
     @cached_property
     def _statements(self) -> Statements:
@@ -114,8 +164,16 @@ class Ledger:
         return compiled(self.reader.dialect)
 
     @classmethod
-    async def open(cls, url: str | URL, *, read_only: bool = False, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Self:
-        """Open a database that :func:`~ringledger.ledger.schema.migrate.upgrade` has prepared.
+    async def open(
+        cls,
+        url: str | URL,
+        *,
+        read_only: bool = False,
+        shared: bool = False,
+        busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+    ) -> Self:
+        """Open a database that :func:`~ringledger.ledger.schema.migrate.upgrade` has prepared. ``shared``: beside other
+        daemons, where the database has leases (:meth:`under`).
 
         Raises ``DatabaseMissing``, ``DatabaseForeign``, ``DatabaseOutdated``, ``DatabaseNewer``, ``LedgerLocked``
         (another daemon writes), ``LedgerUnavailable``.
@@ -133,7 +191,7 @@ class Ledger:
             if ledger._engine is not None:
                 async with _translated():
                     ledger._connection = await ledger._engine.connect()
-                    await database.hold(ledger._connection)
+                    await database.hold(ledger._connection, shared=shared)
                     await ledger.purged.load(ledger._connection)
                     await ledger._connection.rollback()  # ends what the SELECT began
                 ledger._written.numbers = await ledger._newest_publications()
@@ -244,8 +302,12 @@ class Ledger:
     async def write(self, batch: Batch) -> None:
         """Execute a batch in one transaction, as :meth:`commit` does, whose second half this is."""
         async with self._turn:
-            await self.database.commit_batch(await self._connected(), batch)
+            await self.database.commit_batch(await self._connected(), batch, self._fences)
             self.database.note_commit()
+
+    @property
+    def _fences(self) -> tuple[Fence, ...]:
+        return () if self.fence is None else (self.fence,)
 
     async def prove(self) -> None:
         """Return when the database takes a transaction of ours. Raises as :meth:`commit` does."""
@@ -452,7 +514,7 @@ class Ledger:
         async with self._turn, _translated():
             connection = await self._connected()
             async with connection.begin():
-                await self.database.guard(connection)
+                await self.database.guard(connection, self._fences)
                 yield connection
             self.database.note_commit()
 
