@@ -220,6 +220,16 @@ def test_a_call_that_vanishes_is_suspect_and_not_over() -> None:
     assert desk.happenings().count("call.suspect") == 1
 
 
+def test_a_call_that_vanishes_is_suspect_although_an_older_leg_of_it_ended_late() -> None:
+    """What arrives late does not tell how the call stands, so it takes nothing from what the extension lists."""
+    desk = Desk().see(presence(101, 1, T0, item("Ringing")))
+    desk.see(presence(101, 3, T0 + 5_000, item("Ringing", "leg-2")))
+    desk.see(presence(101, 4, T0 + 8_000, item("CallConnected", "leg-2")))
+    desk.see(presence(101, 2, T0 + 2_000, item("NoCall"))).see(presence(101, 5, T0 + 12_000))
+    assert (desk.call().suspect, desk.call().status) == (True, CONNECTED)
+    assert list(desk.changes.suspects) == [CallKey(ACCOUNT, SESSION)]
+
+
 def test_a_suspect_call_is_reported_once_and_cleared_when_it_shows() -> None:
     desk = Desk().see(presence(1, 1, T0, item("CallConnected")), presence(1, 2, T0 + 5), presence(1, 3, T0 + 6))
     assert desk.happenings().count("call.suspect") == 1

@@ -267,8 +267,8 @@ class CallTracker:
     def _take_items(
         self, key: CallKey, items: tuple[CallItem, ...], seen: PresenceObservation, extension_id: str, sequence: int
     ) -> bool:
-        """What a notification tells of one call. Returns whether it tells anything. ``extension_id``: that of ``seen``,
-        but one text for all facts of an extension.
+        """What a notification tells of one call. Returns whether it tells how the call stands there now.
+        ``extension_id``: that of ``seen``, but one text for all facts of an extension.
         """
         told = items
         for item in items:
@@ -302,7 +302,7 @@ class CallTracker:
         event = Event(extension_id, sequence, at, told, whole, uuid, seen.received_at, stale, self.live_since)
         call.add_event(event)
         self._note(call, event, at, seen.source, extension_id, seen.sequence)
-        return True
+        return not stale
 
     def _doubt(
         self, missing: list[CallKey], seen: PresenceObservation, sequence: int, alive: dict[CallKey, None]
