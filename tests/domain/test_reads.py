@@ -7,6 +7,7 @@ from ringledger.domain.facts import EndSource
 from ringledger.domain.observation import Source
 from ringledger.domain.row import CallRecord
 from ringledger.domain.status import TelephonyStatus
+from ringledger.domain.tracked import restored
 from tests.builders import T0, Desk, claim, item, presence, presence_read
 
 NO_CALL, CONNECTED = TelephonyStatus.NO_CALL, TelephonyStatus.CALL_CONNECTED
@@ -190,3 +191,14 @@ def test_what_presence_claims_to_have_seen_counts_from_the_answer_a_read_has_sho
     ended(desk)
     (seen,) = [one for (_, source, _), one in desk.changes.claims.items() if source is Source.PRESENCE]
     assert seen.duration_ms == 40_000
+
+
+def test_a_read_between_two_that_show_the_same_counts_after_a_restart_as_before() -> None:
+    """The call was taken off hold and put on hold again, and both notifications were lost."""
+    desk = Desk().see(presence(1, 1, T0, item("Ringing")), presence(1, 2, T0 + 5_000, item("CallConnected")))
+    desk.see(presence(1, 3, T0 + 60_000, item("OnHold")), presence(1, 6, T0 + 360_000, item("CallConnected")))
+    for seconds in (30, 200, 400):
+        desk.read(presence_read(1, T0 + seconds * 1_000, item("CallConnected")))
+    desk.see(presence(1, 7, T0 + 460_000, item("NoCall"))).settle()
+    assert desk.record().hold_ms == 140_000
+    assert restored(desk.call().saved()).row() == desk.record()

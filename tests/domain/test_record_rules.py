@@ -8,7 +8,7 @@ from ringledger import tracker_kind
 from ringledger.domain import record_rules
 from ringledger.domain.call import Phase
 from ringledger.domain.disposition import Disposition
-from ringledger.domain.observation import CallKey, Source
+from ringledger.domain.observation import UNKNOWN_PARTY, CallKey, Source
 from ringledger.domain.record_rules import RULES, Rule
 from ringledger.domain.tracker import Records
 from tests.builders import ACCOUNT, EXTENSION, T0, Desk, claim, item, presence, presence_read
@@ -108,6 +108,18 @@ def test_a_reading_that_lacks_start_and_duration_takes_back_neither(running: boo
     record = Desk().books(first).books(blank._replace(started_at=None, duration_ms=None)).record()
     assert (record.started_at, record.result) == (T0, "Accepted")
     assert running or record.duration_ms == 20_000
+
+
+@pytest.mark.parametrize("result", [None, "Accepted"])
+def test_of_three_readings_the_one_between_may_alone_say_who_called(result: str | None) -> None:
+    told = claim(result, duration=20_000, read_at=T0 + 30_000)
+    readings = [told._replace(read_at=T0 + 30_000 + turn * 60_000) for turn in range(3)]
+    for turn in (0, 2):
+        readings[turn] = readings[turn]._replace(from_party=UNKNOWN_PARTY)
+    desk = Desk()
+    for reading in readings:
+        desk.books(reading)
+    assert desk.call().row().from_number == told.from_party.number
 
 
 def test_a_call_known_from_a_record_without_result_is_written_and_not_confirmed() -> None:

@@ -4,7 +4,7 @@ The facts are the memory; accumulator and derived call are caches that can be th
 what a restart needs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -181,8 +181,7 @@ class TrackedCall:
         """One read more."""
         if read in self.facts.reads:
             return
-        reads = (*self.facts.reads, read)
-        self.facts.reads = _thin_reads(reads) if len(reads) > MOST_READS else reads
+        self.facts.reads = _thin_reads((*self.facts.reads, read))
         self.facts.undirected |= _is_undirected((read,))
         self.facts.plain, self.resting = False, None
         self.state = self.derived = None
@@ -467,7 +466,7 @@ def _thinned(records: tuple[Record, ...], told: RecordClaim) -> tuple[Record, ..
     same = [
         one for one in records
         if (one.claim.record_id, one.claim.source) == (told.record_id, told.source)
-        and one.claim.running is told.running and (told.running or _content(one.claim) == _content(told))
+        and one.claim.running is told.running and _content(one.claim) == _content(told)
     ]  # fmt: skip
     if len(same) < 3:
         return records
@@ -477,11 +476,17 @@ def _thinned(records: tuple[Record, ...], told: RecordClaim) -> tuple[Record, ..
 
 
 def _content(claim: RecordClaim) -> tuple[object, ...]:
-    return claim.result, claim.started_at, claim.duration_ms
+    """What a reading says; how long a call in progress has lasted is new each time."""
+    duration_ms = None if claim.running else claim.duration_ms
+    return claim.result, claim.started_at, duration_ms, claim.from_party, claim.to_party
 
 
-def _thin_reads(told: Iterable[Read]) -> tuple[Read, ...]:
-    """Of three reads in a row that show the same, the one between says nothing."""
+def _thin_reads(told: Collection[Read]) -> tuple[Read, ...]:
+    """Of three reads in a row that show the same, the one between says nothing as long as no event came between them;
+    it is kept for one, as long as there are few.
+    """
+    if len(told) <= MOST_READS:
+        return tuple(told)
     reads = sorted(told, key=lambda read: (read.extension_id, read.at))
     return tuple(
         read for number, read in enumerate(reads)
@@ -532,8 +537,8 @@ def restored(saved: SavedCall) -> TrackedCall:
     call = TrackedCall(CallKey(saved.account_id, saved.session_id), saved.opened_by, stored=True)
     call.names, records, call.matched = _named(saved)
     call.facts = Facts(
-        [event for event in saved.events if event.items], _thin_reads(saved.reads), tuple(records), saved.absences[-2:],
-        saved.given_up, saved.summary,
+        [event for event in saved.events if event.items], _thin_reads(saved.reads), tuple(records),
+        tuple(sorted(saved.absences)[-2:]), saved.given_up, saved.summary,
         plain=not (saved.reads or records or saved.absences or saved.given_up or saved.summary),
     )  # fmt: skip
     for event in saved.events:
