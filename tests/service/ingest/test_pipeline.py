@@ -115,6 +115,19 @@ async def test_a_record_under_another_session_finds_its_call_however_often_it_is
     assert await _sessions(ledger) == {OTHER: None}
 
 
+async def test_a_record_without_a_session_finds_its_call_however_often_it_is_read(desk):
+    """Nothing but numbers and start tells whose it is (rule 7.2), and the call is long out of memory."""
+    intake, ledger = desk
+    await _ring(intake, OTHER)
+    record = claim("Missed", duration=9_000, session=None)
+    await intake.take_claims([record], asked=0.0, candidates=lambda _: [CallKey(ACCOUNT, OTHER)])
+    voicemail = record._replace(result="Voicemail", read_at=record.read_at + 60_000)
+    await intake.take_claims([voicemail], asked=0.0)
+    (call,) = await ledger.load_sessions([CallKey(ACCOUNT, OTHER)])
+    assert (call.published.confirmed_at, call.published.result) == (record.read_at, "Voicemail")
+    assert not intake.tracker.calls
+
+
 async def test_the_telephony_session_finds_a_call_that_is_out_of_memory(desk):
     intake, ledger = desk
     await _ring(intake, OTHER, telephony="s-1", answered=True)

@@ -344,6 +344,9 @@ class Pipeline:
         restored: list[SavedCall] = []
         if claims:  # whichever half a record tells of, the pair is judged with both in memory
             aliases.update(await self._ledger.halves_of(claims))
+            nameless = [one for one in claims if one.call_session_id is None]
+            if nameless:  # they are found by numbers and start alone, or because they have told of a call before
+                aliases.update(candidates(nameless), await self._ledger.known_as(nameless))
         while True:
             departures = self.tracker.departures
             wanted = self.tracker.unknown_calls(observations) if observations else set()
