@@ -45,9 +45,14 @@ def names_of_sessions(session_id: str | None, telephony: str | None) -> Names:
     return names
 
 
+def record_name(record_id: str) -> str:
+    """A record's id as a name. Ids of records are no sessions: they are marked."""
+    return f"record:{record_id}"
+
+
 def names_of_record(claim: RecordClaim) -> Names:
-    """The names by which a record speaks of its call. Ids of records are no sessions: they are marked."""
-    names: Names = {f"record:{claim.record_id}": RECORD}
+    """The names by which a record speaks of its call."""
+    names: Names = {record_name(claim.record_id): RECORD}
     if claim.telephony_session_id:
         names[claim.telephony_session_id] = TELEPHONY
     if claim.session_id and claim.session_id != "0":

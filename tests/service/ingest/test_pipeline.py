@@ -11,6 +11,7 @@ from ringledger.domain.changes import Changes
 from ringledger.domain.observation import CallKey, Delivery, Source
 from ringledger.domain.tracked import TrackedCall, restored
 from ringledger.domain.tracker import CallTracker
+from ringledger.ledger.privacy.purge import purge_number
 from ringledger.ledger.write.store import Ledger
 from ringledger.ledger.write.writer import LedgerWriter
 from ringledger.service.ingest.pipeline import Pipeline
@@ -156,6 +157,23 @@ async def test_a_half_of_a_ringout_that_comes_back_brings_the_other(desk, half):
     intake.tracker.advance(1e12)
     await intake.change(lambda: None)
     assert await _sessions(ledger) == {OTHER: None, "outer": None}
+
+
+@pytest.mark.parametrize("telephony", ["s-1", None])
+async def test_a_purged_call_does_not_come_back_under_another_name(desk, telephony):
+    """The log calls it otherwise than presence did (rule 7.2), and its telephony session speaks of it, too."""
+    intake, ledger = desk
+    await _ring(intake, OTHER, telephony=telephony, sender="14155550199")
+    record = claim("Missed", duration=9_000, session="log", telephony=telephony, sender="14155550199")
+    await intake.take_claims([record], asked=0.0, candidates=lambda _: [CallKey(ACCOUNT, OTHER)])
+    assert (await purge_number(ledger, "+14155550199", now_ms=T0)).calls == 1
+    again = record._replace(result="Voicemail", read_at=record.read_at + 60_000)
+    await intake.take_claims([again], asked=0.0)
+    if telephony:
+        late = item("Ringing", "leg-2", session=None, telephony=telephony, sender="14155550199")
+        await intake.deliver(Delivery((presence("102", 60, T0 + 12_000, late),), (), None))
+    assert not intake.tracker.calls
+    assert await _all(ledger, "call") == {SESSION}
 
 
 async def _all(ledger: Ledger, table: str) -> set[str]:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from ringledger.domain.matching import record_name
 from ringledger.domain.observation import CallKey
 from ringledger.ledger.database.base import Database
 from ringledger.ledger.errors import classified
@@ -290,23 +291,39 @@ async def _strip(ledger: OpenLedger, before_ms: int) -> None:
 
 
 async def _purge(ledger: OpenLedger, condition: ColumnElement[bool], now_ms: int) -> int:
-    """Delete calls step by step, each with its rows in one transaction; the sessions of young ones are remembered."""
-    some = select(call.c.account_id, call.c.session_id, call.c.started_at).where(condition).limit(STEP)
+    """Delete calls step by step, each with its rows in one transaction; the names of young ones are remembered."""
+    columns = call.c.account_id, call.c.session_id, call.c.started_at, call.c.telephony_session_id
+    some = select(*columns).where(condition).limit(STEP)
     purged = 0
     while True:
         async with ledger.transaction() as connection:
             rows = (await connection.execute(some)).all()
             keys = [CallKey(row.account_id, row.session_id) for row in rows]
             live = await _among(connection, keys, select(live_call))
-            over = [(CallKey(row.account_id, row.session_id), row.started_at) for row in rows]
-            young = [key for key, at in over if key not in live and ledger.purged.young(at, now_ms)]
+            over = zip(keys, rows, strict=True)
+            young = {key: row.telephony_session_id for key, row in over
+                     if key not in live and ledger.purged.young(row.started_at, now_ms)}  # fmt: skip
+            names = await _names_of(connection, young)
             await _delete(connection, set(keys) - live, _OF_A_CALL)
             await _delete(connection, live, [call])  # alive again: its row is written anew when it ends
-            await ledger.purged.remember(connection, young, now_ms)
-        ledger.purged.keys.update(young)
+            await ledger.purged.remember(connection, names, now_ms)
+        ledger.purged.keys.update(names)
         purged += len(keys)
         if len(keys) < STEP:
             return purged
+
+
+async def _names_of(connection: AsyncConnection, calls: Mapping[CallKey, str | None]) -> set[CallKey]:
+    """By what the platform may speak of these calls again: their sessions, telephony sessions and records.
+    ``calls``: each with its telephony session.
+    """
+    found = set(calls) | {CallKey(key.account_id, name) for key, name in calls.items() if name}
+    columns = call_source.c.account_id, call_source.c.record_id
+    for account_id, session_ids in _by_account(calls):
+        mine = and_(call_source.c.account_id == account_id, call_source.c.session_id.in_(session_ids))
+        told = await connection.execute(select(*columns).where(mine, call_source.c.record_id != ""))
+        found.update(CallKey(row.account_id, record_name(row.record_id)) for row in told)
+    return found
 
 
 async def _delete(connection: AsyncConnection, keys: Collection[CallKey], tables: Iterable[Table]) -> int:

@@ -1,10 +1,12 @@
-"""Sessions of calls that were purged: what is said of them later is not taken, so that none comes back.
+"""Names of calls that were purged: what is said of them later is not taken, so that none comes back.
 
-What must stay true: nothing but the session is kept of such a call, and only for as long as anything reads the
-platform's log by itself (``backfill.max_days``); the rows are written in the transaction that deletes the call.
+A call's names are its session, its telephony session and the ids of its records: the log may call it otherwise than
+presence did (rule 7.2). What must stay true: nothing else is kept of such a call, and only for as long as anything
+reads the platform's log by itself (``backfill.max_days``); the rows are written in the transaction that deletes the
+call.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from sqlalchemy import and_, delete, insert, select
@@ -20,7 +22,7 @@ _table: Final = tables.purged_call
 
 
 async def purged_among(engine: AsyncEngine) -> set[CallKey]:
-    """The calls that were purged a short while ago, for a reader. Raises ``LedgerError``."""
+    """The names of calls that were purged a short while ago, for a reader. Raises ``LedgerError``."""
     try:
         async with engine.connect() as connection:
             return await _keys(connection)
@@ -34,14 +36,15 @@ async def _keys(connection: AsyncConnection) -> set[CallKey]:
 
 
 class PurgedCalls:
-    """The sessions, in memory too: each observation is asked about. ``days``: how long they are remembered."""
+    """The names, in memory too: each observation is asked about. ``days``: how long they are remembered."""
 
     def __init__(self) -> None:
         self.days = 7
         self.keys: set[CallKey] = set()
 
-    def __contains__(self, key: CallKey) -> bool:
-        return key in self.keys
+    def has(self, account_id: str, names: Iterable[str]) -> bool:
+        """Whether any of the names is that of a purged call."""
+        return any((account_id, name) in self.keys for name in names)
 
     def __bool__(self) -> bool:
         return bool(self.keys)
@@ -55,7 +58,7 @@ class PurgedCalls:
         return started_at >= now_ms - self.days * DAY_MS
 
     async def remember(self, connection: AsyncConnection, keys: Collection[CallKey], now_ms: int) -> None:
-        """Write the sessions of calls that are being deleted."""
+        """Write the names of calls that are being deleted."""
         for key in keys:
             same = and_(_table.c.account_id == key.account_id, _table.c.session_id == key.session_id)
             await connection.execute(delete(_table).where(same))

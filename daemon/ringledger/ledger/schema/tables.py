@@ -324,7 +324,8 @@ quarantined: Final = Table(
 # Each account's oldest go when it has too many.
 Index(None, quarantined.c.account_id, quarantined.c.id)
 
-#: Calls that were purged while the platform's log may still tell of them: the session and nothing else.
+#: Calls that were purged while the platform's log may still tell of them: their names (a telephony
+#: session or a record's id too stands in ``session_id``) and nothing else.
 purged_call: Final = Table(
     "purged_call",
     metadata,

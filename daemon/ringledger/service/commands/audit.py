@@ -4,13 +4,13 @@ What must stay true: nothing is written; a log that could not be read to its end
 the calls of those we watch and all that both sides have, as a back-fill would see it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from ringledger.domain.audit import Begun, Report, Written, compare
 from ringledger.domain.disposition import Disposition
-from ringledger.domain.matching import MATCH_WINDOW_MS
-from ringledger.domain.observation import Direction, RecordClaim
+from ringledger.domain.matching import MATCH_WINDOW_MS, names_of_record
+from ringledger.domain.observation import CallKey, Direction, RecordClaim
 from ringledger.ledger.privacy.purged import purged_among
 from ringledger.ledger.read import queries
 from ringledger.ledger.read.filters import CallFilter
@@ -58,7 +58,7 @@ async def audit(
     finally:
         await ledger.close()
     known = {name for call in [*rows, *(one._asdict() for one in going_on)] for name in _names_of(call)}
-    claims = books.mine([one for one in logged if (one.account_id, one.call_session_id) not in purged], known)
+    claims = books.mine([one for one in logged if not _is_purged(one, purged)], known)
     spoken_of = {name for claim in claims for name in known_as(claim)}
     report = compare(
         [written(row) for row in rows if _watched(row, books) or not spoken_of.isdisjoint(_names_of(row))],
@@ -70,6 +70,10 @@ async def audit(
         wanted=lambda row, group: _wanted(asked, extensions, row, group),
     )
     return report._replace(unreadable=unreadable)
+
+
+def _is_purged(claim: RecordClaim, purged: Collection[CallKey]) -> bool:
+    return any((claim.account_id, name) in purged for name in names_of_record(claim))
 
 
 def _wanted(asked: CallFilter, extensions: frozenset[str], row: Written | None, group: list[RecordClaim]) -> bool:

@@ -11,7 +11,9 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from ringledger.clock import monotonic, now_ms
 from ringledger.domain.call import Phase
 from ringledger.domain.changes import Changes, Happening, Quarantined
+from ringledger.domain.matching import names_of_item, names_of_record
 from ringledger.domain.observation import (
+    CallItem,
     CallKey,
     Delivery,
     FeedPosition,
@@ -287,23 +289,22 @@ class Pipeline:
 
     def _wanted(self, observations: Sequence[PresenceObservation]) -> Sequence[PresenceObservation]:
         """The observations without items of calls that were purged: those are not to come back."""
-        purged = self._ledger.purged
-        if not purged or not any(CallKey(one.account_id, item.call_session_id or "") in purged
-                                 for one in observations for item in one.items):  # fmt: skip
+        if not self._ledger.purged or not any(self._is_purged(one, item) for one in observations for item in one.items):
             return observations
         return [
-            one._replace(
-                items=tuple(i for i in one.items if CallKey(one.account_id, i.call_session_id or "") not in purged)
-            )
+            one._replace(items=tuple(item for item in one.items if not self._is_purged(one, item)))
             for one in observations
         ]
+
+    def _is_purged(self, seen: PresenceObservation, item: CallItem) -> bool:
+        return self._ledger.purged.has(seen.account_id, names_of_item(item))
 
     def _wanted_claims(self, claims: Sequence[RecordClaim]) -> Sequence[RecordClaim]:
         """The records of calls that were not purged."""
         purged = self._ledger.purged
         if not purged:
             return claims
-        return [one for one in claims if CallKey(one.account_id, one.call_session_id or "") not in purged]
+        return [one for one in claims if not purged.has(one.account_id, names_of_record(one))]
 
     @asynccontextmanager
     async def _applying(
