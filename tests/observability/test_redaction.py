@@ -147,6 +147,34 @@ def test_a_path_before_it_hides_no_secret(text):
     assert "hunter" not in redact.text(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/var/lib/ringledger/backups/ringledger-20261129T125400Z.db: no such file",
+        "backups/ringledger-20261129T125400Z is kept",
+        "/srv/Anna/Documents/ringledger-export-2026-11: denied",
+        "Exports/Anna/Quarterly-Report-2026-November/calls.parquet: denied",
+        "/var/tmp/tests-of-ringledger/round-24/worker-gw1/test_A_missing_directory_is_740/nowhere: no such directory",
+    ],
+)
+def test_a_long_name_of_a_file_is_no_token(text):
+    assert redact.text(text) == text
+
+
+@pytest.mark.parametrize("where", ["", "/", "/srv/Ann/", "key: ", "./"])
+@pytest.mark.parametrize("ending", ["", ".txt"])
+@pytest.mark.parametrize(
+    "token",
+    [
+        "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5",
+        "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "Ab12-Cd34-Ef56-Gh78-Ij90-Kl12-Mn34-Op56",
+    ],
+)
+def test_a_token_in_the_place_of_a_files_name_is_hidden(token, where, ending):
+    assert token not in redact.text(f"{where}{token}{ending}: no such file")
+
+
 SECRET = st.text(string.ascii_letters + string.digits, min_size=12, max_size=40).map(lambda text: f"q{text}Q9")
 SHAPES = st.sampled_from(
     [

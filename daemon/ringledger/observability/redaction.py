@@ -114,6 +114,14 @@ _harmless = re.compile(r"[0-9T:.Z-]*|s-[0-9a-fz]*").fullmatch
 #: What nearly every telephone number is; :func:`mask_number` and the patterns below come to the same.
 _plain_number = re.compile(r"(\+?)([0-9]{3,11})([0-9]{4})").fullmatch
 _LONG = re.compile(r"(?<![\w+/=-])(?:[A-Za-z0-9+_-]|/(?=[A-Za-z0-9+/_-]*[A-Z0-9+])){32,}={0,2}")
+#: What the parts of a file's name are: words, maybe with a number behind them, numbers and times.
+_PARTS = re.compile(r"[/_.+-]+")
+_WORD = re.compile(
+    r"[A-Z]?[a-z]*|[A-Z]*|(?:[A-Z]?[a-z]{3,}|[A-Z]{3,})[0-9]{1,4}|[a-z]{1,2}[0-9]{1,2}|[0-9]{1,9}|[0-9]{8}T[0-9]{6}Z"
+)
+#: What follows the name of a file that says what is in it.
+_ENDING = re.compile(r"(?:/[a-z_-]+)*\.[a-z]{2,8}\b")
+_MOMENT = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TELEPHONY_SESSION = re.compile(r"s-[0-9a-f]+z[0-9a-f]+z[0-9a-f]+")
 
@@ -143,14 +151,26 @@ def _mask_match(match: re.Match[str]) -> str:
 
 
 def _hide_long(match: re.Match[str]) -> str:
-    """Long opaque strings are taken for tokens; UUIDs, telephony sessions, words and numbers are not."""
+    """Long opaque strings are taken for tokens; UUIDs, telephony sessions, words, numbers and files' names are not."""
     text = match[0]
-    if _UUID.fullmatch(text) or _TELEPHONY_SESSION.fullmatch(text):
+    if _UUID.fullmatch(text) or _TELEPHONY_SESSION.fullmatch(text) or _names_a_file(match):
         return text
     digit, letter = re.search(r"\d", text), re.search(r"[A-Za-z]", text)
     hexadecimal = re.fullmatch(r"[0-9a-fA-F]+", text)
     mixed = re.search(r"[A-Z]", text) and re.search(r"[a-z]", text)
     return REDACTED if digit and letter and (hexadecimal or mixed) else text
+
+
+def _names_a_file(match: re.Match[str]) -> bool:
+    """Whether a long string is part of a path, or the name of a file, all of whose parts are words, numbers or times:
+    `/srv/Ann/Exports/ringledger-20261129T125400Z`. Chance makes no such thing of a token.
+    """
+    parts = _PARTS.split(match[0])
+    if not all(map(_WORD.fullmatch, parts)):
+        return False
+    if any(map(_MOMENT.fullmatch, parts)) or _ENDING.match(match.string, match.end()):
+        return True
+    return _PATH.search(match.string[: match.end()]) is not None
 
 
 class Redactor:
