@@ -188,3 +188,13 @@ def test_no_peer_can_exhaust_it(name, taken):
     limits = dict(re.findall(r"(?m)^(LimitNOFILE|TasksMax|MemoryMax)=(\d+)", unit))
     assert set(limits) == {"LimitNOFILE", "TasksMax", "MemoryMax"}
     assert int(limits["LimitNOFILE"]) > taken
+
+
+def test_the_doctor_looks_only_where_there_is_something_to_look_at():
+    unit = "ringledger-doctor.service"
+    looked_for = keys(unit, "Unit")["ConditionPathExists"] + keys(unit, "Unit")["ConditionPathExistsGlob"]
+    assert all(one.startswith("|/") for one in looked_for), "one of them is enough"
+    places = [one.removeprefix("|") for one in looked_for]
+    assert str(DEFAULT_PATH.parent / "client_id") in places
+    assert str(DEFAULT_PATH.parent / "accounts" / "*") in places
+    assert str(Settings().database.path) in places
