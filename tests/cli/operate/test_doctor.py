@@ -271,8 +271,8 @@ def test_codes_are_unique_and_nothing_is_judged_without_facts():
 
 
 BAD = Facts(
-    ready=False, stuck=("poll",), account_state="rejected", feed_down=5, poll_age=900, poll_interval=180,
-    store_trouble="full", disk_free=0,
+    ready=False, starting_for=700, stuck=("poll",), account_state="rejected", feed_down=5, poll_age=900,
+    poll_interval=180, store_trouble="full", disk_free=0,
     open_secrets=("/x",), open_database="/x", readers_locked_out=True, unit_drift=("/x",), retention_set=False,
     schema=(1, 2), damage="page 3", journal_mode="delete", log_bytes=(9, 8), oldest_open=1e6, stale_after=14400,
     unconfirmed=3,
@@ -292,6 +292,49 @@ def test_every_problem_has_a_reason_and_a_cure():
         assert one.bad, one.code
         assert one.why
         assert one.cure
+
+
+def test_a_daemon_that_has_only_just_started_is_a_warning():
+    young = list(examine(Facts(ready=False, starting_for=590, feed_down=590, feed_cause="token")))
+    assert [(one.code, one.severity) for one in young] == [("started", "warning"), ("feed", "warning")]
+    assert young[0].found == "still starting, for 10 min now"
+    assert exit_code(young) == 1
+    old = list(examine(Facts(ready=False, starting_for=610, feed_down=610)))
+    assert {one.severity for one in old} == {"failure"}
+    (down,) = examine(Facts(feed_down=30))
+    assert down.severity == "failure", "it has been ready"
+
+
+def test_a_simulated_platforms_clock_is_its_own():
+    (one,) = examine(Facts(clock_offset=3600, simulated=True))
+    assert one.severity == "ok"
+    assert one.found.startswith("+3600.0 s from the simulated platform's")
+    (one,) = examine(Facts(clock_offset=3600))
+    assert one.severity == "failure"
+
+
+@needs(os.geteuid() == 0, "root", "run the tests as root")
+def test_credentials_that_only_root_may_read_are_no_failure_of_the_service(cli, clean, public_folder):
+    """As the unit of the timer sees them, whose user is the daemon's."""
+    public = public_folder
+    secret, file, path = public / "client_id", public / "ringledger.toml", public / "state" / "r.db"
+    secret.write_text("id")
+    secret.chmod(0o600)
+    url = f"sqlite+aiosqlite:///{path}"
+    file.write_text(f'[credentials]\nclient_id_file = "{secret}"\n\n[database]\nurl = "{url}"\n')
+    clean.setenv("RINGLEDGER_CONFIG", str(file))
+    path.parent.mkdir()
+    cli("db", "upgrade")
+    cli("doctor", "--offline")  # the other user cannot import what has not been imported
+    for one in (path.parent, *path.parent.iterdir()):
+        os.chown(one, 54321, 54321)
+    os.seteuid(54321)
+    try:
+        ended = cli("doctor", "--offline", "--expect-running", "--json")
+    finally:
+        os.seteuid(0)
+    assert "login" not in codes(ended)
+    assert (ended.code, codes(ended)["daemon"]["severity"]) == (75, "failure")
 
 
 def test_refused_extensions_are_named_and_many_are_counted():

@@ -1,7 +1,7 @@
 """The checks themselves; importing this fills :data:`ringledger.service.health.checks.CHECKS`, in the order people
 see."""
 
-from ringledger.config.provenance import ADVICE
+from ringledger.config.provenance import ADVICE, UNREADABLE
 from ringledger.service.health.checks import (
     BACKUP_LATE,
     CLOCK_FAILURE,
@@ -10,6 +10,7 @@ from ringledger.service.health.checks import (
     DISK_LOW,
     LETTER_LATE,
     MIB,
+    START_WITHIN,
     Facts,
     Outcome,
     check,
@@ -37,7 +38,10 @@ def daemon(facts: Facts) -> Outcome | None:
 def started(facts: Facts) -> Outcome | None:
     if facts.ready is None:
         return None
-    return ok("ready") if facts.ready else failure("still starting", LOG)
+    if facts.ready:
+        return ok("ready")
+    found = f"still starting, for {_spoken(facts.starting_for)} now"
+    return warning(found, f"wait a little; {LOG}") if _starts(facts) else failure(found, LOG)
 
 
 @check("account", "nothing of it is recorded while it does not run; the others are not touched by that")
@@ -62,7 +66,8 @@ def feed(facts: Facts) -> Outcome | None:
     if facts.feed_down <= 0:
         return ok("connected")
     why = f" ({facts.feed_cause})" if facts.feed_cause else ""
-    return failure(f"not connected for {_spoken(max(1.0, facts.feed_down))}{why}", LOG)
+    found = f"not connected for {_spoken(max(1.0, facts.feed_down))}{why}"
+    return warning(found, f"wait a little; {LOG}") if _starts(facts) else failure(found, LOG)
 
 
 @check("subscription", "what the platform does not push is seen by the poll only, minutes late", delay=60)
@@ -380,6 +385,8 @@ def login(facts: Facts) -> Outcome | None:
         return None
     if facts.logged_in:
         return ok("the running daemon is logged in")
+    if UNREADABLE in facts.login_missing:
+        return None  # the service may read what this user may not
     if facts.login_missing:
         return failure(facts.login_missing, ADVICE)
     return ok("configured")
@@ -412,10 +419,17 @@ def permissions(facts: Facts) -> Outcome | None:
 def clock(facts: Facts) -> Outcome | None:
     if facts.clock_offset is None:
         return None
+    if facts.simulated:
+        return ok(f"{facts.clock_offset:+.1f} s from the simulated platform's, which may run at another speed")
     found, cure = f"{facts.clock_offset:+.1f} s from the platform's", "timedatectl set-ntp true"
     if abs(facts.clock_offset) > CLOCK_FAILURE:
         return failure(found, cure)
     return warning(found, cure) if abs(facts.clock_offset) > CLOCK_WARNING else ok(found)
+
+
+def _starts(facts: Facts) -> bool:
+    """Whether the daemon is not ready and has not had the time to be."""
+    return facts.ready is False and facts.starting_for < START_WITHIN
 
 
 def _spoken(seconds: float) -> str:

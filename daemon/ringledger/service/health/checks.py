@@ -31,6 +31,8 @@ class Facts:
     logged_in: bool = False
     # of the running daemon
     ready: bool | None = None
+    #: How long a daemon that is not ready has been starting.
+    starting_for: float = 0.0
     stuck: tuple[str, ...] | None = None
     #: Of one account of several: why it does not run; empty while it does.
     account_state: str | None = None
@@ -89,6 +91,8 @@ class Facts:
     missing_permissions: tuple[str, ...] | None = None
     excess_permissions: tuple[str, ...] | None = None
     clock_offset: float | None = None
+    #: Whether the platform is a simulated one, whose clock runs as it was told to.
+    simulated: bool = False
     reachable: bool | None = None
     # of the subscription, which a daemon has and a command tries: why there is none, and extensions it does not serve,
     # each with the platform's reason
@@ -140,6 +144,8 @@ DISK_LOW: Final = 1024 * MIB
 DISK_EMPTY: Final = 64 * MIB
 CLOCK_WARNING: Final = 5.0
 CLOCK_FAILURE: Final = 60.0
+#: A start may take so long, seconds: a large database is upgraded, a platform is waited for.
+START_WITHIN: Final = 600.0
 #: A copy older than this shows that nobody makes them any more, seconds; the timer makes one a day.
 BACKUP_LATE: Final = 3 * 86_400.0
 #: A letter that waits longer shows a receiver in trouble, seconds.

@@ -264,7 +264,7 @@ def _in_the_clear(url: str) -> str:
 
 
 def _age(at_ms: int | None, now_ms: int) -> float | None:
-    return None if at_ms is None else (now_ms - at_ms) / 1000
+    return None if at_ms is None else max(0.0, now_ms - at_ms) / 1000  # a simulated platform's clock may run ahead
 
 
 async def platform_facts(settings: Settings, facts: Facts, *, trial: bool = False) -> Facts:
@@ -284,6 +284,7 @@ async def platform_facts(settings: Settings, facts: Facts, *, trial: bool = Fals
                 missing_permissions=missing if scope else None,
                 excess_permissions=excess if scope else None,
                 clock_offset=client.clock_offset_ms / 1000,
+                simulated=client.simulated,
             )
     except CredentialsRejected as error:
         return replace(facts, credentials_error=str(error))

@@ -66,6 +66,7 @@ class AccountVitals:
             polled=polled is not None,
             poll_interval=self.account.settings.poll.interval_seconds,
             clock_offset=parts.client.clock_offset_ms / 1000 if parts else None,
+            simulated=parts.client.simulated if parts else False,
             subscription_error=parts.sight.unsubscribed if parts else None,
             refused=refused_extensions(parts.sight.refused) if parts else None,
             filters=self._filters(),
@@ -190,7 +191,7 @@ class Vitals:
     def failures(self, name: str | None = None) -> list[Finding]:
         """Why the daemon is not ready. One account's trouble is its own: of several it takes all of them, or, when one
         is named, that one's."""
-        found = [one for one in self.findings(name) if one.severity is Severity.FAILURE]
+        found = [one for one in self.findings(name) if one.severity is Severity.FAILURE or _unready(one)]
         fleet = self.daemon.fleet
         if name is not None or fleet is None or {one.account for one in found} >= fleet.units.keys():
             return found
@@ -201,6 +202,7 @@ class Vitals:
         settings, only = self.daemon.settings, self._only
         own = Facts(
             ready=self.daemon.ready.is_set(),
+            starting_for=monotonic() - self.started,
             stuck=tuple(self.loops.stuck()),
             store_trouble=self._store_trouble(),
             disk_free=_free(settings.database.path.parent),
@@ -273,6 +275,11 @@ class Vitals:
         pending = sum(one.pending for one in failing)
         waiting = "1 event waits" if pending == 1 else f"{pending} events wait"
         return f"{'the disk is full' if full else 'commits fail'}, {waiting} in memory"
+
+
+def _unready(finding: Finding) -> bool:
+    """Whether a finding is that of a daemon that still starts: nothing to worry about, and not ready all the same."""
+    return finding.code == "started" and finding.bad
 
 
 def _ms_ago(seconds: float) -> int:
