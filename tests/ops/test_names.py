@@ -21,10 +21,11 @@ STOPPED_WITHIN = 15.0
 def silent():
     """Takes every question and answers none; gives how many have come."""
     asked = []
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         made.bind(("127.0.0.77", 53))
     except OSError:
+        made.close()
         lacking("the right to listen as a name server", "run the tests as root")
 
     def listen():

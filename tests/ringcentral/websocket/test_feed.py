@@ -1,5 +1,4 @@
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
@@ -10,14 +9,13 @@ import pytest
 from ringledger.domain.observation import FeedPosition
 from ringledger.ringcentral.api.client import PlatformClient
 from ringledger.ringcentral.delivery import FeedNoticeKind
-from ringledger.ringcentral.errors import CredentialsRejected
 from ringledger.ringcentral.websocket.connection import READ_AHEAD, Vigilance
 from ringledger.ringcentral.websocket.feed import WebSocketFeed, WebSocketOptions
 from ringledger.ringcentral.websocket.receiver import read_standing
 from ringledger.ringcentral.websocket.reconnect import ReconnectPace
 from ringledger.simulator import Simulator
 from tests.platform.payloads import event
-from tests.platform.support import GOOD, Recorder, client_for, running
+from tests.platform.support import Recorder, client_for, running
 from tests.until import until
 
 FILTERS = ["/restapi/v1.0/account/~/extension/2001/presence?detailedTelephonyState=true"]
@@ -74,38 +72,6 @@ def number(sim: Simulator, position: FeedPosition) -> int:
     found = sim.websocket.sessions.find(standing.token or "")
     assert found is not None
     return found[1]
-
-
-async def test_events_arrive_in_order_each_with_a_position(sim: Simulator, client: PlatformClient) -> None:
-    sink = Recorder()
-    async with running(feed(client), sink):
-        await settled(sink)
-        publish(sim, "a", "b")
-        await sink.until(lambda: sink.uuids == ["a", "b"])
-    assert kinds(sink) == [FeedNoticeKind.SUBSCRIPTION_CREATED, FeedNoticeKind.CONNECTED, FeedNoticeKind.GAP]
-    assert sink.gaps() == ["no_position"]
-    assert {(position.feed, position.key) for position in sink.positions} == {
-        ("websocket", sink.notices[0].detail["subscription_id"])
-    }
-    assert len({position.token for position in sink.positions}) > 1
-
-
-async def test_an_outage_is_replayed_once(sim: Simulator, client: PlatformClient) -> None:
-    sink = Recorder()
-    async with running(feed(client), sink):
-        await settled(sink)
-        publish(sim, "a")
-        await sink.until(lambda: sink.uuids == ["a"])
-        await sim.websocket.cut(0.3)
-        publish(sim, "b", "c")
-        await sink.until(lambda: len(sink.seen) == 3)
-        publish(sim, "d")
-        await sink.until(lambda: len(sink.seen) == 4)
-    assert sink.uuids == ["a", "b", "c", "d"]
-    assert sink.gaps() == ["no_position"]
-    assert len(sink.told(FeedNoticeKind.DISCONNECTED)) == 1
-    assert len(sink.told(FeedNoticeKind.RESUMED)) == 1
-    assert len(sink.told(FeedNoticeKind.SUBSCRIPTION_CREATED)) == 1
 
 
 def _has(sink, name):
@@ -246,57 +212,6 @@ async def test_without_room_nothing_is_delivered_and_nothing_lost(sim: Simulator
         sink.gate.set()
         await sink.until(lambda: len(sink.seen) == 1000)
     assert sink.uuids == [str(n) for n in range(1000)]
-
-
-async def test_a_restart_goes_on_where_it_stood(sim: Simulator, client: PlatformClient) -> None:
-    before, after = Recorder(), Recorder()
-    async with running(feed(client), before):
-        await settled(before)
-        publish(sim, "a")
-        await before.until(lambda: before.uuids == ["a"])
-    await gone(sim)
-    publish(sim, "b", "c")
-    async with running(feed(client, before.positions[-1]), after):
-        await after.until(lambda: after.uuids == ["b", "c"])
-    assert kinds(after) == [FeedNoticeKind.RESUMED]
-
-
-async def test_a_restart_from_an_older_commit_gets_the_rest_again(sim: Simulator, client: PlatformClient) -> None:
-    before, after = Recorder(), Recorder()
-    async with running(feed(client), before):
-        await settled(before)
-        publish(sim, "a")
-        await before.until(lambda: before.uuids == ["a"])
-        old = before.positions[-1]
-        publish(sim, "b")
-        await before.until(lambda: before.uuids == ["a", "b"])
-    await gone(sim)
-    async with running(feed(client, old), after):
-        await after.until(lambda: after.uuids == ["b"])
-
-
-@pytest.mark.parametrize(
-    ("changes", "filters", "cause"),
-    [
-        ({"at": 1_000}, FILTERS, "too_old"),
-        ({}, [FILTERS[0].replace("2001", "2002")], "key_changed"),
-        ({"token": "no bookmark of ours"}, FILTERS, "key_changed"),
-        ({"feed": "pubnub"}, FILTERS, "key_changed"),
-    ],
-)
-async def test_a_position_of_no_use_is_a_gap(
-    sim: Simulator, client: PlatformClient, changes: dict[str, Any], filters: list[str], cause: str
-) -> None:
-    before, after = Recorder(), Recorder()
-    async with running(feed(client), before):
-        await settled(before)
-    stored = replace(before.positions[-1], **changes)
-    async with running(feed(client, stored, filters), after):
-        await after.until(after.gaps)
-        publish(sim, "a")
-        await after.until(lambda: after.uuids == ["a"])
-    (gap,) = after.told(FeedNoticeKind.GAP)
-    assert (gap.reason, gap.detail["from_at"]) == (cause, stored.at)
 
 
 async def test_a_long_outage_is_a_possible_overflow(sim: Simulator, client: PlatformClient) -> None:
@@ -515,23 +430,6 @@ async def test_reconnects_are_paced(sim: Simulator, client: PlatformClient) -> N
         assert sim.websocket.tokens_issued == 1
 
 
-async def test_refused_filters_are_told(sim: Simulator, client: PlatformClient) -> None:
-    sink = Recorder()
-    filters = [*FILTERS, FILTERS[0].replace("2001", "999")]
-    async with running(feed(client, filters=filters), sink):
-        await sink.until(lambda: sink.told(FeedNoticeKind.FILTERS_REFUSED))
-    assert sink.told(FeedNoticeKind.FILTERS_REFUSED)[0].detail == {"filters": [[filters[1], "SUB-408"]]}
-
-
-async def test_filters_the_platform_refuses_altogether(sim: Simulator, client: PlatformClient) -> None:
-    sink = Recorder()
-    async with running(feed(client, filters=["/no/such/filter"]), sink):
-        await sink.until(lambda: sink.told(FeedNoticeKind.SUBSCRIPTION_LOST))
-        await sim.websocket._until(lambda: sim.websocket.connects >= 3, 10)
-    assert len(sink.told(FeedNoticeKind.SUBSCRIPTION_LOST)) == 1
-    assert "SUB-508" in sink.told(FeedNoticeKind.SUBSCRIPTION_LOST)[0].reason
-
-
 async def test_a_platform_that_is_not_there_yet(sim: Simulator, client: PlatformClient) -> None:
     sink = Recorder()
     sim.websocket._refuse_until = float("inf")
@@ -551,30 +449,6 @@ async def test_tokens_never_appear_in_what_is_told(sim: Simulator, client: Platf
     assert "status 401" in told.reason
     assert "WS-" not in told.reason
     assert "access_token" not in told.reason
-
-
-async def test_rejected_credentials_end_it(sim: Simulator) -> None:
-    async with client_for(sim.url, credentials=replace(GOOD, jwt="wrong")) as client:
-        with pytest.raises(CredentialsRejected):
-            await feed(client).run(Recorder())
-
-
-@pytest.mark.parametrize("moment", ["receiving", "outage", "delivering"])
-async def test_shutdown_leaves_nothing_behind(moment: str, caplog: pytest.LogCaptureFixture) -> None:
-    before = set(asyncio.all_tasks())
-    sink = Recorder()
-    async with Simulator() as sim, client_for(sim.url) as client, running(feed(client), sink):
-        await settled(sink)
-        if moment == "outage":
-            await sim.websocket.cut(60)
-            await sink.until(lambda: sink.told(FeedNoticeKind.DISCONNECTED))
-        if moment == "delivering":
-            sink.refuse = 1000
-            publish(sim, "a")
-            await sink.until(lambda: sink.told(FeedNoticeKind.DISCONNECTED))
-    gc.collect()
-    assert {task for task in asyncio.all_tasks() if "ringledger" in repr(task)} <= before
-    assert not caplog.records
 
 
 async def test_pings_behind_a_backlog_are_answered(sim: Simulator, client: PlatformClient) -> None:
