@@ -82,7 +82,7 @@ def tell(status: "DaemonStatus", *, as_json: bool) -> None:
     if not (said := note(status)):
         return
     line = json.dumps({"note": said, **status.as_json()}) if as_json else f"ringledger: {said}"
-    say(line, stderr=True, flush=True)
+    say(line, stderr=True, flush=True, whole=as_json)
 
 
 def stamped(rows: list[Row], status: "DaemonStatus") -> list[Row]:

@@ -4,7 +4,9 @@ What must stay true: no text is taken for markup, and none reaches the terminal 
 is for says so with :class:`~rich.text.Text`. No other module of this room prints or makes a console (a test).
 """
 
+import re
 import sys
+import textwrap
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -14,6 +16,8 @@ from rich.text import Text
 
 from ringledger.text import json_text, visible
 
+#: Stands for a blank at which no line ends.
+_NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 #: Columns of an output nobody looks at: nothing is cut.
 UNSEEN: Final = 250
 
@@ -43,9 +47,22 @@ def console(*, stderr: bool = False) -> Terminal:
     return found if found.is_terminal else Terminal(stderr=stderr, width=UNSEEN)
 
 
-def say(line: str = "", *, stderr: bool = False, flush: bool = False) -> None:
-    """Print one line of plain text."""
-    print(visible(line), file=sys.stderr if stderr else sys.stdout, flush=flush)
+def say(line: str = "", *, stderr: bool = False, flush: bool = False, whole: bool = False) -> None:
+    """Print one line of plain text; on a terminal as many as it takes, broken between words.
+
+    What is to be copied stays in one piece: a line that begins with a blank or is to be read by a program (``whole``),
+    and what stands between backticks.
+    """
+    stream, text = sys.stderr if stderr else sys.stdout, visible(line)
+    if not whole and not text.startswith(" ") and stream.isatty():
+        text = wrapped(text, Terminal(stderr=stderr).width)
+    print(text, file=stream, flush=flush)
+
+
+def wrapped(text: str, width: int) -> str:
+    """The text in lines of so many columns, broken between words; a word that is longer than a line stays whole."""
+    kept = re.sub("`[^`]*`", lambda found: found[0].replace(" ", _NO_BREAK), text)
+    return textwrap.fill(kept, width, break_long_words=False, break_on_hyphens=False).replace(_NO_BREAK, " ")
 
 
 def say_lines(text: str, *, flush: bool = False) -> None:
