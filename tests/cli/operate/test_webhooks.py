@@ -55,6 +55,27 @@ def test_what_waits_and_what_was_given_up(cli, path):
     assert "token-in-the-path" not in ended.out
 
 
+async def pile_up(url, many):
+    letters = [Letter("0123456789abcdef", "1001", "9", f"9/{n}", "call.opened", "{}") for n in range(many)]
+    ledger = await Ledger.open(url)
+    try:
+        ledger.letters_of = lambda *_: letters
+        await ledger.commit(Desk().see(presence(101, 1, T0, item())).changes, now_ms=T0)
+    finally:
+        await ledger.close()
+
+
+def test_of_many_the_oldest_fifty_are_shown_and_as_many_as_are_asked_for(cli, path):
+    asyncio.run(pile_up(f"sqlite+aiosqlite:///{path}", 60))
+    *rows, last = cli("webhooks", "list").out.splitlines()[1:]
+    assert (len(rows), last) == (50, "the oldest 50; --limit N shows more")
+    assert len(cli("webhooks", "list", "--limit", "7").out.splitlines()) == 8
+    assert len(cli("webhooks", "list", "--limit", "63").out.splitlines()) == 64
+    assert len(cli("webhooks", "list", "--json").data) == 63
+    assert len(cli("webhooks", "list", "--json", "--limit", "2").data) == 2
+    assert cli("webhooks", "list", "--limit", "0").code == 64
+
+
 def test_as_json_without_bodies_and_numbers(cli, path):
     ended = cli("webhooks", "list", "--dead", "--json")
     (dead,) = ended.data

@@ -14,10 +14,12 @@ import typer
 from ringledger.cli.context import frame_of, print_table, read
 from ringledger.cli.errors import Failure, off_limits, usage
 from ringledger.cli.help import PlainGroup
+from ringledger.cli.ledger.calls import SCREENFUL
 from ringledger.cli.render import print_json, table
 from ringledger.cli.terminal import say
 from ringledger.cli.times import headed, short
 from ringledger.exits import Exit
+from ringledger.ledger.read.filters import MOST
 
 if TYPE_CHECKING:
     from ringledger.config.model import Settings
@@ -38,6 +40,9 @@ webhooks_app = typer.Typer(
 def list_letters(
     ctx: typer.Context,
     dead: Annotated[bool, typer.Option("--dead", help="Only what was given up.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help=f"At most so many; a table has {SCREENFUL} if not given.")
+    ] = None,
 ) -> None:
     """Events that no receiver has accepted yet, oldest first; what was accepted is not kept."""
     from ringledger.ledger.write import outbox
@@ -45,7 +50,8 @@ def list_letters(
 
     frame = frame_of(ctx)
     settings = frame.settings()
-    rows = read(settings, lambda engine: outbox.letters(engine, dead=dead))
+    most = limit if limit or frame.json else SCREENFUL + 1
+    rows = read(settings, lambda engine: outbox.letters(engine, dead=dead, limit=most))
     addresses = {one.key: one.address for one in receivers_of(settings.webhooks)}
     for row in rows:
         row["address"] = addresses.get(row["receiver"])
@@ -53,7 +59,9 @@ def list_letters(
     if frame.json:
         print_json(rows)
     elif rows:
-        _print(rows)
+        _print(rows[: limit or SCREENFUL])
+        if len(rows) > (limit or SCREENFUL):
+            say(f"the oldest {SCREENFUL}; --limit N shows more")
     else:
         say("nothing was given up" if dead else "nothing waits and nothing was given up")
 

@@ -135,10 +135,11 @@ async def forget_dead(ledger: Ledger, before_ms: int) -> int:
         return (await connection.execute(delete(outbox).where(old))).rowcount
 
 
-async def letters(engine: AsyncEngine, *, dead: bool = False) -> Rows:
-    """What waits and what was given up (``dead``: only that), oldest first; without the bodies. Times are text."""
+async def letters(engine: AsyncEngine, *, dead: bool = False, limit: int | None = None) -> Rows:
+    """What waits and what was given up (``dead``: only that), oldest first, at most ``limit``; without the bodies.
+    Times are text."""
     shown = [column for column in outbox.columns if column.name != "body"]
-    wanted = select(*shown).order_by(outbox.c.id)
+    wanted = select(*shown).order_by(outbox.c.id).limit(limit)
     if dead:
         wanted = wanted.where(outbox.c.gave_up_at.is_not(None))
     async with _reading(engine) as connection:
