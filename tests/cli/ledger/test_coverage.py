@@ -1,9 +1,11 @@
 import json
 import time
+from dataclasses import replace
 
-from ringledger.cli.ledger.coverage import with_unknown
+from ringledger.cli.ledger.coverage import cure, with_unknown
 from ringledger.domain.coverage import CoverageSpan, CoverageState
 from ringledger.ledger.times import to_ms, to_text
+from ringledger.service.health.status import Life
 from tests import office, standing
 
 
@@ -120,6 +122,28 @@ def test_what_is_seen_and_cannot_be_written_is_no(cli, tmp_path, clean):
     assert ended.data[0]["until_at"] == ended.data[1]["from_at"] == to_text(now - 5_000)
     assert ended.data[1]["cause"] == "what was seen cannot be written"
     assert "nothing can be written since" in shown.err
+
+
+def test_nobody_is_told_to_ask_for_what_the_daemon_does_by_itself():
+    now, day = 1_800_000_000_000, 86_400_000
+
+    def hole(first, last, state="blind", reason="network"):
+        return {"from_at": to_text(now - first), "until_at": to_text(now - last), "state": state, "cause": reason}
+
+    runs, stopped = standing.status(now), replace(standing.status(now), life=Life.STOPPED, told={})
+    new, old = hole(day, day - 60_000), hole(20 * day, 20 * day - 60_000)
+    before = hole(5 * day, 4 * day, "unknown", "no daemon ran")
+    since_then = hole(60_000, 0, "unknown", "no daemon ran")
+    asked = "`ringledger backfill --since {}Z` closes what the platform still knows"
+    by_itself = "the daemon reads the platform's log for {} by itself, within minutes"
+    assert cure([new], runs, 7) == by_itself.format("it")
+    assert cure([new, new], runs, 7) == by_itself.format("them")
+    assert cure([old], runs, 7) == asked.format(old["from_at"][:19])
+    assert cure([old, new], runs, 7) == f"{by_itself.format('1 of them')}; {asked.format(old['from_at'][:19])}"
+    assert cure([before], runs, 7) == asked.format(before["from_at"][:19]), "nobody knew of it"
+    assert cure([new, since_then], stopped, 7).startswith("`systemctl start ringledger`")
+    assert "backfill" not in cure([new, since_then], stopped, 7)
+    assert "doctor" in cure([hole(60_000, 0, "unknown", "what was seen cannot be written")], runs, 7)
 
 
 def test_the_future_is_never_yes(cli, tmp_path, clean):

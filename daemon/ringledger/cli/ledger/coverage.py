@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ringledger.service.health.status import DaemonStatus
 
 Row = dict[str, Any]
+DAY_MS = 86_400_000
 #: The cause of a span that has not been yet.
 TO_COME = "still to come"
 
@@ -63,7 +64,7 @@ def coverage(
     if frame.json:
         print_json(rows)
     else:
-        _print(rows, holes, untold=untold)
+        _print(rows, holes, untold=untold, cure=cure(holes, status, settings.backfill.max_days))
     return int(Exit.DIFFERENCES if holes or untold else Exit.OK)
 
 
@@ -127,7 +128,41 @@ def with_unknown(spans: list[Row], since: int | None, until: int | None, status:
     return rows
 
 
-def _print(rows: list[Row], holes: list[Row], *, untold: list[str]) -> None:
+def cure(holes: list[Row], status: "DaemonStatus", max_days: int) -> str:
+    """What closes the holes: the daemon by itself, its start, or a person who asks for what is further back."""
+    oldest = status.at - max_days * DAY_MS
+    left: list[Row] = []
+    own, after, ailing = 0, 0, False
+    for hole in (one for one in holes if one["cause"] != TO_COME):
+        told = hole["state"] != "unknown"
+        present = not told and to_ms(hole["until_at"]) >= status.at - LATE_MS
+        if present and status.runs:
+            ailing = True
+        elif to_ms(hole["from_at"]) < oldest or not (told or present):
+            left.append(hole)
+        elif status.runs:
+            own += 1
+        else:
+            after += 1
+    ways = ["`ringledger doctor` says what is wrong now"] if ailing else []
+    if own:
+        ways.append(f"the daemon reads the platform's log for {_these(own, holes)} by itself, within minutes")
+    if after:
+        starting = "`systemctl start ringledger` (or `ringledger run`)"
+        ways.append(f"{starting}: a daemon reads the platform's log for {_these(after, holes)} by itself")
+    if left:
+        since = min(hole["from_at"] for hole in left)[:19] + "Z"
+        ways.append(f"`ringledger backfill --since {since}` closes what the platform still knows")
+    return "; ".join(ways)
+
+
+def _these(number: int, holes: list[Row]) -> str:
+    if number < len(holes):
+        return f"{number} of them"
+    return "it" if number == 1 else "them"
+
+
+def _print(rows: list[Row], holes: list[Row], *, untold: list[str], cure: str) -> None:
     out = console()
     times = [row[name] for row in rows for name in ("from_at", "until_at")]
     several = ["account"] if any("account" in row for row in rows) else []
@@ -150,4 +185,4 @@ def _print(rows: list[Row], holes: list[Row], *, untold: list[str]) -> None:
         out.print("yes: every call of this time is in the ledger", style="green")
         return
     verb = f"{'is' if len(holes) == 1 else 'are'} {counted(len(holes), 'hole')}"
-    out.print(f"no: there {verb}; `ringledger backfill --since TIME` closes what the platform still knows", style="red")
+    out.print(f"no: there {verb}; {cure}", style="red")
