@@ -41,6 +41,14 @@ def test_a_narrow_terminal_loses_columns_but_no_part_of_a_cell(terminal, width, 
     assert terminal(made(), width, spare=("ring", "ext"))[1] == wanted
 
 
+def test_what_a_narrow_terminal_does_without_is_told(terminal, cli, database, clean):
+    assert "no room for: ring, ext (" in " ".join(terminal(made(), 31, spare=("ring", "ext")))
+    assert len(terminal(made(), 38, spare=("ring", "ext"))) == 2
+    clean.setenv("COLUMNS", "70")
+    assert cli("calls").out.count("no room for: ") == 1
+    assert cli("calls", "show", "67029198021").out.count("no room for: ") == 1
+
+
 def test_without_spare_columns_everything_is_shown(terminal):
     head, row = terminal(made(), 10)
     assert head.split() == ["started", "ring", "ext", "session"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -130,3 +131,16 @@ def test_a_call_with_more_facts_than_are_traced_says_that(cli, late_hold):
 
 def test_a_call_whose_facts_are_traced_lacks_nothing(cli, late_hold):
     assert cli("calls", "show", SESSION, "--json").data["untold"] is None
+
+
+def test_each_leg_has_the_name_of_its_extension(cli, database, tmp_path, clean):
+    copy = tmp_path / "named.db"
+    shutil.copyfile(database, copy)
+    clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{copy}")
+    leg = cli("calls", "show", "67029198021", "--json").data["legs"][0]["extension_id"]
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        named = "UPDATE extension SET extension_number = '106', name = 'Émile' WHERE extension_id = ?"
+        assert connection.execute(named, [leg]).rowcount == 1
+    lines = cli("calls", "show", "67029198021").out.split("\nlegs\n")[1].split("\n\n")[0].splitlines()
+    assert "name" in lines[0].split()
+    assert any("106 Émile" in line for line in lines)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.padding import Padding
 
-from ringledger.cli.context import account_id, console, frame_of, print_table, read
+from ringledger.cli.context import account_id, console, frame_of, print_table, read, tell_left_out
 from ringledger.cli.errors import Failure, usage
 from ringledger.cli.ledger.calls import FullNumbers, calls_app
 from ringledger.cli.render import masked_rows, print_json, rang, table, who, word
@@ -179,6 +179,7 @@ def _print(out: Terminal, session: str, story: Row, sentences: list[str]) -> Non
     out.print(bold("why"))
     for sentence in sentences:
         out.print(Padding(visible(sentence), (0, 0, 0, 2), expand=False))
+    left_out: list[str] = []
     for title, rows, columns in (
         ("legs", story["legs"], _LEGS),
         ("changes of status", story["transitions"], _TRANSITIONS),
@@ -188,10 +189,14 @@ def _print(out: Terminal, session: str, story: Row, sentences: list[str]) -> Non
         ("what came late, in the order of arrival", story["late"], _LATE),
     ):
         if rows:
-            _section(out, title, rows, columns)
+            left_out += _section(out, title, rows, columns)
+    if left_out:
+        out.print()
+        tell_left_out(left_out)
 
 
-def _section(out: Terminal, title: str, rows: list[Row], columns: dict[str, str]) -> None:
+def _section(out: Terminal, title: str, rows: list[Row], columns: dict[str, str]) -> list[str]:
+    """Print a part of the story; returns the headings of the columns there was no room for."""
     times = [name for name in columns if name in _TIMES]
     heads = columns | {name: headed(columns[name], [row[name] for row in rows]) for name in times[:1]}
     made = table(*heads.values(), right=("sequence",), gap=1)
@@ -199,7 +204,8 @@ def _section(out: Terminal, title: str, rows: list[Row], columns: dict[str, str]
         made.add_row(*(who(row) if name == "extension_id" else _cell(name, row[name]) for name in columns))
     out.print()
     out.print(bold(title))
-    print_table(made, spare=("leg", "source", "direction"), folds=("record", "says", "changed"))
+    folds = ("record", "says", "changed", "name")
+    return print_table(made, spare=("leg", "source", "direction"), folds=folds, quiet=True)
 
 
 def _cell(name: str, value: Any) -> Any:
@@ -242,7 +248,7 @@ def _is_time(text: str) -> bool:
 
 _TIMES = ("at", "started_at", "answered_at", "ended_at", "received_at")
 _LEGS = {
-    "leg_id": "leg", "extension_id": "ext", "direction": "direction", "started_at": "started",
+    "leg_id": "leg", "extension_id": "ext", "extension_name": "name", "direction": "direction", "started_at": "started",
     "answered_at": "answered", "ended_at": "ended", "status": "status", "source": "source",
 }  # fmt: skip
 _TRANSITIONS = {"at": "at", "from_status": "from", "to_status": "to", "sequence": "sequence", "source": "source"}
