@@ -25,11 +25,18 @@ class Child:
     """
 
     def __init__(
-        self, sim: Simulator, directory: Path, transport: str, *, manager: Manager | None = None, **overrides: Any
+        self,
+        sim: Simulator,
+        directory: Path,
+        transport: str,
+        *,
+        manager: Manager | None = None,
+        url: str | None = None,
+        **overrides: Any,
     ) -> None:
         self.manager = manager
         self.database = directory / "ringledger.db"
-        self._url = postgresql.server().url(empty=True) if postgresql.CHOSEN else None
+        self._url = url or (postgresql.server().url(empty=True) if postgresql.CHOSEN else None)
         if self._url is not None:
             overrides |= {"database__url": self._url, "database__directory": str(directory)}
         self.log = directory / "ringledger.log"

@@ -261,6 +261,8 @@ class DatabaseSettings(_Section):
     """PostgreSQL: the file that holds the password, by its absolute path; empty: ~/.pgpass, or none."""
     directory: str = Field(default="/var/lib/ringledger", min_length=1)
     """PostgreSQL: where the daemon's socket and its account of penalties are."""
+    lease_seconds: float = Field(default=10, ge=1, le=300)
+    """PostgreSQL: how long an account is a process's without a sign of it, before another takes it over."""
     commit_interval_ms: int = Field(default=20, ge=0, le=60_000)
     """Longest wait of an event before its commit."""
     commit_batch: int = Field(default=500, ge=1, le=100_000)

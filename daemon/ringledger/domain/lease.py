@@ -75,6 +75,13 @@ class LeaseBook:
             self._free.pop(fence.name, None)
             self._held[fence.name] = _Held(fence, asked_at)
 
+    def renewed(self, fences: Iterable[Fence], asked_at: float) -> None:
+        """These leases run on; one that was given back meanwhile does not come back."""
+        for fence in fences:
+            held = self._held.get(fence.name)
+            if held is not None and held.fence == fence:
+                held.asked_at = asked_at
+
     def dropped(self, name: str) -> None:
         """This lease is ours no longer."""
         self._held.pop(name, None)

@@ -68,13 +68,25 @@ class Event(StrEnum):
         return member
 
     SERVICE_STARTED = "service.started", "The process runs; version and configuration file."
-    SERVICE_READY = "service.ready", "Database, token, first reconciliation and feed are up."
+    SERVICE_READY = "service.ready", "Database, token, first reconciliation and feed are up, or this process stands by."
     SERVICE_STOPPING = "service.stopping", "A stop was asked for; with the signal or reason."
     SERVICE_STOPPED = "service.stopped", "Everything is written and closed."
     SERVICE_FAILED = "service.failed", "The daemon ends, or has not begun: why, and with which exit code (`exit_code`)."
     ACCOUNT_STARTED = "account.started", "One of several accounts begins, or begins again."
     ACCOUNT_FAILED = "account.failed", "One of several accounts does not run: why; the others are not touched."
     ACCOUNT_STOPPED = "account.stopped", "An account is no longer in the configuration; the ledger keeps what it has."
+    LEASE_WAITING = "lease.waiting", "Another process works for the account (`holder`); this one stands by."
+    LEASE_TAKEN = (
+        "lease.taken",
+        "This process works for the account from now on; with `term`, and for how many `seconds` nobody did.",
+    )
+    LEASE_RELEASED = "lease.released", "This process works for the account no longer; others may at once."
+    LEASE_LOST = "lease.lost", "Another process has taken the account: ours ends, and has written nothing since."
+    LEASE_UNRENEWED = (
+        "lease.unrenewed",
+        "Leases could not be renewed in time: others may take them, and no webhook is sent meanwhile. Logged once.",
+    )
+    LEASE_RENEWED = "lease.renewed", "Leases that could not be renewed in time are held all the same."
     DATABASE_UPGRADED = "database.upgraded", "The schema went to a newer revision, after a backup."
     DATABASE_PURGED = "database.purged", "What is older than the settings allow was deleted or masked; how much."
     DATABASE_REPLACED = "database.replaced", "The database's file has lost its place; where what is known was saved."

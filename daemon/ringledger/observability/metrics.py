@@ -23,6 +23,7 @@ Family = TypeVar("Family", Counter, Gauge, "Known")
 RING = (1, 2.5, 5, 10, 15, 20, 30, 45, 60, 120)
 TALK = (5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 REQUEST = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+TAKEOVER = (0.5, 1, 2.5, 5, 10, 15, 30, 60, 300)
 COMMIT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
 
 
@@ -128,6 +129,11 @@ class Metrics:
     def _store(self) -> None:
         self.store_commit_duration_seconds = self._histogram(
             "store_commit_duration_seconds", "One transaction, with its wait for the disk.", COMMIT
+        )
+        self.accounts_owned = self._gauge("accounts_owned", "Accounts whose lease this process holds.")
+        self.lease_lost = self._counter("lease_lost_total", "Leases that another process has taken from this one.")
+        self.takeover_seconds = self._histogram(
+            "takeover_seconds", "From the last sign of an account's former process to this one's lease on it.", TAKEOVER
         )
         self.store_pending_records = self._gauge("store_pending_records", "Changes waiting for their commit.")
         self.store_disk_full = self._gauge("store_disk_full", "1 while the disk is full.")

@@ -15,6 +15,7 @@ import aiohttp
 
 from ringledger.config.model import Settings
 from ringledger.heartbeats import Heartbeats
+from ringledger.ledger.errors import LeaseLost
 from ringledger.ledger.write.store import Ledger
 from ringledger.observability.logging import bind_account
 from ringledger.observability.metrics import Metrics
@@ -29,7 +30,8 @@ from ringledger.service.control.server import Handler
 from ringledger.service.health.vitals import AccountVitals
 from ringledger.service.health.watchdog import RestingPace, watched_session
 from ringledger.service.ingest.directory import ExtensionDirectory
-from ringledger.service.tasks import STOP_STAGES, cancelled, first
+from ringledger.service.leases import Leases, Tenure
+from ringledger.service.tasks import STOP_STAGES, cancelled, either, first
 
 T = TypeVar("T")
 
@@ -47,11 +49,13 @@ Work = tuple[str, Coroutine[Any, Any, None]]
 
 @dataclass(slots=True)
 class Shared:
-    """What the accounts of one process have in common. ``running``: names of accounts by their ids."""
+    """What the accounts of one process have in common. ``running``: names of accounts by their ids; ``leases``: where
+    several processes share the accounts."""
 
     ledger: Ledger
     outgoing: Outgoing
     notices: StoreNotices
+    leases: Leases | None = None
     running: dict[str, str] = field(default_factory=dict)
     turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ASSEMBLED_AT_ONCE))
 
@@ -77,6 +81,10 @@ class Account:
         self.vitals = AccountVitals(self)
         self.stopping = asyncio.Event()
         self.assembled = asyncio.Event()
+        #: Set when another process works for the account, and this one waits.
+        self.stands_by = asyncio.Event()
+        self.tenure: Tenure | None = None
+        self._leases: Leases | None = None
         self.feed_up = asyncio.Event()
         self.parts: Parts | None = None
         self.auth: Authenticator | None = None
@@ -86,10 +94,48 @@ class Account:
         self._tell = tell
 
     async def run(self, shared: Shared, beside: Callable[[], list[Work]] = list) -> None:
-        """From the login to the stop. ``beside``: what else runs meanwhile, begun once the account is assembled.
+        """From its lease, where there are some, and the login to the stop. ``beside``: what else runs meanwhile, begun
+        once the account is assembled.
 
-        Raises ``CredentialsRejected``, ``MistakenAccount``, ``LedgerError`` or what a dead task raised.
+        Raises ``CredentialsRejected``, ``MistakenAccount``, ``LeaseLost``, ``LedgerError`` or what a dead task raised.
         """
+        leases = self._leases = shared.leases
+        if leases is None:
+            return await self._run(shared, beside)
+        tenure = self.tenure = await self._until_stopped(leases.take(self.name, self._waits))
+        if tenure is None:
+            return None
+        try:
+            await self._run_under(tenure, self._run(shared, beside))
+        except LeaseLost as error:
+            leases.refused(tenure, error)
+            raise
+        finally:
+            self.tenure = None
+            await leases.give(tenure)
+        return None
+
+    def _waits(self) -> None:
+        self.stands_by.set()
+        self._tell()
+
+    async def _run_under(self, tenure: Tenure, running: Coroutine[Any, Any, None]) -> None:
+        """Run while the lease is held; stop in good order when it is asked back. Raises ``LeaseLost`` when it is lost,
+        and what the run raises."""
+        work = asyncio.ensure_future(running)
+        lost, back = asyncio.ensure_future(tenure.lost.wait()), asyncio.ensure_future(tenure.asked_back.wait())
+        try:
+            await asyncio.wait({work, lost, back}, return_when=asyncio.FIRST_COMPLETED)
+            if back.done():
+                self.stopping.set()
+                await asyncio.wait({work, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise tenure.error
+            work.result()
+        finally:
+            await cancelled([work, lost, back], STOP_STAGES["feed"] + STOP_STAGES["tasks"])
+
+    async def _run(self, shared: Shared, beside: Callable[[], list[Work]]) -> None:
         async with watched_session(self.metrics, self.loops, aiohttp.ClientTimeout(total=60)) as session:
             limits = rate_limits(self.settings, self.metrics, self.pace)
             auth = self.auth = authenticator(self.settings, session, limits, keeper=self._keeper)
@@ -97,7 +143,7 @@ class Account:
             me = await self._until_stopped(self._persist(client.whoami))
             if me is None:
                 return
-            await self._identify(shared, me)
+            ledger = await self._identify(shared, me)
             try:
                 bind_account(me.account_id)
                 roster = ExtensionDirectory(client, self.settings, me)
@@ -108,7 +154,7 @@ class Account:
                 async with shared.turn:
                     self.parts = await assemble(
                         self.settings,
-                        shared.ledger,
+                        ledger,
                         client,
                         account_id=me.account_id,
                         roster=roster,
@@ -118,7 +164,7 @@ class Account:
                     )
                 self.handlers = handlers_of(
                     self.settings,
-                    shared.ledger,
+                    ledger,
                     self.parts.intake,
                     sight=self.parts.sight,
                     deliveries=self.parts.deliveries,
@@ -132,8 +178,10 @@ class Account:
                     del shared.running[me.account_id]
 
     async def ready(self) -> None:
-        """Return when the first comparison is made and the feed is up."""
-        await self.assembled.wait()
+        """Return when the first comparison is made and the feed is up, or another process works for the account."""
+        await either(self.assembled, self.stands_by)
+        if not self.assembled.is_set():
+            return
         if self.parts is not None:
             await self.parts.poller.first_done.wait()
         await self.feed_up.wait()
@@ -184,17 +232,32 @@ class Account:
         """A loop's proof of progress, for the watchdog."""
         return lambda: self.loops.beat(name, within())
 
-    async def _identify(self, shared: Shared, me: WhoAmI) -> None:
-        """What is known by a name stays the same account, and each account has one name. Raises ``MistakenAccount``."""
+    async def _identify(self, shared: Shared, me: WhoAmI) -> Ledger:
+        """What is known by a name stays the same account, and each account has one name; returns the ledger as it is
+        this account's. Raises ``MistakenAccount``, ``LeaseLost``."""
+        ledger = shared.ledger
+        if self._leases is not None and self.tenure is not None:
+            if (other := await self._leases.stands_for(self.tenure, me.account_id)) is not None:
+                named = other or "a process without [[accounts]]"
+                raise MistakenAccount(f"the credentials are those of account {me.account_id}, which {named} has")
+            ledger = await ledger.under(self.tenure.fence, me.account_id)
         if not self.name:
-            return
+            return ledger
         if (other := shared.running.setdefault(me.account_id, self.name)) != self.name:
             raise MistakenAccount(f"the credentials are those of account {me.account_id}, which {other} has")
         try:
-            await identified(shared.ledger, self.name, me.account_id)
+            await identified(ledger, self.name, me.account_id)
         except BaseException:
             del shared.running[me.account_id]
             raise
+        return ledger
+
+    @property
+    def standing_by(self) -> str:
+        """Who works for the account instead, in words; empty: this process does, or it is not known yet."""
+        if self._leases is None or self.tenure is not None or not self.stands_by.is_set():
+            return ""
+        return f"standing by: {self._leases.holder(self.name) or 'another process'} works for it"
 
     # -- patience --------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ringledger.clock import now_ms
@@ -170,10 +171,18 @@ class Sink:
 class Outgoing:
     """The webhooks' deliveries of a process, made when the first account tells how fast its platform's time runs.
 
-    ``begun``: set when there are some.
+    ``begun``: set when there are some; ``may_send``: whether this process works for an account for certain.
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        metrics: Metrics,
+        *,
+        may_send: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self._may_send = may_send
         self.begun = asyncio.Event()
         self._settings = settings
         self._ledger = ledger
@@ -197,7 +206,12 @@ class Outgoing:
 
     def _make(self, speed: float) -> Deliveries:
         made = self._made = deliveries_of(
-            self._settings.webhooks, self._ledger, self._metrics, directories=self._directories, speed=speed
+            self._settings.webhooks,
+            self._ledger,
+            self._metrics,
+            directories=self._directories,
+            speed=speed,
+            may_send=self._may_send,
         )
         self.begun.set()
         return made

@@ -33,6 +33,8 @@ from ringledger.service.health.http import serving
 from ringledger.service.health.vitals import Vitals
 from ringledger.service.health.watchdog import WatchdogTask
 from ringledger.service.ingest.pipeline import Pipeline
+from ringledger.service.leases import ROUND_AT_MOST as LEASES_AT_MOST
+from ringledger.service.leases import Leases
 from ringledger.service.maintenance import (
     ROUND_AT_MOST,
     VERIFY_AT_MOST,
@@ -187,7 +189,7 @@ class Daemon:
         await verify_at_start(self.settings)
         self.pulse.preparing = False
         self._enter("asking the platform")
-        ledger = await Ledger.open(url)
+        ledger = await Ledger.open(url, shared=True)
         watch = Watch(ledger, self._settle)
         becoming = asyncio.create_task(self._become_ready(watch), name="ready")
         try:
@@ -228,7 +230,22 @@ class Daemon:
                         await writer.flush()
 
     async def _run(self, ledger: Ledger) -> None:
-        shared = Shared(ledger, Outgoing(self.settings, ledger, self.metrics), StoreNotices(self.metrics))
+        table = ledger.database.leases(self.settings.database.lease_seconds)
+        if table is None:
+            return await self._run_accounts(ledger, None)
+        leases = Leases(table, self.metrics)
+        try:
+            async with asyncio.TaskGroup() as group:
+                looking = group.create_task(leases.run(self._beat("leases", lambda: LEASES_AT_MOST)), name="leases")
+                await self._run_accounts(ledger, leases)
+                await cancelled([looking], ENDING_SECONDS)
+        except* Exception as failed:  # noqa: BLE001 - re-raised at once
+            raise first(failed) from None
+
+    async def _run_accounts(self, ledger: Ledger, leases: Leases | None) -> None:
+        may_send = leases.may_act if leases is not None else lambda _: True
+        outgoing = Outgoing(self.settings, ledger, self.metrics, may_send=may_send)
+        shared = Shared(ledger, outgoing, StoreNotices(self.metrics), leases)
         if self.fleet is not None:
             self.control.add({what: self.fleet.handler(what) for what in REQUESTS - PROCESS_REQUESTS})
             await self._run_fleet(self.fleet, shared)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ringledger.backoff import Backoff
 from ringledger.clock import monotonic
 from ringledger.config.model import Settings
-from ringledger.ledger.errors import LedgerError, LedgerUnavailable
+from ringledger.ledger.errors import LeaseLost, LedgerError, LedgerUnavailable
 from ringledger.observability.logging import LOG, Event, bind_name
 from ringledger.ringcentral.errors import CredentialsMissing, CredentialsRejected
 from ringledger.service.account import Account, Shared
@@ -20,7 +20,7 @@ from ringledger.service.build import credentials_missing
 from ringledger.service.commands.backfill import MistakenAccount
 from ringledger.service.control.server import Handler, Json
 from ringledger.service.health.checks import Finding
-from ringledger.service.tasks import cancelled, first
+from ringledger.service.tasks import cancelled, either, first
 
 #: Waiting does not cure these: the owner must act.
 FOR_GOOD: Final = (CredentialsRejected, CredentialsMissing, MistakenAccount)
@@ -158,10 +158,10 @@ class Fleet:
             unit.state, unit.stuck = "", False
             unit.account = self._make(unit.settings)
             why = await self._run_once(unit)
+            unit.account.metrics.account_up.set(0)
             if not why or not self._goes_on(unit):
                 continue  # its settings have changed, or it was stopped
             unit.fails(why[0])
-            unit.account.metrics.account_up.set(0)
             self._tell()
             failures = 1 if monotonic() - began > LONG_ENOUGH_SECONDS else failures + 1
             await self._pause(unit, None if why[1] else AGAIN.after(failures))
@@ -179,6 +179,8 @@ class Fleet:
         except FOR_GOOD as error:
             LOG.error(Event.ACCOUNT_FAILED, reason=type(error).__name__, detail=str(error))
             return str(error), True
+        except LeaseLost:
+            return None  # it is waited for anew
         except LedgerError as error:
             if not isinstance(error, LedgerUnavailable):
                 raise
@@ -234,11 +236,13 @@ class Fleet:
     def status(self, name: str | None = None) -> Json:
         """What `status` says of accounts, or of the one that is named. What is said of all is what holds of each."""
         told = {one: self._status(unit) for one, unit in self.units.items() if name in {None, one}}
-        states = [one["feed"]["state"] for one in told.values()]
+        ours = {one: its for one, its in told.items() if not its["standing_by"]}
+        states = [one["feed"]["state"] for one in ours.values()]
         worst = next((state for state in ("", "blind", "doubtful", "live") if state in states), "")
-        bad = [one for one, its in told.items() if its["feed"]["state"] == worst and worst != "live"]
-        polled = [one["polled_at"] for one in told.values()]
-        some = next((one for one in told.values() if one["feed"]["state"] == worst), None)
+        bad = [one for one, its in ours.items() if its["feed"]["state"] == worst and worst != "live"]
+        polled = [one["polled_at"] for one in ours.values()]
+        some = next((one for one in ours.values() if one["feed"]["state"] == worst), None)
+        elsewhere = len(told) - len(ours)
         cause = ""
         if bad:
             more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
@@ -251,6 +255,7 @@ class Fleet:
             "filters": some["filters"] if some and len(told) == 1 else None,
             "unheard": some["unheard"] if some and len(told) == 1 else {},
             "login": some["login"] if some and len(told) == 1 else None,
+            "standing_by": f"standing by: others work for {elsewhere} of {len(told)} accounts" if elsewhere else "",
             "accounts": told,
         }
 
@@ -258,15 +263,18 @@ class Fleet:
         told = unit.account.vitals.status("starting")
         if unit.state:
             told["trouble"], told["feed"] = unit.state, {**told["feed"], "state": "", "cause": unit.state}
-        return {**told, "state": (unit.state and "failed") or ("running" if unit.account.parts else "starting")}
+        state = (unit.state and "failed") or ("running" if unit.account.parts else "starting")
+        return {**told, "state": "standing by" if told["standing_by"] and not unit.state else state}
 
     def line(self) -> str:
         """How the accounts fare, for people."""
-        units = list(self.units.values())
+        known = list(self.units.values())
+        units = [one for one in known if one.state or not one.account.standing_by]
         bad = [one.name for one in units if one.state or one.account.vitals.feed_down()]
         extensions = sum(one.account.vitals.extensions for one in units)
         open_calls = sum(len(one.account.parts.intake.tracker.calls) for one in units if one.account.parts)
-        line = f"{len(units)} accounts, {extensions} extensions, {open_calls} calls open"
+        of = f" of {len(known)}" if len(units) < len(known) else ""
+        line = f"{len(units)}{of} accounts, {extensions} extensions, {open_calls} calls open"
         if not bad:
             return f"{line}, feeds up"
         more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
@@ -279,7 +287,8 @@ class Fleet:
             unit = self._unit_of(what, request.get("account"))
             handler = unit.account.handlers.get(what)
             if handler is None:
-                raise ValueError(f"{what}: account {unit.name} does not run ({unit.state or 'it is starting'})")
+                why = unit.state or unit.account.standing_by or "it is starting"
+                raise ValueError(f"{what}: account {unit.name} does not run here ({why})")
             return await handler(request, send)
 
         return answer
@@ -302,7 +311,10 @@ def _another_login(before: Settings, now: Settings) -> bool:
 
 async def _ready(unit: Unit) -> None:
     account = unit.account
-    await account.assembled.wait()
+    await either(account.assembled, account.stands_by)
+    if not account.assembled.is_set():
+        unit.settled.set()
+        await account.assembled.wait()
     account.metrics.account_up.set(1)
     await account.ready()
     unit.settled.set()

@@ -19,6 +19,16 @@ async def cancelled(tasks: Collection[asyncio.Task[Any]], seconds: float) -> Non
         await asyncio.wait(tasks, timeout=seconds)
 
 
+async def either(*events: asyncio.Event) -> None:
+    """Return when one of them is set."""
+    waits = [asyncio.ensure_future(one.wait()) for one in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waits:
+            one.cancel()
+
+
 def first(failed: BaseExceptionGroup[Any]) -> BaseException:
     """The exception that came first; others are usually its consequences."""
     error = failed.exceptions[0]

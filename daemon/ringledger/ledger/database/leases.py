@@ -45,7 +45,7 @@ _TAKE: Final = (
     "AND EXISTS (SELECT FROM writer WHERE token = $2) RETURNING lease.name, lease.term"
 )
 _GIVE: Final = (
-    "UPDATE lease SET holder = '', process = '' WHERE holder = $1 AND (name, term) IN "
+    f"UPDATE lease SET holder = '', process = '', expires_at = {_NOW} WHERE holder = $1 AND (name, term) IN "
     "(SELECT * FROM unnest($2::text[], $3::bigint[]))"
 )
 _STANDS: Final = "UPDATE lease SET account_id = $4 WHERE holder = $1 AND name = $2 AND term = $3"

@@ -10,6 +10,7 @@ What must stay true: all of it is one transaction, under the writer's lock; a da
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import tzinfo
@@ -141,10 +142,14 @@ def _problems(connection: Connection, compare: Callable[[Connection, MetaData], 
     return found + [f"schema: no view {name}" for name in sorted(VIEWS.keys() - there)]
 
 
-def examine(url: Any, *, before_ms: int) -> tuple[str, Examination]:
-    """The server in words, and what there is to know of the ledger. Raises ``LedgerError``."""
+def examine(url: Any, *, before_ms: int) -> tuple[str, Examination, tuple[str, tuple[str, ...]]]:
+    """The server in words, what there is to know of the ledger, and who works for which accounts: in words, and those
+    whose lease has lapsed. Raises ``LedgerError``.
+    """
 
-    async def look(database: PostgresqlDatabase, connection: AsyncConnection) -> tuple[str, Examination]:
+    async def look(
+        database: PostgresqlDatabase, connection: AsyncConnection
+    ) -> tuple[str, Examination, tuple[str, tuple[str, ...]]]:
         facts = "SELECT current_setting('server_version'), pg_database_size(current_database()), current_user"
         told: Any = (await connection.exec_driver_sql(facts)).one()
         version, size, role = told
@@ -167,9 +172,20 @@ def examine(url: Any, *, before_ms: int) -> tuple[str, Examination]:
             letters_dead=await one(select(func.count()).select_from(tables.outbox).where(~waits)),
             oldest_letter_at=await one(select(func.min(outbox.since)).where(waits)),
         )
-        return f"PostgreSQL {version}, {size // (1 << 20)} MiB, as {role}", seen
+        return f"PostgreSQL {version}, {size // (1 << 20)} MiB, as {role}", seen, await _leases(connection)
 
     return _with(url, look, read_only=True)
+
+
+async def _leases(connection: AsyncConnection) -> tuple[str, tuple[str, ...]]:
+    """Who works for which accounts, in words, and those whose lease has lapsed; the newest schema alone has them."""
+    if (await connection.exec_driver_sql("SELECT to_regclass('lease')")).scalar() is None:
+        return "", ()
+    told = "SELECT name, process, expires_at::timestamptz > clock_timestamp() FROM lease WHERE holder <> '' ORDER BY 1"
+    rows: Any = (await connection.exec_driver_sql(told)).all()
+    held = Counter(process for _, process, runs in rows if runs)
+    words = "; ".join(f"{one}: {count} account{'' if count == 1 else 's'}" for one, count in sorted(held.items()))
+    return words, tuple(name for name, _, runs in rows if not runs)
 
 
 def _of_an_index(difference: Any) -> bool:

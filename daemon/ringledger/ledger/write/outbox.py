@@ -66,13 +66,15 @@ async def standing(ledger: Ledger) -> list[Standing]:
         func.count().filter(waits),
         func.count().filter(~waits),
         func.min(outbox.c.since).filter(waits),
-    ).group_by(outbox.c.receiver)
+    )
+    wanted = wanted.where(ledger.database.held_here(outbox.c.account_id)).group_by(outbox.c.receiver)
     async with _reading(ledger.reader) as connection:
         return [Standing(*row) for row in await connection.execute(wanted)]
 
 
 async def heads(ledger: Ledger, receiver: str, limit: int) -> list[Head]:
-    """What may be sent to the receiver, oldest first: of each call the first letter that is not given up."""
+    """What may be sent to the receiver, oldest first: of each call of an account that is this process's the first
+    letter that is not given up."""
     former = outbox.alias()
     blocked = exists().where(
         former.c.receiver == outbox.c.receiver,
@@ -84,6 +86,7 @@ async def heads(ledger: Ledger, receiver: str, limit: int) -> list[Head]:
     wanted = (
         select(*(outbox.c[name] for name in Head._fields))
         .where(outbox.c.receiver == receiver, outbox.c.gave_up_at.is_(None), ~blocked)
+        .where(ledger.database.held_here(outbox.c.account_id))
         .order_by(outbox.c.id)
         .limit(limit)
     )

@@ -52,6 +52,11 @@ def account(facts: Facts) -> Outcome | None:
     return failure(facts.account_state, cure) if facts.account_state else ok("runs")
 
 
+@check("lease", "one process works for an account at a time; the others stand by, and one of them takes it over")
+def lease(facts: Facts) -> Outcome | None:
+    return None if facts.lease is None else ok(facts.lease)
+
+
 @check("loops", "a loop that hangs records nothing; systemd restarts the daemon when that lasts")
 def loops(facts: Facts) -> Outcome | None:
     if facts.stuck is None:
@@ -255,6 +260,18 @@ def database_server(facts: Facts) -> Outcome | None:
         cure = "start the server, or correct database.url, the password (database.password_file) and the role's rights"
         return failure(facts.server_trouble, cure)
     return None if facts.server is None else ok(facts.server)
+
+
+@check("leases", "nothing is recorded of an account that no process works for")
+def leases(facts: Facts) -> Outcome | None:
+    if facts.leases is None:
+        return None
+    held, lapsed = facts.leases
+    if not lapsed:
+        return ok(held or "none yet")
+    named = ", ".join(one or "the only account" for one in lapsed[:NAMED])
+    more = f" and {len(lapsed) - NAMED} more" if len(lapsed) > NAMED else ""
+    return failure(f"nobody works for {named}{more}", f"start a daemon with this configuration; {LOG}")
 
 
 @check("database-owner", "a file that is no ledger is neither read nor written to")

@@ -36,6 +36,8 @@ class Facts:
     stuck: tuple[str, ...] | None = None
     #: Of one account of several: why it does not run; empty while it does.
     account_state: str | None = None
+    #: Where several processes share the accounts: who works for this one, in words.
+    lease: str | None = None
     feed_down: float | None = None
     feed_cause: str = ""
     #: Since the last poll, and whether there has been one; while there has been none, since the daemon's start.
@@ -77,6 +79,8 @@ class Facts:
     #: Of a database server: version and size in words; why it cannot be asked.
     server: str | None = None
     server_trouble: str | None = None
+    #: Who works for which accounts, in words, and those nobody works for.
+    leases: tuple[str, tuple[str, ...]] | None = None
     #: How large the write-ahead log is, and how large it may become.
     log_bytes: tuple[int, int] | None = None
     oldest_open: float | None = None

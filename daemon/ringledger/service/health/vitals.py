@@ -56,10 +56,13 @@ class AccountVitals:
 
     def added_to(self, facts: Facts) -> Facts:
         """The facts, and what an account knows of itself."""
+        if waits := self.account.standing_by:
+            return replace(facts, lease=waits)
         now, parts = time.monotonic(), self.account.parts
         polled = parts.intake.tracker.asked_at if parts else None
         return replace(
             facts,
+            lease=f"this process works for it, term {self.account.tenure.fence.term}" if self.account.tenure else None,
             feed_down=self.feed_down(),
             feed_cause=self._feed_cause(),
             poll_age=now - (self.started if polled is None else polled),
@@ -79,6 +82,7 @@ class AccountVitals:
         polled = parts.intake.tracker.asked_at if parts else None
         filters = self._filters()
         return {
+            "standing_by": self.account.standing_by,
             "trouble": self.trouble,
             "account_id": parts.intake.account_id if parts else None,
             "polled_at": None if polled is None else _ms_ago(now - polled),
@@ -138,6 +142,8 @@ class AccountVitals:
 
     def line(self) -> str:
         """How the account fares, for people."""
+        if waits := self.account.standing_by:
+            return waits
         parts, span, down = self.account.parts, self.span(), self.feed_down()
         up = parts.sight.seconds_since(span.from_at) if span and parts else 0.0
         feed = f"feed down {_span(down)}" if down else f"feed up {_span(up)}"
@@ -210,7 +216,8 @@ class Vitals:
         if only is None:
             return own
         facts = only.added_to(own)
-        return facts if facts.feed_cause or only.span() else replace(facts, feed_cause=self.phase)
+        known = facts.feed_cause or only.span() or only.account.standing_by
+        return facts if known else replace(facts, feed_cause=self.phase)
 
     async def answer(self, request: Json, _send: Callable[[Json], None]) -> Json:
         """``{"do": "findings"}`` on the control socket, with ``account``: of that one: what `doctor` cannot see from
@@ -233,7 +240,7 @@ class Vitals:
         only, ready = self._only, self.daemon.ready.is_set()
         own = {"pid": os.getpid(), "version": __version__, "started_at": _ms_ago(time.monotonic() - self.started)}
         if only is not None:
-            assembled = self.daemon.parts is not None
+            assembled = self.daemon.parts is not None or bool(only.account.standing_by)
             phase = "" if assembled else self.phase
             return {**own, "ready": ready and assembled, "phase": phase, **only.status(self.phase)}
         told = self.daemon.fleet.status(self._named(request)) if self.daemon.fleet else {}

@@ -80,7 +80,9 @@ class Patience:
 
 
 class Deliveries:
-    """One task. ``clock``: monotonic seconds; ``now_ms``: our wall clock, as the commits' ``updated_at``."""
+    """One task. ``clock``: monotonic seconds; ``now_ms``: our wall clock, as the commits' ``updated_at``; ``may_send``:
+    whether an account's letters are ours to send just now.
+    """
 
     def __init__(
         self,
@@ -91,6 +93,7 @@ class Deliveries:
         metrics: Metrics | None = None,
         clock: Callable[[], float] = monotonic,
         now_ms: Callable[[], int] = wall_ms,
+        may_send: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._ledger = ledger
         self._patience = patience or Patience()
@@ -98,7 +101,8 @@ class Deliveries:
         self._desk = _Desk(ledger, now_ms)
         self._tally = tally = Tally(metrics or Metrics(), receivers)
         self._carriers = [
-            _Carrier(one, ledger, self._desk, self._patience, tally, clock=clock, now_ms=now_ms) for one in receivers
+            _Carrier(one, ledger, self._desk, self._patience, tally, clock=clock, now_ms=now_ms, may_send=may_send)
+            for one in receivers
         ]
 
     async def run(self, beat: Callable[[str], None] = lambda _: None) -> None:
@@ -174,6 +178,7 @@ def deliveries_of(
     *,
     directories: Mapping[str, Who] | None = None,
     speed: float = 1.0,
+    may_send: Callable[[str], bool] = lambda _: True,
 ) -> Deliveries:
     """The deliveries for ``[[webhooks]]``; from here on the ledger writes letters, if there is anybody to read them.
 
@@ -181,7 +186,8 @@ def deliveries_of(
     """
     receivers = receivers_of(hooks)
     ledger.letters_of = LetterWriter(receivers, directories=directories) if receivers else None
-    return Deliveries(ledger, receivers, patience=Patience().at_speed(speed), metrics=metrics)
+    patience = Patience().at_speed(speed)
+    return Deliveries(ledger, receivers, patience=patience, metrics=metrics, may_send=may_send)
 
 
 class _Desk:
@@ -238,7 +244,9 @@ class _Carrier:
         *,
         clock: Callable[[], float],
         now_ms: Callable[[], int],
+        may_send: Callable[[str], bool],
     ) -> None:
+        self._may_send = may_send
         self.receiver = receiver
         self._ledger = ledger
         self._desk = desk
@@ -275,6 +283,9 @@ class _Carrier:
                 except LedgerUnavailable:
                     leaving, seconds = [], 1.0
                 for head in leaving:
+                    if not self._may_send(head.account_id):
+                        self._stale = True  # whoever works for the account sends it
+                        continue
                     self._busy.add(_key(head))
                     self._flying += 1
                     group.create_task(self._carry(session, head))
