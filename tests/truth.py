@@ -58,9 +58,9 @@ def _duration(row: dict[str, Any], call: CallTruth, *, confirmed: bool) -> int:
     return 0 if row["answered_at"] is None else to_ms(row["ended_at"]) - to_ms(row["answered_at"])
 
 
-def inexact(rows: Iterable[dict[str, Any]], truth: Iterable[CallTruth]) -> list[str]:
-    """One line for each time or duration that is not the true one to the millisecond; for calls whose events all came,
-    so that nothing about them is an estimate."""
+def inexact(rows: Iterable[dict[str, Any]], truth: Iterable[CallTruth], *, unseen: bool = False) -> list[str]:
+    """One line for each time or duration that is not the true one to the millisecond; for calls whose events all came.
+    ``unseen``: a row may say that nobody saw how long it rang (semantics 4.3)."""
     true = {call.session_id: call for call in truth if call.ended_at is not None}
     found = []
     for row in rows:
@@ -68,13 +68,19 @@ def inexact(rows: Iterable[dict[str, Any]], truth: Iterable[CallTruth]) -> list[
         if call is None:
             continue
         told = {column: None if row[column] is None else to_ms(row[column]) for column in _TIMES}
-        told |= {f"{name}_ms": round(row[f"{name}_seconds"] * 1000) for name in ("ring", "talk", "hold")}
+        told |= {f"{name}_ms": _ms(row[f"{name}_seconds"]) for name in ("ring", "talk", "hold")}
+        if unseen and row["answer_estimated"] and row["ring_seconds"] is None:
+            del told["ring_ms"]
         wrong = {name: value for name, value in told.items() if value != getattr(call, name)}
         found += [
             f"{call.session_id} ({call.kind}): {name} {value}, is {getattr(call, name)}"
             for name, value in wrong.items()
         ]
     return sorted(found)
+
+
+def _ms(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1000)
 
 
 def seen_whole(events: Iterable[dict[str, Any]], calls: Iterable[SimCall]) -> set[str]:

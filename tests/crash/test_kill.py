@@ -98,7 +98,10 @@ async def test_nothing_is_lost_or_doubled(
     with capsys.disabled():
         print("\ncrash:", ", ".join(f"{name} {value}" for name, value in figures.items()))
     assert differences(rows, pbx.truth()) == []
-    assert inexact([row for row in rows if row["session_id"] in seen], pbx.truth()) == []
+    overflows = [line for line in lines if line["event"] == "feed.gap" and line["reason"] == "possible_overflow"]
+    # A full answer may be the end of more: who rang before it and is shown talking in it was not seen to be answered.
+    unseen = bool(overflows)
+    assert inexact([row for row in rows if row["session_id"] in seen], pbx.truth(), unseen=unseen) == []
     assert len(survivors) >= CYCLES
     assert len(seen) == len(rows)  # the feed was taken up where it had been committed, after every kill
     assert len(sim.oauth.sessions) == 1

@@ -27,6 +27,9 @@ class Recorder:
         self.unreadable: list[Unreadable] = []
         self.positions: list[FeedPosition] = []
         self.notices: list[FeedNotice] = []
+        self.deliveries: list[Delivery] = []
+        #: How many events came, and the reasons of gaps, as they were told.
+        self.in_order: list[int | str] = []
         self.refuse = 0
         self.refused = 0
         self.gate = asyncio.Event()
@@ -43,6 +46,9 @@ class Recorder:
             self.refused += 1
             raise OSError("the disk is full")
         self.seen += delivery.observations
+        self.deliveries.append(delivery)
+        if delivery.observations:
+            self.in_order.append(len(delivery.observations))
         self.unreadable += delivery.unreadable
         if delivery.position is not None:
             self.positions.append(delivery.position)
@@ -50,6 +56,8 @@ class Recorder:
 
     def notice(self, notice: FeedNotice) -> None:
         self.notices.append(notice)
+        if notice.kind is FeedNoticeKind.GAP:
+            self.in_order.append(notice.reason)
         self._changed.set()
 
     @property

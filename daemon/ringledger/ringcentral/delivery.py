@@ -45,13 +45,15 @@ class GapCause(StrEnum):
 @dataclass(frozen=True, slots=True)
 class FeedNotice:
     """Something about the feed itself. ``at_ms``: our clock. A gap's ``detail`` has ``from_at`` (ms, the last
-    instant known to be covered, or ``None``) and ``until_at`` (ms).
+    instant known to be covered, or ``None``) and ``until_at`` (ms). ``delivered``: the deliveries say themselves before
+    which of them something may be missing.
     """
 
     kind: FeedNoticeKind
     at_ms: int
     reason: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
+    delivered: bool = False
 
 
 class FeedSink(Protocol):

@@ -201,6 +201,23 @@ async def test_a_full_answer_at_work_is_a_possible_overflow_too(sim: Simulator, 
         publish(sim, "one more")
         await sink.until(lambda: len(sink.seen) == 200)
         assert sink.gaps()[known:] == ["possible_overflow"]
+    with_events = [one for one in sink.deliveries if one.observations]
+    assert [len(one.observations) for one in with_events if one.after_gap] == [100]
+
+
+async def test_a_gap_is_told_before_what_came_after_it(sim: Simulator, client: PlatformClient) -> None:
+    """Who rings before a gap and talks after it was not seen to be answered; who rings after it was."""
+    sink = Recorder()
+    async with running(feed(client, sim), sink):
+        await settled(sim, sink)
+        known = len(sink.in_order)
+        sink.gate.clear()
+        publish(sim, "before")
+        await sink.until(lambda: sink.uuids == ["before"])
+        publish(sim, *(str(n) for n in range(100)))
+        sink.gate.set()
+        await sink.until(lambda: len(sink.seen) == 101)
+    assert sink.in_order[known:] == [1, "possible_overflow", 100]
 
 
 async def test_what_overflows_while_we_stand_still_is_doubtful_from_before(

@@ -298,6 +298,22 @@ async def test_a_half_is_not_kept_for_what_turned_out_to_be_none(desk):
     assert await _sessions(ledger) == {OTHER: None, "outer": None}
 
 
+@pytest.mark.parametrize(("after_gap", "estimated"), [((False, True), True), ((True, False), False)])
+async def test_an_answer_was_seen_if_nothing_may_be_missing_since_it_rang(desk, after_gap, estimated):
+    """The ringing and the answer come in two deliveries; something may be missing before one of them (rule 4.3)."""
+    intake, ledger = desk
+    for number, (status, gap) in enumerate(zip(["Ringing", "CallConnected"], after_gap, strict=True)):
+        told = presence(EXTENSION, 10 + number, T0 + number * 4_500, item(status, session=OTHER))
+        await intake.deliver(Delivery((told,), (), None, after_gap=gap))
+    over = presence(EXTENSION, 12, T0 + 9_000, item("NoCall", session=OTHER))
+    await intake.deliver(Delivery((over,), (), None))
+    await _settle(intake)
+    (call,) = await ledger.load_sessions([CallKey(ACCOUNT, OTHER)])
+    assert call.published is not None
+    assert call.published.answer_estimated is estimated
+    assert call.published.ring_ms == (None if estimated else 4_500)
+
+
 async def _settle(intake: Pipeline) -> None:
     """Until what has settled is written; an open call stays open."""
     intake.tracker.advance(time.monotonic() + 1)

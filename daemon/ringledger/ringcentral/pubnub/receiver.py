@@ -139,12 +139,12 @@ class Receiver:
             return str(begin), region
         fresh = [entry for entry in entries if self._fresh(entry)]
         moved = max(token, self.cursor)
+        self._came_in(len(entries))  # before it is delivered: what may be missing is missing before it
         async with self._one_at_a_time:
-            await self._deliver(fresh, moved)
+            await self._deliver(fresh, moved, after_gap=len(entries) >= QUEUE_LENGTH)
             self.cursor = moved
         self.unreadable_since = None
         self._remember(fresh)
-        self._came_in(len(entries))
         self._poll_over()
         return str(moved), region
 
@@ -189,7 +189,7 @@ class Receiver:
         self._connected()
         return begin
 
-    async def _deliver(self, entries: list[Any], cursor: int) -> None:
+    async def _deliver(self, entries: list[Any], cursor: int, *, after_gap: bool = False) -> None:
         if not entries and not self._position_due():
             return
         observations: list[PresenceObservation] = []
@@ -202,7 +202,7 @@ class Receiver:
                 unreadable.append(error.unreadable(received_at))
         position = self._position(cursor) if self.current else None
         try:
-            await self._sink.deliver(Delivery(tuple(observations), tuple(unreadable), position))
+            await self._sink.deliver(Delivery(tuple(observations), tuple(unreadable), position, after_gap))
         except Exception as error:
             self._sink_failures += 1
             if self._sink_failures >= MOST_SINK_FAILURES:
@@ -264,10 +264,13 @@ class Receiver:
         self.sure_ms = self._opened_ms
 
     def _gap(self, cause: GapCause, from_at: int | None) -> None:
-        self._notice(FeedNoticeKind.GAP, cause.value, {"from_at": from_at, "until_at": now_ms()})
+        delivered = cause is GapCause.POSSIBLE_OVERFLOW
+        self._notice(FeedNoticeKind.GAP, cause.value, {"from_at": from_at, "until_at": now_ms()}, delivered=delivered)
 
-    def _notice(self, kind: FeedNoticeKind, reason: str = "", detail: dict[str, Any] | None = None) -> None:
-        self._sink.notice(FeedNotice(kind, now_ms(), reason, detail or {}))
+    def _notice(
+        self, kind: FeedNoticeKind, reason: str = "", detail: dict[str, Any] | None = None, *, delivered: bool = False
+    ) -> None:
+        self._sink.notice(FeedNotice(kind, now_ms(), reason, detail or {}, delivered))
 
     def _position(self, cursor: int) -> FeedPosition:
         bookmark = Bookmark(cursor, self._subscription_id, self._filters)

@@ -161,7 +161,8 @@ class CoverageMonitor:
 
     def _gap(self, notice: FeedNotice) -> None:
         """Something may be missing although the feed is up: the time since it was last surely seen is doubtful."""
-        self._intake.tracker.live_since = now_ms()
+        if not notice.delivered:
+            self._intake.tracker.live_since = now_ms()
         since = notice.detail.get("from_at")
         if isinstance(since, int):  # on our clock
             self.book.doubt(since + self._now() - now_ms(), self._now(), notice.reason)

@@ -153,6 +153,8 @@ class Pipeline:
     async def _deliver(self, delivery: Delivery, observations: Sequence[PresenceObservation]) -> None:
         async with self._applying(observations):
             now = self._clock()
+            if delivery.after_gap:
+                self.tracker.live_since = now_ms()
             for observation in observations:
                 self.tracker.take(observation, now)
             self._unreadable(delivery.unreadable)
