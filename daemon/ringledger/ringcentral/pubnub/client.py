@@ -179,6 +179,7 @@ class PubNubChannel:
         handler = type("BoundHandler", (GuardedHandler,), {"gate": gate})
         self._address = delivery.address
         self._pubnub = PubNubAsyncio(config, custom_request_handler=handler)
+        self._pubnub._subscription_manager.loop.close()  # a spare one that the SDK opens, never uses and never closes
 
     def start(self, cursor: int) -> None:
         """Poll from ``cursor`` (a timetoken), 0: from now on."""
@@ -186,7 +187,7 @@ class PubNubChannel:
         (builder.with_timetoken(cursor) if cursor else builder).execute()
 
     async def close(self) -> None:
-        """Stop polling and free everything, whatever state the client is in."""
+        """Stop polling and free everything, whatever state the client is in; once more does no harm."""
         manager = self._pubnub._subscription_manager
         tasks = []
         for engine in (manager.event_engine, manager.presence_engine):
@@ -201,7 +202,6 @@ class PubNubChannel:
             await handler._session.aclose()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        manager.loop.close()  # the SDK opens a spare event loop per client and never closes it
 
 
 def quiet_sdk() -> None:

@@ -357,11 +357,11 @@ class PubNubFeed(SubscribedFeed):
             self._tell_once(sink, str(error))
 
     async def _close_retired(self, linger: float = 0.0) -> None:
+        """Whoever is cancelled meanwhile leaves the rest, and the one that was being closed, to the end."""
         now = time.monotonic()
-        due = [line for line in self._retired if now - line.retired_at >= linger]
-        self._retired = [line for line in self._retired if line not in due]
-        for line in due:
+        for line in [line for line in self._retired if now - line.retired_at >= linger]:
             await line.channel.close()
+            self._retired.remove(line)
 
     async def _close_all(self) -> None:
         line, self._line = self._line, None
