@@ -59,6 +59,15 @@ def test_calls_that_are_united_are_one_row_under_one_key() -> None:
     assert {key for key, *_ in desk.changes.claims} == {CallKey(ACCOUNT, SESSION)}
 
 
+def test_what_came_in_one_notification_is_one_event_although_nobody_knew_that_its_calls_are_one() -> None:
+    """Each part seemed to be the whole snapshot and to end the legs of the other."""
+    first = item("NoCall", "leg-1", session="", telephony="T"), item("CallConnected", "leg-2")
+    snapshot = presence(101, 2, T0 + 5 * S, *first)
+    both = presence(101, 1, T0, item("Ringing", "leg-1", telephony="T"), item("Ringing", "leg-2", telephony="T"))
+    desk = one_outcome(both, snapshot, ended(9, leg="leg-2"))
+    assert (desk.record().answered_at, desk.record().ring_ms) == (T0 + 5 * S, 5 * S)
+
+
 def test_a_record_finds_its_call_by_telephony_session_before_the_call_is_known() -> None:
     desk = one_outcome(missed(telephony="T"), ringing(telephony="T"), ended(telephony="T"))
     assert list(desk.rows()) == [SESSION]

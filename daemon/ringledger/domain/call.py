@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from ringledger.domain.facts import EndSource, Event, Read, StatusChange
+from ringledger.domain.facts import EndSource, Read, StatusChange
 from ringledger.domain.fold import AHEAD_MS, NEVER, LegState, Points, RecordEnd, State, fold
 from ringledger.domain.observation import (
     PRESENCE_SOURCES,
@@ -18,7 +18,7 @@ from ringledger.domain.observation import (
     RecordClaim,
     Source,
 )
-from ringledger.domain.reads import SLACK_MS, directed, place_of, points_of
+from ringledger.domain.reads import SLACK_MS, directed, place_of, points_of, rejoined
 from ringledger.domain.record_rules import (
     COARSE_MS,
     NONE_READ,
@@ -116,7 +116,7 @@ def presence_of(facts: Facts) -> State:
 
 
 def _timeline(facts: Facts, reads: Sequence[Read]) -> Points:
-    events: Sequence[Event] = facts.events
+    events = rejoined(facts.events)
     if facts.undirected:
         events, reads = directed(events, reads, facts.records, facts.summary)
     return points_of(events, reads, facts.summary)

@@ -268,7 +268,7 @@ def _show(state: State, side: Side, told: Event | Read, source: Source, place: P
             _end_others(state, side, (leg.index,), at, place)
     else:
         spoken: dict[int, None] = {}
-        for item in sorted(items, key=_is_anonymous):
+        for item in sorted(items, key=_by_leg):
             spoken[_show_item(state, side, item, told, source, place, spoken).index] = None
         if told.whole:
             _end_others(state, side, spoken, at, place)
@@ -279,9 +279,9 @@ def _show(state: State, side: Side, told: Event | Read, source: Source, place: P
         _note_status(state, at, source, place[2][1] if source is PRESENCE else None, told.extension_id)
 
 
-def _is_anonymous(item: CallItem) -> bool:
-    """Items that name their leg go first, so that one without id means another."""
-    return item.leg_id is None
+def _by_leg(item: CallItem) -> tuple[bool, str]:
+    """Items that name their leg go first, so that one without id means another; the array's order says nothing."""
+    return item.leg_id is None, item.leg_id or ""
 
 
 def _show_item(

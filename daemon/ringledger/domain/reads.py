@@ -32,6 +32,21 @@ def placed(events: Iterable[Event], after: Watermark | None = None) -> Points:
     return result
 
 
+def rejoined(events: Sequence[Event]) -> Sequence[Event]:
+    """The same, where items that came in one notification are one event: they were kept apart if nobody knew yet that
+    the calls they name are one (rule 1.1), and each part would seem to be the whole snapshot.
+    """
+    told: dict[tuple[str, int, int, str | None, int], Event] = {}
+    for number, event in enumerate(events):
+        one = event.extension_id, event.sequence, event.at, event.uuid, number if event.uuid is None else -1
+        known = told.get(one)
+        if known is None:
+            told[one] = event
+        else:
+            told[one] = known._replace(items=known.items + event.items, whole=known.whole and event.whole)
+    return events if len(told) == len(events) else list(told.values())
+
+
 def points_of(events: Sequence[Event], reads: Sequence[Read], start: Summary | None = None) -> Points:
     """The points of presence in order, from the facts alone."""
     sides: dict[str, list[Event]] = {}
