@@ -136,6 +136,17 @@ async def test_the_telephony_session_finds_a_call_that_is_out_of_memory(desk):
     assert await _sessions(ledger) == {OTHER: None}
 
 
+@pytest.mark.parametrize(("days", "lives"), [(0, {OTHER}), (30, {"s-1"})])
+async def test_a_telephony_session_alone_speaks_of_a_call_of_the_last_day(desk, days, lives):
+    """All calls of the ledger were looked through each time, and one of a month ago lived again."""
+    intake, _ = desk
+    await _ring(intake, OTHER, telephony="s-1")
+    again = item("Ringing", "leg-2", session=None, telephony="s-1")
+    at = T0 + 20_000 + days * 86_400_000
+    await intake.deliver(Delivery((presence("102", 60, at, again),), (), None))
+    assert {key.session_id for key in intake.tracker.calls} == lives
+
+
 @pytest.mark.parametrize("half", [OTHER, "outer"])
 async def test_a_half_of_a_ringout_that_comes_back_brings_the_other(desk, half):
     """The pair is derived, never stored: whatever comes of either half is judged with both (rule 7.9)."""

@@ -89,12 +89,12 @@ async def other_halves(connection: AsyncConnection, calls: Iterable[SavedCall]) 
     return found - {row.session_id for row in rows}
 
 
-async def of_telephony(connection: AsyncConnection, sessions: Collection[str]) -> set[CallKey]:
-    """The calls of these telephony sessions."""
+async def of_telephony(connection: AsyncConnection, sessions: Collection[str], at: int) -> set[CallKey]:
+    """The calls of these telephony sessions that began at most a day before ``at`` (ms): there is no index."""
     found: set[CallKey] = set()
     asked = sorted(sessions)
     for start in range(0, len(asked), CHUNK):
-        query = _with_telephony(asked[start : start + CHUNK])
+        query = _with_telephony(asked[start : start + CHUNK]).where(call.c.started_at >= at - DAY_MS)
         rows = await connection.execute(query, execution_options=UNKEPT)
         found.update(CallKey(account_id, session_id) for account_id, session_id in rows)
     return found

@@ -453,10 +453,10 @@ class Ledger:
             return await aliases.halves_of(connection, claims)
 
     @_patient
-    async def of_telephony(self, sessions: Collection[str]) -> set[CallKey]:
-        """Finished calls of these telephony sessions."""
+    async def of_telephony(self, sessions: Collection[str], at: int) -> set[CallKey]:
+        """Finished calls of these telephony sessions that began at most a day before ``at``, ms."""
         async with self._reading() as connection:
-            return await aliases.of_telephony(connection, sessions)
+            return await aliases.of_telephony(connection, sessions, at)
 
     @_patient
     async def names_among(self, account_id: str, names: Collection[str]) -> set[str]:

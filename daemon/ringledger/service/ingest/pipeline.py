@@ -356,7 +356,7 @@ class Pipeline:
             telephony = self.tracker.unknown_telephony(observations) - named if wanted else set()
             if telephony:  # they may be of a call that is over
                 named |= telephony
-                aliases.update(await self._ledger.of_telephony(telephony))
+                aliases.update(await self._ledger.of_telephony(telephony, min(one.at for one in observations)))
                 continue  # time has passed: what was in memory may not be any longer
             if claims:
                 wanted |= self.tracker.unknown_claims(claims)
