@@ -6,7 +6,8 @@ What must stay true: what it prints at its start is a configuration that works a
 import asyncio
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,7 @@ import typer
 
 from ringledger.cli.errors import Failure, usage
 from ringledger.cli.operate.run import stop_on_signals
-from ringledger.cli.terminal import say, say_lines
+from ringledger.cli.terminal import console, say, say_lines
 from ringledger.exits import Exit
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ url = "sqlite+aiosqlite:///{database}"
 
 _HISTORY = re.compile(r"([0-9]{1,4})([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 168}
+DAY_MS = 86_400_000
 #: The longest past, hours.
 LONGEST_PAST = 366 * 24
 #: Calls of a busy hour of the past when no office goes on.
@@ -115,9 +117,29 @@ def simulate(
     sim = Simulator(clock=SimClock(speed=speed), pbx=pbx, options=options)
     if hours:
         often = calls_per_hour or PAST_CALLS_PER_HOUR
-        span = hours * 3_600_000
-        remember(pbx, users, now=sim.clock.now_ms(), span=span, calls_per_hour=often, seed=seed)
+        now, span = sim.clock.now_ms(), hours * 3_600_000
+        with _past_shown(now - span, now) as on_call:
+            remember(pbx, users, now=now, span=span, calls_per_hour=often, seed=seed, on_call=on_call)
     asyncio.run(_run(sim, stories, office, host, port, hours))
+
+
+@contextmanager
+def _past_shown(since: int, until: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on a terminal's standard error: a year of calls takes a while to make."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+    shown = console(stderr=True)
+    columns = TextColumn("making the calls of the past", markup=False), BarColumn(), TaskProgressColumn()
+    with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as progress:
+        task, told = progress.add_task("", total=until - since), since
+
+        def on_call(at: int) -> None:
+            nonlocal told
+            if at - told > DAY_MS:
+                told = at
+                progress.update(task, completed=at - since)
+
+        yield on_call
 
 
 def _check_faults(texts: Iterable[str]) -> None:

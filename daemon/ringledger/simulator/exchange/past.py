@@ -5,7 +5,7 @@ the same past; days have a rhythm, and customers call again; none of its calls h
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -27,16 +27,26 @@ _NAMES: Final = ("Bakery", "Clinic", "Dental", "Estates", "Freight", "Garage", "
 _PLACES: Final = ("Elm Street", "Harbour", "Hillside", "Lakeside", "Northwind", "Old Mill", "Riverside", "Summit")
 
 
-def remember(pbx: Pbx, extensions: list[Extension], *, now: int, span: int, calls_per_hour: float, seed: int) -> int:
+def remember(
+    pbx: Pbx,
+    extensions: list[Extension],
+    *,
+    now: int,
+    span: int,
+    calls_per_hour: float,
+    seed: int,
+    on_call: Callable[[int], None] = lambda _: None,
+) -> int:
     """Put the calls of ``span`` ms before ``now`` (ms) into the exchange's books; returns how many.
 
-    ``calls_per_hour``: of the busiest hours.
+    ``calls_per_hour``: of the busiest hours. ``on_call`` hears of each when it began, for a long past takes a while.
     """
     office = Office(extensions, calls_per_hour, seed, FIRST_SESSION, _customers(), name="office-of-the-past")
     luck = random.Random(f"past-{seed}")
     count = 0
     for call in _begun_within(office, now - span, now):
         started, ended = call.plan[0].at, max(step.at for step in call.plan)
+        on_call(started)
         kept = call.part_of in pbx.calls if call.part_of else luck.random() < _busy(started)
         if not kept or ended + call.logged_after_ms >= now:
             continue
