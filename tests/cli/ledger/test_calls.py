@@ -1,11 +1,18 @@
 import csv
 import io
+import json
+import shutil
 import sqlite3
+import time
+from contextlib import closing
 
 import pytest
 import time_machine
 
+from ringledger.domain.coverage import FIRST, CoverageSpan, CoverageState
 from ringledger.ledger.schema.calls import CALL_COLUMNS
+from ringledger.ledger.times import to_text
+from tests import office
 
 
 def test_json_has_the_columns_of_the_view_newest_first(cli, database):
@@ -58,7 +65,75 @@ def test_the_table_says_what_is_not_confirmed(cli, database):
     out = cli("calls").out
     assert "answered ?" in out
     assert "67029198021" in out
-    assert cli("calls", "--since", "today").out == "no such call\n"
+    assert cli("calls", "--since", "today").out == "no call in this time\n"
+    assert cli("calls", "--since", "today", "--direction", "in").out == "no such call in this time\n"
+    assert cli("calls", "--disposition", "busy").out == "no such call\n"
+
+
+def test_the_longest_come_first(cli, database):
+    rows = cli("calls", "--json").data
+    for what in ("ring", "talk", "hold", "duration"):
+        wanted = sorted((row[f"{what}_seconds"] for row in rows), reverse=True)
+        longest = cli("calls", "--longest", what, "--json").data
+        assert [row[f"{what}_seconds"] for row in longest] == wanted
+        assert cli("calls", "--longest", what, "--limit", "1", "--json").data == longest[:1]
+    assert [row["direction"] for row in cli("calls", "--longest", "ring", "--direction", "in", "--json").data] == [
+        "Inbound"
+    ]
+    assert "'wait' is none of ring, talk, hold, duration" in cli("calls", "--longest", "wait").err
+
+
+def test_what_was_asked_for_by_its_length_is_shown_on_a_narrow_terminal(cli, database, clean):
+    clean.setenv("FORCE_COLOR", "1")
+    clean.setenv("COLUMNS", "74")
+    assert "ring" not in cli("calls").out.splitlines()[0]
+    assert "ring" in cli("calls", "--longest", "ring").out.splitlines()[0]
+
+
+def test_a_call_nobody_saw_ring_is_not_among_the_longest(cli, database, tmp_path, clean):
+    copy = tmp_path / "unseen.db"
+    shutil.copyfile(database, copy)
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("UPDATE call SET ring_ms = NULL WHERE session_id = '67029198021'")
+    clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{copy}")
+    assert [row["session_id"] for row in cli("calls", "--longest", "ring", "--json").data] == ["915021981016"]
+
+
+@pytest.mark.parametrize("command", [("calls",), ("stats",), ("export", "--format", "csv"), ("calls", "--limit", "3")])
+@pytest.mark.parametrize("digits", ["0003", "555", "5550003"])
+def test_the_last_digits_of_a_number_are_none(cli, database, command, digits):
+    ended = cli(*command, "--number", digits)
+    assert (ended.code, ended.out) == (64, "")
+    assert f"--number {digits}: no extension has this number and no call was with it; write the whole" in ended.err
+
+
+def test_a_short_number_that_is_known_is_one(cli, database, tmp_path, clean):
+    copy = tmp_path / "short.db"
+    shutil.copyfile(database, copy)
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute("UPDATE call SET to_number = '911' WHERE session_id = '67029198021'")
+        connection.execute("UPDATE extension SET extension_number = '0003'")
+    clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{copy}")
+    assert [row["session_id"] for row in cli("calls", "--number", "911", "--json").data] == ["67029198021"]
+    assert (cli("calls", "--number", "0003").out, cli("calls", "--number", "0003").code) == ("no such call\n", 0)
+
+
+@pytest.mark.parametrize("command", [("calls",), ("stats",), ("export", "--format", "csv")])
+def test_what_is_still_to_be_read_is_told(cli, database, tmp_path, clean, command):
+    now = time.time_ns() // 1_000_000
+    copy = tmp_path / "new.db"
+    shutil.copyfile(database, copy)
+    url = f"sqlite+aiosqlite:///{copy}"
+    clean.setenv("RINGLEDGER_DATABASE__URL", url)
+    assert cli(*command).err == "", "the hole of 2026-03-02 is too old to be read"
+    hole = CoverageSpan("1001", now - 7 * 86_400_000 + 60_000, now - 600_000, CoverageState.BLIND, FIRST)
+    office.cover(url, [hole, CoverageSpan("1001", now - 600_000, now, CoverageState.LIVE)], now)
+    ended = cli(*command)
+    assert (ended.code, ended.err.count("\n")) == (0, 1)
+    assert ended.err.startswith("ringledger: not complete yet: the daemon has still to read the platform's log for ")
+    assert cli(*command, "--since", to_text(now - 300_000)).err == ""
+    if command == ("calls",):
+        assert json.loads(cli("calls", "--json").err)["note"].startswith("not complete yet")
 
 
 @pytest.mark.parametrize("command", [("calls",), ("stats",), ("export", "--format", "csv")])

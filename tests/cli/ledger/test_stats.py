@@ -62,7 +62,7 @@ def test_csv_has_the_figures_of_each_group(cli, database):
 
 def test_bars_and_no_call(cli, database):
     assert "█" in cli("stats", "--by", "extension").out
-    assert cli("stats", "--since", "today").out == "no such call\n"
+    assert cli("stats", "--since", "today").out == "no call in this time\n"
     assert cli("stats", "--since", "today", "--json").data == []
     assert "13027430863" not in cli("stats", "--by", "number").out
     assert "13027430863" in cli("stats", "--by", "number", "--full-numbers").out

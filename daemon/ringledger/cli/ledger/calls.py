@@ -7,7 +7,8 @@ import typer
 from ringledger.cli.context import console, frame_of, print_table, read
 from ringledger.cli.errors import usage
 from ringledger.cli.help import PlainGroup
-from ringledger.cli.ledger.filters import Asked, call_filter, filtered, of_account
+from ringledger.cli.ledger.filters import Asked, call_filter, filtered, none_found, of_account
+from ringledger.cli.ledger.unread import tell_unread, unread
 from ringledger.cli.render import (
     FOLDS,
     SPARE,
@@ -17,7 +18,7 @@ from ringledger.cli.render import (
     print_csv,
     print_json,
 )
-from ringledger.ledger.read.filters import FILTERS, MOST
+from ringledger.ledger.read.filters import FILTERS, MOST, Longest
 from ringledger.ledger.schema.calls import CALL_COLUMNS
 
 FullNumbers = Annotated[bool, typer.Option("--full-numbers", help="Do not mask phone numbers.")]
@@ -40,10 +41,14 @@ def calls(
     limit: Annotated[
         int | None, typer.Option(min=1, max=MOST, help=f"At most so many; a table has {SCREENFUL} if not given.")
     ] = None,
+    longest: Annotated[
+        Longest | None,
+        typer.Option(help="Those first of which this took longest, ring for who waited; where it is not known, none."),
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated, with a header.")] = False,
     full_numbers: FullNumbers = False,
 ) -> None:
-    """Finished calls from the database, newest first.
+    """Finished calls from the database, newest first, or with --longest ring by how long the caller waited.
 
     Phone numbers show their last four digits, unless log.numbers is "full" or --full-numbers is given; that holds for
     --json and --csv too. A ? behind the disposition: the platform has not confirmed it yet.
@@ -60,26 +65,30 @@ def calls(
     tabular = not (csv or frame.json)
     most = limit if limit or not tabular else SCREENFUL
 
-    async def look(engine: Any) -> list[dict[str, Any]]:
-        return await queries.calls(engine, await of_account(engine, wanted, settings), limit=most)
+    async def look(engine: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        mine = await of_account(engine, wanted, settings)
+        return await queries.calls(engine, mine, limit=most, longest=longest), await unread(engine, mine, settings)
 
-    rows = read(settings, look)
+    rows, holes = read(settings, look)
+    tell_unread(holes, as_json=frame.json)
     rows = masked_rows(rows, masked=frame.masked(settings, full_numbers))
     if frame.json:
         print_json(rows)
     elif csv:
         print_csv(rows, CALL_COLUMNS)
     else:
-        _print_table(rows, cut=limit is None and len(rows) == SCREENFUL)
+        most_of = "the newest" if longest is None else "the first"
+        cut = f"{most_of} {SCREENFUL}; --limit N shows more" if limit is None and len(rows) == SCREENFUL else ""
+        _print_table(rows, asked, cut=cut, spare=[one for one in SPARE if one != longest])
 
 
-def _print_table(rows: list[dict[str, Any]], *, cut: bool) -> None:
+def _print_table(rows: list[dict[str, Any]], asked: Asked, *, cut: str, spare: list[str]) -> None:
     out = console()
     if not rows:
-        out.print("no such call")
+        out.print(none_found(asked))
         return
-    print_table(calls_table(rows), spare=SPARE, folds=FOLDS)
+    print_table(calls_table(rows), spare=spare, folds=FOLDS)
     if meaning := legend(rows):
         out.print(meaning, style="dim")
     if cut:
-        out.print(f"the newest {SCREENFUL}; --limit N shows more", style="dim")
+        out.print(cut, style="dim")

@@ -18,6 +18,7 @@ from ringledger.cli.context import frame_of, reading
 from ringledger.cli.errors import usage
 from ringledger.cli.ledger.calls import FullNumbers
 from ringledger.cli.ledger.filters import Asked, call_filter, filtered, of_account
+from ringledger.cli.ledger.unread import tell_unread, unread
 from ringledger.config.model import Settings
 from ringledger.ledger.read.filters import FILTERS, CallFilter
 from ringledger.ledger.schema.calls import CALL_COLUMNS
@@ -73,14 +74,19 @@ def export(
     if format is Format.PARQUET and output is None and sys.stdout.isatty():
         raise usage("parquet is nothing for a terminal; name a file with --output")
     wanted = call_filter(asked, settings)
-    asyncio.run(_export(settings, wanted, sheet_of, output, masked=frame.masked(settings, full_numbers)))
+    asyncio.run(
+        _export(settings, wanted, sheet_of, output, masked=frame.masked(settings, full_numbers), as_json=frame.json)
+    )
 
 
-async def _export(settings: Settings, wanted: CallFilter, sheet_of: Any, output: Path | None, *, masked: bool) -> None:
+async def _export(
+    settings: Settings, wanted: CallFilter, sheet_of: Any, output: Path | None, *, masked: bool, as_json: bool
+) -> None:
     from ringledger.ledger.read import queries
 
     async with reading(settings) as engine:
         wanted = await of_account(engine, wanted, settings)
+        tell_unread(await unread(engine, wanted, settings), as_json=as_json)
         with _opened(output) as stream:
             sheet: Sheet = sheet_of(stream)
             chunks: AsyncIterator[Rows] = queries.each_call(engine, wanted, columns=CALL_COLUMNS)

@@ -78,6 +78,13 @@ async def of_account(engine: Any, wanted: CallFilter, settings: "Settings") -> C
     return wanted
 
 
+def none_found(asked: Asked) -> str:
+    """What is said instead of an empty table: of what there is none."""
+    if asked.keys() - {"since", "until"}:
+        return "no such call in this time" if asked.keys() & {"since", "until"} else "no such call"
+    return "no call in this time" if asked else "no call has been recorded yet"
+
+
 def span_of(since: str | None, until: str | None, settings: "Settings") -> tuple[int | None, int | None]:
     """From and until, ms. Raises ``FilterError`` for what is no time, and for a period nothing can lie in."""
     now = now_ms() if since is None and until is None else now_of(settings)

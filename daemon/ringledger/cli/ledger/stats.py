@@ -11,7 +11,8 @@ from rich.bar import Bar
 from ringledger.cli.context import console, frame_of, print_table, read
 from ringledger.cli.errors import usage
 from ringledger.cli.ledger.calls import FullNumbers
-from ringledger.cli.ledger.filters import Asked, call_filter, filtered, of_account
+from ringledger.cli.ledger.filters import Asked, call_filter, filtered, none_found, of_account
+from ringledger.cli.ledger.unread import tell_unread, unread
 from ringledger.cli.render import masked_rows, print_csv, print_json, table
 from ringledger.cli.times import shown_zone, span
 from ringledger.ledger.read.filters import FILTERS
@@ -45,11 +46,12 @@ def stats(
     settings = frame.settings()
     wanted = call_filter(asked, settings)
 
-    async def look(engine: Any) -> tuple[list[Row], Row]:
+    async def look(engine: Any) -> tuple[tuple[list[Row], Row], list[Row]]:
         mine = await of_account(engine, wanted, settings)
-        return await counted(engine, mine, by, zone=settings.report.zone)
+        return await counted(engine, mine, by, zone=settings.report.zone), await unread(engine, mine, settings)
 
-    groups, total = read(settings, look)
+    (groups, total), holes = read(settings, look)
+    tell_unread(holes, as_json=frame.json)
     if by is By.NUMBER:
         groups = masked_rows(groups, masked=frame.masked(settings, full_numbers), names=("number",))
     if frame.json:
@@ -59,7 +61,7 @@ def stats(
     elif groups:
         _print(groups, total, by)
     else:
-        console().print("no such call")
+        console().print(none_found(asked))
 
 
 def _columns(by: By) -> list[str]:

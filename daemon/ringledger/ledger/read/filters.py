@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from enum import StrEnum
 from typing import Final
 
 from ringledger.domain.disposition import Disposition
@@ -56,6 +57,15 @@ FILTERS: Final = {
         Filter("unconfirmed", "", "Not confirmed by the platform yet."),
     )
 }
+
+
+class Longest(StrEnum):
+    """What of a call may have taken long: the ``…_seconds`` of a row."""
+
+    RING = "ring"
+    TALK = "talk"
+    HOLD = "hold"
+    DURATION = "duration"
 
 
 class FilterError(ValueError):

@@ -12,7 +12,10 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _AGO: Final = re.compile(r"([0-9]{1,9})([smhdw])")
 _MONTH: Final = re.compile(r"([0-9]{4})-([0-9]{2})")
 #: What ``--since`` and ``--until`` take.
-WHEN: Final = "2026-03-02, 2026-03-02T09:30, 2026-03 (its first day), today, yesterday, or a time ago: 30m, 2h, 7d"
+WHEN: Final = (
+    "2026-03-02, 2026-03-02T09:30, 2026-03 (its first day), 2026-W10 (its Monday), today, yesterday, "
+    "or a time ago: 30m, 2h, 7d"
+)
 #: The ledger has no older time (rule 9.5), ms.
 OLDEST_MS: Final = 946_684_800_000
 

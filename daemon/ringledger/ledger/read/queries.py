@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from ringledger.domain.observation import CallKey
 from ringledger.ledger.errors import classified
 from ringledger.ledger.read.evidence import told_of
-from ringledger.ledger.read.filters import CallFilter, FilterError
+from ringledger.ledger.read.filters import CallFilter, FilterError, Longest
 from ringledger.ledger.read.unfinished import unfinished_in
 from ringledger.ledger.schema.tables import account
 from ringledger.ledger.schema.tables import call as call_table
@@ -77,10 +77,16 @@ async def calls(
     *,
     limit: int | None = None,
     after: tuple[str, str] | None = None,
+    longest: Longest | None = None,
 ) -> Rows:
     """Finished calls, newest first. ``after``: ``started_at`` and ``session_id`` of the last call of a page, whose next
-    one is asked for."""
+    one is asked for. ``longest``: those instead of which this took longest come first, and only those of which it is
+    known."""
     wanted = wanted or CallFilter()
+    if longest is not None:
+        took: ColumnElement[float] = column(f"{longest}_seconds")
+        rows = _all_of("all_calls" if wanted.with_parts else "calls").where(*call_conditions(wanted), took.is_not(None))
+        return await _ask(engine, rows.order_by(took.desc(), *_NEWEST_FIRST).limit(limit))
     alternatives = [[]] if limit is None else await _alternatives(engine, wanted)
     rest = wanted if limit is None else replace(wanted, number=None, extension=None)
     newest: list[Select[Any]] = []
@@ -114,16 +120,29 @@ async def _alternatives(engine: AsyncEngine, wanted: CallFilter) -> list[list[Co
 
 
 async def judge(engine: AsyncEngine, wanted: CallFilter) -> None:
-    """Raise ``FilterError`` for an extension that is neither in the directory nor in any call."""
+    """Raise ``FilterError`` for an extension or a short number that is neither in the directory nor in any call."""
+    mine = _account(wanted.account_id)
+    if wanted.number is not None and not wanted.number.startswith("+"):
+        await _judge_short(engine, wanted.number, mine)
     if wanted.extension is None:
         return
-    mine = _account(wanted.account_id)
     listed = or_(column("extension_id") == wanted.extension, column("extension_number") == wanted.extension)
     for view, known in {"extension_presence": listed, "all_calls": column("extension_id") == wanted.extension}.items():
         if await _ask(engine, _all_of(view).where(known, mine).limit(1)):
             return
     reason = f"{wanted.extension}: neither the directory nor any call has such an extension; see `ringledger presence`"
     raise FilterError("extension", reason)
+
+
+async def _judge_short(engine: AsyncEngine, number: str, mine: ColumnElement[bool]) -> None:
+    """Raise ``FilterError`` for a number that is none of the world's, if no extension has it and no call was with it:
+    the last digits of a number, mostly, as a masked one shows them."""
+    listed = column("extension_number") == number
+    for view, known in {"extension_presence": listed, "all_calls": _number(number)}.items():
+        if await _ask(engine, _all_of(view).where(known, mine).limit(1)):
+            return
+    whole = "write the whole number, like +16505551001 (--full-numbers shows it)"
+    raise FilterError("number", f"{number}: no extension has this number and no call was with it; {whole}")
 
 
 async def newest(engine: AsyncEngine) -> int | None:
