@@ -41,8 +41,16 @@ class FastChild(Child):
 
     @property
     def resident_mib(self) -> float:
+        return self._memory("VmRSS:")
+
+    @property
+    def peak_mib(self) -> float:
+        """The most it has had."""
+        return self._memory("VmHWM:")
+
+    def _memory(self, name: str) -> float:
         with open(f"/proc/{self.pid}/status", encoding="ascii") as status:  # noqa: PTH123 - no file
-            return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS:"))
+            return next(int(line.split()[1]) / 1024 for line in status if line.startswith(name))
 
 
 def rows_of(database: Path, sql: str) -> list[dict[str, Any]]:

@@ -10,10 +10,15 @@ from ringledger.ledger.times import to_ms
 from ringledger.service.health.status import LAST_WRITE_MS
 from ringledger.service.maintenance import FIRST_CARE_SECONDS, ROUND_SECONDS
 from ringledger.service.own_time import OwnTime
+from ringledger.service.webhooks.worker import Patience
 from ringledger.simulator import Options, Simulator, load_story
+from tests.receiver import receiving
 from tests.rig import STORIES, Rig, running, settings_for
 
 HOUR_MS = 3_600_000
+#: Letters for a receiver that is down, and the attempts after which one that is old enough is given up.
+WAITING = "SELECT attempts FROM outbox WHERE gave_up_at IS NULL"
+LEAST = Patience().least_attempts
 DAY_MS = 24 * HOUR_MS
 
 
@@ -101,6 +106,21 @@ async def test_no_single_clock_deletes_what_is_young(whose: str, days: int, tmp_
         assert "database.purged" not in logs.events
         assert logs.events.count("clock.disagrees") == 1
         assert rig.query("SELECT 1 FROM call_events")
+
+
+async def test_a_clock_that_was_set_gives_up_no_webhook(tmp_path: Path, logs, monkeypatch) -> None:
+    """This machine's clock was set 40 days ahead while a receiver was down: its letters were given up in a minute."""
+    true = time.time_ns
+    async with receiving() as hook, Simulator(options=ordinary()) as sim:
+        hook.answer = lambda _: 503
+        webhooks = [{"url": hook.url, "events": ["call.finished"]}]
+        async with running(sim, settings_for(sim, tmp_path / "r.db", webhooks=webhooks)) as rig:
+            await sim.play_story(load_story(STORIES / "hold_and_resume.story"), rebase=True)
+            await rig.until(lambda: rig.query(WAITING), "the end of the call waits")
+            monkeypatch.setattr(time, "time_ns", lambda: true() + 40 * DAY_MS * 1_000_000)
+            monkeypatch.setattr(time, "time", lambda: time.time_ns() / 1e9)
+            await rig.until(lambda: [one["attempts"] for one in rig.query(WAITING)] > [LEAST], "more attempts")
+            assert logs.named("webhook.failed") == []
 
 
 class Dated:

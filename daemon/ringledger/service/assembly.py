@@ -198,7 +198,9 @@ class Outgoing:
     def join(self, account_id: str, who: Who, speed: float) -> Deliveries:
         """An account's letters go out from now on. ``who``: its directory; ``speed``: its platform's."""
         self._directories[account_id] = who
-        return self._made or self._make(speed)
+        deliveries = self._made or self._make(speed)
+        deliveries.look_through()  # it may have been another process's
+        return deliveries
 
     def leave(self, account_id: str) -> None:
         """Nothing new comes from this account."""

@@ -281,6 +281,7 @@ class Daemon:
     def _process_tasks(self, shared: Shared, clocks: OwnTime | CommonTime) -> list[Work]:
         upkeep = Maintenance(shared.ledger, lambda: self.settings, clocks)
         deliveries = shared.outgoing.deliveries
+        deliveries.earliest = clocks.earliest
         return [
             ("housekeeping", upkeep.run(self._beat("housekeeping", lambda: ROUND_AT_MOST))),
             ("verify", keep_verified(self.settings, self._beat("verify", lambda: VERIFY_AT_MOST))),

@@ -6,10 +6,12 @@ import gzip
 import hashlib
 import hmac
 import time
+import tracemalloc
 from contextlib import asynccontextmanager
 
 import pytest
 
+from ringledger.clock import now_ms as wall_ms
 from ringledger.config.model import WebhookSettings
 from ringledger.domain.changes import Changes
 from ringledger.ledger.write import outbox
@@ -25,6 +27,7 @@ from tests.template import migrated
 from tests.until import until
 
 SECRET = "planted-secret-4711"
+CALLS_REFUSED = 400
 FAST = Patience(first_seconds=0.02, longest_seconds=0.1, timeout_seconds=0.4)
 
 
@@ -45,17 +48,17 @@ async def ledger(tmp_path):
 class Post:
     """Letters into the outbox, and the deliveries that empty it."""
 
-    def __init__(self, ledger, hooks, patience=FAST, metrics=None):
+    def __init__(self, ledger, hooks, patience=FAST, metrics=None, now_ms=wall_ms):
         self.ledger = ledger
         settings = [WebhookSettings(url=hook.url, events=("call.*",), secret=SECRET) for hook in hooks]
         self.receivers = receivers_of(settings)
-        self.deliveries = Deliveries(ledger, self.receivers, patience=patience, metrics=metrics)
+        self.deliveries = Deliveries(ledger, self.receivers, patience=patience, metrics=metrics, now_ms=now_ms)
         self.now_ms = time.time_ns() // 1_000_000
 
-    async def write(self, *stories, to=None):
+    async def write(self, *stories, to=None, more=""):
         """``"7 opened finished"``: these events of call 7, to every receiver or to one."""
         letters = [
-            Letter(one.key, ACCOUNT, session, f"{session}/{name}", f"call.{name}", body(session, name))
+            Letter(one.key, ACCOUNT, session, f"{session}/{name}", f"call.{name}", body(session, name, more))
             for story in stories
             for session, *names in [story.split()]
             for name in names
@@ -87,8 +90,8 @@ class Post:
             await asyncio.wait([task])
 
 
-def body(session, name):
-    return f'{{"type":"ringledger.call.{name}","subject":"{session}","id":"{session}/{name}"}}'
+def body(session, name, more=""):
+    return f'{{"type":"ringledger.call.{name}","subject":"{session}","id":"{session}/{name}","more":"{more}"}}'
 
 
 async def test_everything_arrives_and_nothing_is_left(ledger, hook):
@@ -241,6 +244,44 @@ async def test_after_a_day_it_is_given_up_and_can_be_retried(ledger, hook, logs)
         assert await post.deliveries.retry([dead[0]["id"]]) == 1
         await post.empty()
     assert hook.names("7") == ["call.opened"]
+
+
+async def test_no_single_clock_gives_up_or_deletes_a_letter(ledger, hook, monkeypatch):
+    """The wall clock is set forty days ahead; the platform's, or ours since the start, knows better."""
+    ahead = 0
+    hook.answer = lambda event: 410 if event["subject"] == "8" else 500
+    monkeypatch.setattr(worker, "KEEPER_SECONDS", 0.02)
+    post = Post(ledger, [hook], now_ms=lambda: wall_ms() + ahead)
+    post.deliveries.earliest = wall_ms
+    await post.write("7 opened", "8 opened")
+    async with post.running():
+        await until(lambda: post.left(dead=True), "one is given up by its receiver")
+        ahead, seen = 40 * 86_400_000, len(hook.seen)
+        await until(lambda: len(hook.seen) > seen + 3 * FAST.least_attempts, "many attempts")
+    assert len(await post.left()) == 2
+    assert [one["session_id"] for one in await post.left(dead=True)] == ["8"]
+
+
+async def test_letters_that_are_refused_one_by_one_fill_no_memory(ledger, hook):
+    """Each new one that was refused had all that had been refused before read with it, whole."""
+    refused = set()
+
+    def answer(event):
+        hook.seen.clear()
+        refused.add(event["subject"])
+        return 400
+
+    hook.answer = answer
+    post = Post(ledger, [hook], Patience(first_seconds=0.5, longest_seconds=600))
+    await post.write(*(f"{n} opened" for n in range(CALLS_REFUSED)), more="x" * 40_000)
+    tracemalloc.start()
+    try:
+        async with post.running():
+            await until(lambda: len(refused) == CALLS_REFUSED, "each has been tried", 120)
+            _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8_000_000
 
 
 async def test_before_a_day_nothing_is_given_up(ledger, hook):

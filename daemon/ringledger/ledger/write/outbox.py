@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, delete, exists, func, select, update
+from sqlalchemy import and_, delete, exists, func, select, tuple_, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -36,6 +36,9 @@ class Head(NamedTuple):
     body: str
     since: int
     attempts: int
+
+
+_HEAD: Final = [outbox.c[name] for name in Head._fields]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,10 @@ async def standing(ledger: Ledger) -> list[Standing]:
         return [Standing(*row) for row in await connection.execute(wanted)]
 
 
-async def heads(ledger: Ledger, receiver: str, limit: int) -> list[Head]:
+async def heads(ledger: Ledger, receiver: str, limit: int, *, after: int = 0) -> list[Head]:
     """What may be sent to the receiver, oldest first: of each call of an account that is this process's the first
-    letter that is not given up."""
+    letter that is not given up. ``after``: only letters with a greater id.
+    """
     former = outbox.alias()
     blocked = exists().where(
         former.c.receiver == outbox.c.receiver,
@@ -83,13 +87,35 @@ async def heads(ledger: Ledger, receiver: str, limit: int) -> list[Head]:
         former.c.id < outbox.c.id,
         former.c.gave_up_at.is_(None),
     )
+    # An expression has no index: rows are gone through in the order of their ids, not all of them sorted each time.
+    theirs = outbox.c.receiver.concat("") == receiver
     wanted = (
-        select(*(outbox.c[name] for name in Head._fields))
-        .where(outbox.c.receiver == receiver, outbox.c.gave_up_at.is_(None), ~blocked)
+        select(*_HEAD)
+        .where(theirs, outbox.c.gave_up_at.is_(None), outbox.c.id > after, ~blocked)
         .where(ledger.database.held_here(outbox.c.account_id))
         .order_by(outbox.c.id)
         .limit(limit)
     )
+    async with _reading(ledger.reader) as connection:
+        return [Head(*row) for row in await connection.execute(wanted)]
+
+
+async def newest(ledger: Ledger) -> int:
+    """The greatest id there is, of any receiver's letters; 0: there are none. Raises as reads do."""
+    async with _reading(ledger.reader) as connection:
+        return (await connection.execute(select(func.max(outbox.c.id)))).scalar() or 0
+
+
+async def heads_of(ledger: Ledger, receiver: str, calls: Collection[tuple[str, str]]) -> list[Head]:
+    """The same of these calls alone (account and session)."""
+    theirs = tuple_(outbox.c.account_id, outbox.c.session_id).in_(list(calls))
+    first = (
+        select(func.min(outbox.c.id))
+        .where(outbox.c.receiver == receiver, theirs, outbox.c.gave_up_at.is_(None))
+        .where(ledger.database.held_here(outbox.c.account_id))
+        .group_by(outbox.c.account_id, outbox.c.session_id)
+    )
+    wanted = select(*_HEAD).where(outbox.c.id.in_(first)).order_by(outbox.c.id)
     async with _reading(ledger.reader) as connection:
         return [Head(*row) for row in await connection.execute(wanted)]
 

@@ -6,6 +6,7 @@ time. No address beyond its host, no secret and no body is ever logged.
 """
 
 import asyncio
+import heapq
 import random
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, 
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from typing import Any, Final
 
 import aiohttp
@@ -37,6 +39,11 @@ from ringledger.service.webhooks.metrics import ACCEPTED, FAILED, GIVEN_UP, Tall
 PARALLEL: Final = 8
 #: Heads read from the outbox at a time.
 BUFFER: Final = 64
+#: Calls that wait for another attempt, in memory; of more the oldest are found again by the next look through all.
+MOST_DUE: Final = 100_000
+#: How often the whole outbox is looked through, seconds: what stands first because somebody else took away what stood
+#: before it, or wrote it long ago, is found by nothing else.
+LOOK_THROUGH_SECONDS: Final = 60.0
 #: Outcomes gather for so long, seconds, before they are written down together.
 GATHER_SECONDS: Final = 0.05
 #: Nobody sleeps longer than this, seconds, so that progress shows.
@@ -82,6 +89,8 @@ class Patience:
 class Deliveries:
     """One task. ``clock``: monotonic seconds; ``now_ms``: our wall clock, as the commits' ``updated_at``; ``may_send``:
     whether an account's letters are ours to send just now.
+
+    ``earliest``: now by the slowest of the clocks there are; what is given up or deleted is old by it, too.
     """
 
     def __init__(
@@ -98,10 +107,21 @@ class Deliveries:
         self._ledger = ledger
         self._patience = patience or Patience()
         self._now_ms = now_ms
+        self.earliest = now_ms
         self._desk = _Desk(ledger, now_ms)
         self._tally = tally = Tally(metrics or Metrics(), receivers)
         self._carriers = [
-            _Carrier(one, ledger, self._desk, self._patience, tally, clock=clock, now_ms=now_ms, may_send=may_send)
+            _Carrier(
+                one,
+                ledger,
+                self._desk,
+                self._patience,
+                tally,
+                clock=clock,
+                now_ms=now_ms,
+                old_by=self._old_by,
+                may_send=may_send,
+            )
             for one in receivers
         ]
 
@@ -118,6 +138,10 @@ class Deliveries:
             for name, loop in loops:
                 group.create_task(loop(partial(beat, name)), name=name)
 
+    def _old_by(self) -> int:
+        """The time by which something is old, ms: no single clock gives up or deletes anything."""
+        return min(self._now_ms(), self.earliest())
+
     def committed(self, changes: Changes) -> None:
         """There may be letters."""
         if changes.announcements:
@@ -128,10 +152,15 @@ class Deliveries:
         for carrier in self._carriers:
             carrier.wake()
 
+    def look_through(self) -> None:
+        """There may be letters anywhere in the outbox: those of an account that was somebody else's, say."""
+        for carrier in self._carriers:
+            carrier.look_through()
+
     async def retry(self, ids: Collection[int] | None) -> int:
         """Try dead letters again, ``None``: all of them; returns how many. Raises as ``Ledger.commit`` does."""
         count = await outbox.retry(self._ledger, ids, now_ms=self._now_ms())
-        self.wake()
+        self.look_through()
         return count
 
     async def answer(self, request: dict[str, Any], _progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -152,7 +181,7 @@ class Deliveries:
             with suppress(LedgerUnavailable):
                 if count := await outbox.give_up_strangers(self._ledger, known, now_ms=now):
                     LOG.warning(Event.WEBHOOK_FAILED, reason=outbox.UNKNOWN_RECEIVER, count=count)
-                await outbox.forget_dead(self._ledger, now - self._patience.dead_days * 86_400_000)
+                await outbox.forget_dead(self._ledger, self._old_by() - self._patience.dead_days * 86_400_000)
             await _rest(KEEPER_SECONDS, beat)
 
     async def _look(self, beat: Callable[[], None]) -> None:
@@ -244,6 +273,7 @@ class _Carrier:
         *,
         clock: Callable[[], float],
         now_ms: Callable[[], int],
+        old_by: Callable[[], int],
         may_send: Callable[[str], bool],
     ) -> None:
         self._may_send = may_send
@@ -254,11 +284,16 @@ class _Carrier:
         self._tally = tally
         self._clock = clock
         self._now_ms = now_ms
+        self._old_by = old_by
         self._ready: deque[Head] = deque()
         self._busy: set[_Key] = set()
         self._due: dict[_Key, float] = {}  # calls whose first letter failed: when it may be tried again
+        self._later: list[tuple[float, _Key]] = []  # the same as a heap; what says otherwise than ``_due`` is past
+        self._follow: dict[_Key, None] = {}  # calls that may have a first letter we have not read
         self._flying = 0
-        self._stale = True  # there may be heads we have not read
+        self._read_to = 0  # the first letters up to this id are under way, due, or followed
+        self._stale = True  # there may be letters after it
+        self._look_through_at = clock() + LOOK_THROUGH_SECONDS
         self._news = asyncio.Event()
         self._failures = 0  # in a row
         self._failed: set[_Key] = set()  # calls, since the last success
@@ -266,12 +301,23 @@ class _Carrier:
         self._paused_until = 0.0
 
     def wake(self) -> None:
+        """There may be new letters."""
         self._stale = True
         self._news.set()
 
-    def written_down(self, key: _Key) -> None:
-        self._busy.discard(key)
+    def look_through(self) -> None:
+        """There may be letters anywhere."""
+        self._read_to, self._look_through_at = 0, self._clock() + LOOK_THROUGH_SECONDS
         self.wake()
+
+    def written_down(self, key: _Key) -> None:
+        """What became of a call's letter is in the outbox: the next one may leave."""
+        self._busy.discard(key)
+        if (due := self._due.get(key)) is not None:
+            heapq.heappush(self._later, (due, key))
+        else:
+            self._follow[key] = None
+        self._news.set()
 
     async def run(self, session: aiohttp.ClientSession, beat: Callable[[], None]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -284,7 +330,7 @@ class _Carrier:
                     leaving, seconds = [], 1.0
                 for head in leaving:
                     if not self._may_send(head.account_id):
-                        self._stale = True  # whoever works for the account sends it
+                        self._follow[_key(head)] = None  # whoever works for the account sends it
                         continue
                     self._busy.add(_key(head))
                     self._flying += 1
@@ -303,39 +349,96 @@ class _Carrier:
         """What leaves now, and how long to wait for news after that, seconds."""
         if self._down:
             return await self._next_of_the_dead()
-        now, free = self._clock(), PARALLEL - self._flying
-        self._stale |= any(due <= now for key, due in self._due.items() if key not in self._busy)
-        if free and self._stale and not self._ready:
-            self._ready.extend(head for head in await self._heads() if self._due.get(_key(head), 0.0) <= now)
+        free = PARALLEL - self._flying
+        if free and not self._ready:
+            self._ready.extend(await self._heads(BUFFER))
         leaving = [self._ready.popleft() for _ in range(min(free, len(self._ready)))]
-        later = [due - now for due in self._due.values() if due > now]
-        return leaving, min(later, default=ROUND_SECONDS)
+        due = self._next_due() if len(leaving) < free else None
+        return leaving, ROUND_SECONDS if due is None else max(0.0, due - self._clock())
 
     async def _next_of_the_dead(self) -> tuple[list[Head], float]:
         """A receiver that fails for everybody gets one letter at a time, the one that has waited longest for its turn;
         a letter that only it refuses must not be the only one that is tried."""
+        self._follow.update(dict.fromkeys(_key(head) for head in self._ready))  # read again: it may take hours
         self._ready.clear()
         seconds = self._paused_until - self._clock()
         if seconds > 0 or self._flying:
             return [], seconds if seconds > 0 else ROUND_SECONDS
-        heads = await self._heads()
-        first = min(heads, key=lambda head: (self._due.get(_key(head), 0.0), head.id), default=None)
-        if first is None and not self._busy:
+        first = await self._heads(1) or await self._first_of(self._soonest(1, inf))
+        if not first and not self._busy:
             self._failed.clear()  # they have gone: deleted, or given up
-        return ([first] if first else []), ROUND_SECONDS
+        return first[:1], ROUND_SECONDS
 
-    async def _heads(self) -> list[Head]:
-        self._stale = False
-        limit = BUFFER + len(self._busy) + len(self._due)
+    async def _heads(self, most: int) -> list[Head]:
+        """First letters that may leave now: the next ones of calls whose last one has left, those not read yet, those
+        whose time has come again; of the last two neither keeps the other from its turn. Whatever waits, so many are
+        read at a time.
+        """
+        if self._clock() >= self._look_through_at:
+            self.look_through()
+        found: list[Head] = []
         try:
-            heads = await outbox.heads(self._ledger, self.receiver.key, limit)
+            found += await self._first_of([key for key in self._follow if key not in self._busy][:most])
+            await self._read_on((most - len(found) + 1) // 2, found)
+            found += await self._first_of(self._soonest(most - len(found), self._clock()))
+            await self._read_on(most - len(found), found)
         except LedgerUnavailable:
-            self._stale = True
+            self._follow.update(dict.fromkeys(_key(head) for head in found))
             raise
-        if len(heads) < limit:  # these are all: what else we remember has gone
-            there = {_key(head) for head in heads}
-            self._due = {key: due for key, due in self._due.items() if key in there or key in self._busy}
-        return [head for head in heads if _key(head) not in self._busy]
+        return found
+
+    async def _first_of(self, keys: Sequence[_Key]) -> list[Head]:
+        """The first letters of these calls. What we remember of a call that has none has gone."""
+        self._follow.update(dict.fromkeys(keys))  # if it cannot be read now
+        found = await outbox.heads_of(self._ledger, self.receiver.key, keys) if keys else []
+        there = {_key(head) for head in found}
+        for key in keys:
+            self._follow.pop(key, None)
+            if key not in there:
+                self._due.pop(key, None)
+        return found
+
+    async def _read_on(self, most: int, found: list[Head]) -> None:
+        """Add up to so many first letters nobody has read yet, but those of calls that are known otherwise."""
+        there, enough = {_key(head) for head in found}, len(found) + most
+        while self._stale and len(found) < enough:
+            self._stale = False
+            try:
+                newest = await outbox.newest(self._ledger)
+                read = await outbox.heads(self._ledger, self.receiver.key, most, after=self._read_to)
+            except LedgerUnavailable:
+                self._stale = True
+                raise
+            self._stale |= len(read) == most
+            for head in read:
+                if len(found) == enough:
+                    self._stale = True
+                    break
+                self._read_to, key = head.id, _key(head)
+                if key not in there and key not in self._busy and key not in self._due:
+                    found.append(head)
+            if not self._stale:
+                self._read_to = max(self._read_to, newest)  # what others have is not gone through again
+
+    def _soonest(self, most: int, until: float) -> list[_Key]:
+        """Calls whose next attempt is due by then, the soonest first; each is given once."""
+        found: list[_Key] = []
+        while len(found) < most and (due := self._next_due()) is not None and due <= until:
+            found.append(heapq.heappop(self._later)[1])
+        return found
+
+    def _next_due(self) -> float | None:
+        """When the next attempt is due, on our clock."""
+        while self._later and self._due.get(self._later[0][1]) != self._later[0][0]:
+            heapq.heappop(self._later)
+        return self._later[0][0] if self._later else None
+
+    def _wait_until(self, key: _Key, due: float) -> None:
+        """Try this call's first letter again at ``due``, if what became of it has been written down by then."""
+        self._due.pop(key, None)
+        self._due[key] = due
+        while len(self._due) > MOST_DUE:
+            self._due.pop(next(iter(self._due)))
 
     # -- one letter ------------------------------------------------------------------------------------------------
 
@@ -356,17 +459,21 @@ class _Carrier:
             LOG.warning(Event.WEBHOOK_RECOVERED, address=self.receiver.address, attempts=self._failures)
         if self._down:
             self._due.clear()  # it was the receiver's fault, not theirs
+            self._later.clear()
+            self.look_through()
         self._failures = self._pauses = 0
         self._failed.clear()
         self._due.pop(key, None)
 
     def _refused(self, head: Head, answer: Answer, error: str) -> Outcome:
-        attempts, age = head.attempts + 1, (self._now_ms() - head.since) / 1000
+        attempts, age = head.attempts + 1, (self._old_by() - head.since) / 1000
         tried_enough = age >= self._patience.give_up_seconds and attempts >= self._patience.least_attempts
         final = answer.gone or tried_enough
-        self._due[_key(head)] = self._clock() + max(self._patience.pause(attempts), answer.wait(self._patience))
-        if final:
-            self._due.pop(_key(head))
+        if not final:
+            pause = max(self._patience.pause(attempts), answer.wait(self._patience))
+            self._wait_until(_key(head), self._clock() + pause)
+        else:
+            self._due.pop(_key(head), None)
             LOG.warning(
                 Event.WEBHOOK_FAILED, address=self.receiver.address, reason=error, attempts=attempts,
                 session_id=head.session_id, event_id=head.event_id,
