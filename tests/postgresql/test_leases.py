@@ -98,6 +98,24 @@ async def test_who_has_lost_a_lease_writes_nothing_by_any_way(url):
         assert calls(url) == [SESSION]
 
 
+async def test_an_account_that_was_lost_keeps_no_other_from_the_commit_they_share(url):
+    async with process(url) as (ledger, mine), process(url) as (_, others):
+        names = ("a", "b", "c")
+        views = [await ledger.under(fence, fence.name) for fence in await mine.take(names)]
+        asked(url, "UPDATE lease SET expires_at = '2000-01-01T00:00:00.000Z' WHERE name = 'b'", "SELECT 1")
+        await others.take(["b"])
+        async with ledger.transaction():
+            told = [play(observations("answered", account=name)).changes for name in names]
+            tasks = [
+                asyncio.create_task(view.commit(one, now_ms=T0, grouped=True))
+                for view, one in zip(views, told, strict=True)
+            ]
+            await asyncio.sleep(0)
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(one) for one in ended] == [type(None), LeaseLost, type(None)]
+        assert [row["account_id"] for row in asked(url, "SELECT account_id FROM calls ORDER BY 1")] == ["a", "c"]
+
+
 async def test_a_process_that_stops_in_a_transaction_keeps_nobody_waiting_for_long(url, monkeypatch):
     """Its locks go with its transaction, which the server ends."""
     monkeypatch.setattr(postgresql, "IDLE_SECONDS", 1)

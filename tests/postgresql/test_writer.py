@@ -106,10 +106,8 @@ async def test_a_stale_token_stops_a_transaction_under_way(ledger, url):
     assert calls(url) == []
 
 
-@pytest.mark.parametrize("happened", [True, False])
-async def test_a_commit_whose_answer_was_lost_is_made_once(ledger, url, monkeypatch, happened):
-    """The connection goes before or after the server has committed: one row, one fact, either way."""
-    changes = play(observations("answered")).changes
+def cut_at_the_end(ledger, monkeypatch, *, happened):
+    """The connection goes at the end of the next transaction: after the server has committed, or before."""
     driver = ledger.database._driver
 
     class Cut:
@@ -138,6 +136,13 @@ async def test_a_commit_whose_answer_was_lost_is_made_once(ledger, url, monkeypa
             return getattr(driver, name)
 
     monkeypatch.setattr(ledger.database, "_driver", Driver())
+
+
+@pytest.mark.parametrize("happened", [True, False])
+async def test_a_commit_whose_answer_was_lost_is_made_once(ledger, url, monkeypatch, happened):
+    """The connection goes before or after the server has committed: one row, one fact, either way."""
+    changes = play(observations("answered")).changes
+    cut_at_the_end(ledger, monkeypatch, happened=happened)
     with pytest.raises(LedgerUnheard):
         await ledger.commit(changes, POSITION, now_ms=T0)
     assert ledger.unheard(changes)
@@ -147,6 +152,25 @@ async def test_a_commit_whose_answer_was_lost_is_made_once(ledger, url, monkeypa
     for table, count in (("fact", len(changes.facts)), ("call_transition", 3), ("publication", 1)):
         assert len(asked(url, f"SELECT 1 FROM {table}")) == count, table
     assert (await ledger.load_open(ACCOUNT)).positions.get("websocket") == POSITION
+
+
+@pytest.mark.parametrize("happened", [True, False])
+async def test_so_are_those_of_several_accounts_that_went_together(ledger, url, monkeypatch, happened):
+    accounts = ("1", "2", "3")
+    them = [play(observations("answered", account=one)).changes for one in accounts]
+    async with ledger.transaction():
+        tasks = [asyncio.create_task(ledger.commit(one, now_ms=T0, grouped=True)) for one in them]
+        await asyncio.sleep(0)
+        cut_at_the_end(ledger, monkeypatch, happened=happened)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(one) for one in ended] == [LedgerUnheard] * 3
+    await ledger.commit(play(observations("answered", account="4")).changes, now_ms=T0)  # somebody else comes first
+    for one in them:
+        assert ledger.unheard(one)
+        await ledger.commit(one, now_ms=T0, grouped=True)
+        assert not ledger.unheard(one)
+    assert [row["account_id"] for row in asked(url, "SELECT account_id FROM calls ORDER BY 1")] == [*accounts, "4"]
+    assert len(asked(url, "SELECT 1 FROM fact")) == sum(len(one.facts) for one in them) * 4 // 3
 
 
 async def test_an_older_copy_in_its_place_is_noticed(ledger, url):

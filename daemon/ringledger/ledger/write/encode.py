@@ -132,6 +132,24 @@ def batch_of(
     return [(sql, rows) for sql, rows in batch if rows]
 
 
+def merged(batches: Sequence[Batch]) -> Batch:
+    """One batch of several that have no row in common: the same statements together, each batch's in its order."""
+    if len(batches) == 1:
+        return batches[0]
+    found: list[tuple[str, list[Row]]] = []
+    for batch in batches:
+        place = 0
+        for sql, rows in batch:
+            at = next((n for n in range(place, len(found)) if found[n][0] == sql), None)
+            if at is None:
+                at = place
+                found.insert(at, (sql, list(rows)))
+            else:
+                found[at][1].extend(rows)
+            place = at + 1
+    return found
+
+
 def _united(statements: Statements, changes: Changes) -> Batch:
     """Calls that are known by another key: all their facts are among those that follow."""
     former: list[Row] = list(changes.united)

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -25,7 +25,15 @@ from ringledger.domain.lease import Fence
 from ringledger.domain.observation import CallKey, FeedPosition, RecordClaim
 from ringledger.domain.tracked import SavedCall
 from ringledger.ledger.database.base import Database, database_of
-from ringledger.ledger.errors import REFUSALS, LedgerBroken, LedgerUnheard, LedgerUnreachable, classified
+from ringledger.ledger.errors import (
+    REFUSALS,
+    LeaseLost,
+    LedgerBroken,
+    LedgerRefused,
+    LedgerUnheard,
+    LedgerUnreachable,
+    classified,
+)
 from ringledger.ledger.facts import FactRow, fact_rows, facts_of
 from ringledger.ledger.file.identity import Place
 from ringledger.ledger.file.lock import DaemonLock
@@ -45,7 +53,7 @@ from ringledger.ledger.read.restart import (
 from ringledger.ledger.schema import tables
 from ringledger.ledger.schema.statements import Statements, compiled
 from ringledger.ledger.times import to_text
-from ringledger.ledger.write.encode import Batch, Written, batch_of
+from ringledger.ledger.write.encode import Batch, Written, batch_of, merged
 from ringledger.ledger.write.messages import Letter, letter_batch
 
 T = TypeVar("T")
@@ -57,6 +65,8 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 #: Pages that are emptied in one turn of the writer's: some tens of milliseconds.
 PAGES: Final = 1_000
+#: A transaction of several accounts' commits takes no further one when it has so many rows.
+GROUP_ROWS: Final = 5_000
 #: Keys asked for in one SELECT.
 CHUNK = 500
 
@@ -81,11 +91,24 @@ def _patient(ask: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Corout
     return asking
 
 
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A commit that waits for its turn, with what it is of (:meth:`Ledger.unheard`)."""
+
+    batch: Batch
+    fence: Fence | None
+    changes: Changes
+    done: asyncio.Future[None]
+
+
 @dataclass(slots=True)
 class _Shared:
-    """What every view of an open ledger has in common and changes (:meth:`Ledger.under`)."""
+    """What every view of an open ledger has in common and changes (:meth:`Ledger.under`). ``committing``: makes the
+    commits that wait, while there are some."""
 
     connection: AsyncConnection | None = None
+    waiting: list[_Waiting] = field(default_factory=list)
+    committing: asyncio.Task[None] | None = None
     letters_of: Callable[[Changes, int], Sequence[Letter]] | None = None
 
 
@@ -204,7 +227,11 @@ class Ledger:
     async def close(self) -> None:
         """Empty the write-ahead log into the database and let go of everything. Closing twice is harmless."""
         connection, self._connection = self._connection, None
+        committing = self._shared.committing
         try:
+            if committing is not None and not committing.done():
+                committing.cancel()
+                await asyncio.wait({committing})
             await self.database.let_go()  # before the checkpoint, which waits for readers
             if connection is not None:
                 async with _translated():
@@ -228,8 +255,10 @@ class Ledger:
         *,
         now_ms: int,
         coverage: Iterable[CoverageSpan] = (),
+        grouped: bool = False,
     ) -> None:
-        """Write everything in one transaction. ``now_ms``: our clock, the rows' ``updated_at``.
+        """Write everything in one transaction. ``now_ms``: our clock, the rows' ``updated_at``; ``grouped``: together
+        with what other accounts' writers have for it, each of which makes one commit at a time.
 
         What is written is read from the arguments before the first await; they may change afterwards. Raises
         ``LedgerUnavailable`` (nothing was written; the same changes may be committed again), ``LedgerRefused`` (nothing
@@ -240,11 +269,14 @@ class Ledger:
             return
         batch = self.batch_of(changes, position, now_ms=now_ms, coverage=coverage)
         if batch:
-            try:
-                await self.write(batch)
-            except LedgerUnheard:
-                self._unheard[id(changes)] = changes, None
-                raise
+            if grouped:
+                await self._write_grouped(batch, changes)
+            else:
+                try:
+                    await self.write(batch)
+                except LedgerUnheard:
+                    self._unheard[id(changes)] = changes, None
+                    raise
             self.note(changes)
 
     def unheard(self, changes: Changes) -> bool:
@@ -304,6 +336,60 @@ class Ledger:
         async with self._turn:
             await self.database.commit_batch(await self._connected(), batch, self._fences)
             self.database.note_commit()
+
+    async def _write_grouped(self, batch: Batch, changes: Changes) -> None:
+        """As :meth:`write`, together with all that waits. The transaction is nobody's: who no longer waits for it takes
+        nothing from the others."""
+        shared = self._shared
+        mine = _Waiting(batch, self.fence, changes, asyncio.get_running_loop().create_future())
+        shared.waiting.append(mine)
+        if shared.committing is None or shared.committing.done():
+            shared.committing = asyncio.ensure_future(self._commit_waiting())
+        await mine.done
+
+    async def _commit_waiting(self) -> None:
+        while self._shared.waiting:
+            async with self._turn:
+                if group := self._next_group():
+                    await self._commit_group(group)
+
+    def _next_group(self) -> list[_Waiting]:
+        """Those that are next, up to so many rows."""
+        waiting, group, rows = self._shared.waiting, list[_Waiting](), 0
+        while waiting and rows < GROUP_ROWS:
+            one = waiting.pop(0)
+            if not one.done.done():
+                group.append(one)
+                rows += sum(len(of_one) for _, of_one in one.batch)
+        return group
+
+    async def _commit_group(self, group: list[_Waiting]) -> None:
+        """One transaction; where one commit's value or lease is at fault, the others without it."""
+        fences = {one.fence for one in group if one.fence is not None}
+        try:
+            await self.database.commit_batch(await self._connected(), merged([one.batch for one in group]), fences)
+            self.database.note_commit()
+        except LedgerRefused as error:
+            if len(group) == 1:
+                _end(group, error)
+            else:
+                for one in group:
+                    await self._commit_group([one])
+        except LeaseLost as error:
+            lost = [one for one in group if one.fence is not None and one.fence.name in error.names] or group
+            _end(lost, error)
+            if rest := [one for one in group if one not in lost]:
+                await self._commit_group(rest)
+        except Exception as error:  # noqa: BLE001 - told to everybody who waits
+            if isinstance(error, LedgerUnheard):
+                self._unheard |= {id(one.changes): (one.changes, None) for one in group}
+            _end(group, error)
+        except BaseException:
+            for one in group:
+                one.done.cancel()
+            raise
+        else:
+            _end(group, None)
 
     @property
     def _fences(self) -> tuple[Fence, ...]:
@@ -522,6 +608,17 @@ class Ledger:
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         async with _translated(), self.reader.connect() as connection:
             yield connection
+
+
+def _end(group: Iterable[_Waiting], error: BaseException | None) -> None:
+    """Tell those that still wait."""
+    for one in group:
+        if one.done.done():
+            continue
+        if error is None:
+            one.done.set_result(None)
+        else:
+            one.done.set_exception(error)
 
 
 @asynccontextmanager

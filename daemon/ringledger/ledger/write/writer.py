@@ -184,7 +184,7 @@ class LedgerWriter:
     async def _write(self, now_ms: int) -> None:
         """Commit what has been taken; if a value among it cannot be stored, all but what brought it."""
         try:
-            await self._ledger.commit(self._changes, now_ms=now_ms)
+            await self._ledger.commit(self._changes, now_ms=now_ms, grouped=True)
         except LedgerRefused:
             isolated = await commit_apart(self._ledger, self._changes, now_ms=now_ms)
             self._changes = isolated.committed
