@@ -93,3 +93,13 @@ def test_a_record_that_says_nothing_but_its_session_changes_nothing(told):
     before = told(*CALL)
     after = told(*CALL, record(**dict.fromkeys(("duration", "result", "startTime", "from", "to", "action"), BLANK)))
     assert [{**row, "updated_at": ""} for row in after] == [{**row, "updated_at": ""} for row in before]
+
+
+def test_a_telephony_session_of_a_record_that_was_matched_by_numbers_is_found(told):
+    """A missed call whose record has other sessions, and then a call with that telephony session: exit 70 for ever."""
+    strange = record(id="R9", sessionId="8500", telephonySessionId="s-9", result="Missed")
+    other = seen(13, 20, "Ringing", id="l9", sessionId="8600", telephonySessionId="s-9")
+    ended = seen(14, 25, "NoCall", id="l9", sessionId="8600", telephonySessionId="s-9", terminationType="final")
+    rows = {row["session_id"]: row for row in told(CALL[0], CALL[2], strange, other, ended)}
+    assert set(rows) == {"8400", "8600"}
+    assert (rows["8400"]["result"], rows["8600"]["result"]) == (None, "Missed")

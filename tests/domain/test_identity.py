@@ -2,6 +2,8 @@
 2.7, 7).
 """
 
+import random
+
 import pytest
 
 from ringledger.domain.observation import CallKey, PresenceObservation, RecordClaim, Source
@@ -112,6 +114,39 @@ def test_a_call_that_was_answered_after_all_lets_the_record_go() -> None:
 def test_a_session_that_presence_shows_is_a_call_of_its_own() -> None:
     desk = one_outcome(ringing(), ended(), missed(), ringing(session="S2", leg="b", sequence=20))
     assert desk.rows().keys() == {"S2", SESSION}
+
+
+@pytest.mark.parametrize("shown", [None, "S3"])
+@pytest.mark.parametrize("session", ["S2", None])
+def test_whoever_shares_the_telephony_session_of_a_record_has_the_record(
+    session: str | None, shown: str | None
+) -> None:
+    """The record was matched with another call by numbers; its telephony session was looked for without end."""
+    own = ended(sequence=30, session=shown, telephony="T2", leg="b")
+    desk = one_outcome(ringing(), ended(), missed(session=session, telephony="T2"), own)
+    assert desk.rows().keys() == {SESSION, shown or session or "T2"}
+    assert desk.rows()[SESSION].result is None
+
+
+def test_names_that_are_shared_across_calls_end_nothing() -> None:
+    """Two records that were matched with two calls, and records that have the session of one and the telephony session
+    of the other."""
+    other = {"sender": "+13025550199", "extension": "102"}
+    about = {"session": "7002", "sender": "+13025550199", "telephony": "T4"}
+    told: list[PresenceObservation | RecordClaim] = [
+        ringing(), ended(), presence(102, 1, T0, item("Ringing", "x", **about)),
+        presence(102, 2, T0 + 9 * S, item("NoCall", "x", **about)),
+        missed(telephony="T2"), missed(session="S3", record="r3", telephony="T3", **other),
+        missed(record="r4", telephony="T3"), missed(session="S3", record="r5", telephony="T2"),
+        missed(session=None, record="r6", telephony="T4"), missed(session=None, record="r2", telephony="T3"),
+    ]  # fmt: skip
+    dice = random.Random(7)
+    for _ in range(300):
+        dice.shuffle(told)
+        desk = Desk()
+        for one in told:
+            desk.batch(one)
+        assert SESSION in desk.settle().rows()
 
 
 @pytest.mark.parametrize("withheld", [{"sender": None}, {"sender": "anonymous"}, {"to": None}])

@@ -862,20 +862,21 @@ class CallTracker:
         ``claim`` is the record whose names they are: while it was matched by numbers alone its names are not the
         call's own.
         """
-        found = {key: None for name in names if (key := self._index.named(account_id, name)) is not None}
-        if not found:
-            return self._first_known_by(account_id, names, source)
-        call: TrackedCall | None = None
-        for key in found:
-            one = self.calls[key]
-            own = any(name in one.names for name in names)
-            if not own and claim is not None and len(found) == 1:
-                return key
-            if not own:  # its records have a call of their own
-                self._split(one, [name for name in names if name not in one.names])
-                return self._known_by(account_id, names, source, claim=claim)
-            call = one if call is None else self._unite(call, one)
-        assert call is not None  # noqa: S101 - a name is known
+        while True:
+            found = {key: None for name in names if (key := self._index.named(account_id, name)) is not None}
+            if not found:
+                return self._first_known_by(account_id, names, source)
+            calls = [self.calls[key] for key in found]
+            strangers = [one for one in calls if names.keys().isdisjoint(one.names)]
+            if not strangers:
+                break
+            if claim is not None and len(found) == 1:
+                return strangers[0].key
+            for one in strangers:  # its records have a call of their own
+                self._split_named(one, names)
+        call, *others = calls
+        for other in others:
+            call = self._unite(call, other)
         if any(call.names.get(name, kind + 1) > kind for name, kind in names.items()):
             call.names |= {name: min(kind, call.names.get(name, kind)) for name, kind in names.items()}
             self._index.name(call.key, names)
@@ -993,6 +994,13 @@ class CallTracker:
         if not presence.legs or call.is_confirmed or call.call.answered_at is not None:
             return None
         return Unconfirmed(call.key, call.call, presence, call.not_found)
+
+    def _split_named(self, call: TrackedCall, names: Names) -> None:
+        """Let go of the records that were matched by numbers and bear one of these names, and of the names."""
+        told = [(group_of(one.claim), names_of_record(one.claim)) for one in call.facts.records]
+        self._split(call, dict.fromkeys(group for group, borne in told if not names.keys().isdisjoint(borne)))
+        if self.calls.get(call.key) is call:
+            self._index.unname(call.key, [name for name in names if name not in call.names])
 
     def _split(self, call: TrackedCall, names: Iterable[str]) -> None:
         """Records that were matched by numbers are not this call's: those of a session are a call of their own."""
