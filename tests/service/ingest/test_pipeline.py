@@ -325,6 +325,25 @@ async def test_an_answer_was_seen_if_nothing_may_be_missing_since_it_rang(desk, 
     assert call.published.ring_ms == (None if estimated else 4_500)
 
 
+async def test_a_restart_brings_back_a_half_that_its_record_dates_later(desk):
+    """Presence showed the halves 4.8 s apart; by the record the row of the outer one is 5.3 s apart."""
+    intake, ledger = desk
+    await intake.deliver(Delivery((presence(EXTENSION, 10, T0, item("Ringing", "i", **_INNER)),), (), None))
+    for number, status in enumerate(["Ringing", "CallConnected", "NoCall"]):
+        told = item(status, "o", **_OUTER), item("CallConnected", "i", **_INNER)
+        seen = presence(EXTENSION, 11 + number, T0 + 4_800 + number * 2_000, *told)
+        await intake.deliver(Delivery((seen,), (), None))
+    await _settle(intake)
+    record = claim("Accepted", started=T0 + 5_300, duration=3_500, source=Source.CALL_LOG, **_OUTER)
+    await intake.take_claims([record], asked=0.0)
+    intake.tracker = CallTracker(settle_seconds=0)
+    intake.resume(await ledger.load_open(ACCOUNT))
+    over = item("NoCall", "i", **_INNER)
+    await intake.deliver(Delivery((presence(EXTENSION, 14, T0 + 9_000, over),), (), None))
+    await _settle(intake)
+    assert await _sessions(ledger) == {OTHER: "outer", "outer": None}
+
+
 async def _settle(intake: Pipeline) -> None:
     """Until what has settled is written; an open call stays open."""
     intake.tracker.advance(time.monotonic() + 1)

@@ -25,6 +25,9 @@ DAY_MS: Final = 86_400_000
 #: Calls that began less than this apart are asked for by one span of time, ms: a condition for each of a page's
 #: records took more of the processor than all else that was done with them.
 APART_MS: Final = 600_000
+#: How far apart the rows of a RingOut's halves may begin: a row has its record's start, which is not presence's, by
+#: which both are judged once they are in memory, ms.
+ROWS_APART_MS: Final = PAIR_WINDOW_MS + 5_000
 
 
 async def known_as(connection: AsyncConnection, claims: Iterable[RecordClaim]) -> set[CallKey]:
@@ -69,7 +72,7 @@ async def _alike(connection: AsyncConnection, wanted_halves: Iterable["_Half | N
             wanted.setdefault((half.account_id, half.from_number, half.to_number, half.direction), []).append(half.at)
         for row in await connection.execute(_like(halves), execution_options=UNKEPT):
             starts = wanted.get((row.account_id, row.from_number, row.to_number, Direction(row.direction)), ())
-            if any(abs(row.started_at - at) <= PAIR_WINDOW_MS for at in starts):
+            if any(abs(row.started_at - at) <= ROWS_APART_MS for at in starts):
                 found.add(CallKey(row.account_id, row.session_id))
     return found
 
@@ -190,4 +193,4 @@ def _of_accounts(halves: Sequence[_Half]) -> ColumnElement[bool]:
 
 def _around(halves: Sequence[_Half]) -> ColumnElement[bool]:
     """Begun within the window of a RingOut's halves around these, which stand in the order of their starts."""
-    return call.c.started_at.between(halves[0].at - PAIR_WINDOW_MS, halves[-1].at + PAIR_WINDOW_MS)
+    return call.c.started_at.between(halves[0].at - ROWS_APART_MS, halves[-1].at + ROWS_APART_MS)
