@@ -6,6 +6,7 @@ What must stay true: times are shown in the zone of the report (`[report] timezo
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 
+from ringledger.durations import in_words
 from ringledger.ledger.times import in_zone
 
 #: The zone of everything shown; `[report] timezone` sets it.
@@ -47,16 +48,8 @@ def clock(text: str | None) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """A duration: `15.1 s`, `12:05`, `1:02:05`, `7 d 0:00`; empty for none."""
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 24:
-        return f"{hours // 24} d {hours % 24}:{minutes:02d}"
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    """A duration as :func:`ringledger.durations.in_words` has it; empty for none."""
+    return "" if seconds is None else in_words(seconds)
 
 
 def dated(text: str, now: datetime | None = None) -> str:

@@ -32,7 +32,7 @@ MOST_MARKS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of a lane; ``x`` and ``width`` in percent."""
+    """A stretch of a lane, or of a day; ``x`` and ``width`` in percent."""
 
     x: float
     width: float

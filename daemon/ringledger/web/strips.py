@@ -10,21 +10,12 @@ from typing import Any, Final
 
 from ringledger.ledger.read.sight import SEEN, SLACK_MS
 from ringledger.ledger.times import to_ms
+from ringledger.web.drawing import Piece
 from ringledger.web.words import lasting, words
 
 Row = Mapping[str, Any]
 #: Days shown; a longer period shows its newest ones.
 MOST_DAYS: Final = 62
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a day, in percent."""
-
-    x: float
-    width: float
-    kind: str
-    title: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ What must stay true: a time in text is UTC; the page's script puts the viewer's 
 from datetime import UTC, datetime
 from typing import Final
 
+from ringledger.durations import in_words
+
 #: Statuses and dispositions as people say them.
 STATUSES: Final = {
     "NoCall": "idle",
@@ -27,16 +29,8 @@ def words(text: str | None) -> str:
 
 
 def lasting(seconds: float | None) -> str:
-    """A duration: `15.1 s`, `12:05`, `1:02:05`, `7 d 0:00`; a dash for none."""
-    if seconds is None:
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 24:
-        return f"{hours // 24} d {hours % 24}:{minutes:02d}"
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    """A duration as :func:`ringledger.durations.in_words` has it; a dash for none."""
+    return "–" if seconds is None else in_words(seconds)
 
 
 def clock(ms: int) -> str:
