@@ -59,7 +59,7 @@ coverage: build-dev  ## the suite, and how much of each room it covers: none bel
 	$(SUITE) -q --cov --cov-report=json:build/coverage.json --cov-report=
 	$(BIN)/python .ci/floors.py build/coverage.json
 
-slow: build-dev  ## offices in which everything goes wrong, large exports (two minutes of their own)
+slow: build-dev  ## offices in which everything goes wrong, large exports, upgrades killed anywhere (two minutes of their own)
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal --ignore=tests/ops --ignore=tests/postgresql -m slow
 
 ops: build-dev  ## the daemon as a service: units, sandbox, full disks, a database that goes away (two minutes of its own)

@@ -1,6 +1,7 @@
 """The house rules, as tests: what lies where, who imports what, and what must not be in any file."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -48,8 +49,21 @@ def modules() -> list[Path]:
     return sorted(path for path in PACKAGE.rglob("*.py") if "migrations" not in path.relative_to(PACKAGE).parts)
 
 
+@functools.cache
+def tree(path: Path) -> ast.Module:
+    """A module, parsed once for all of these tests."""
+    return ast.parse(path.read_text())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten() -> Iterator[None]:
+    """The trees of all modules are no burden for the tests of other files."""
+    yield
+    tree.cache_clear()
+
+
 def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -77,7 +91,7 @@ def test_no_registry_host_machine_path_or_key_in_any_file():
 
 
 def test_every_module_opens_with_a_docstring():
-    assert not [str(path) for path in modules() if not ast.get_docstring(ast.parse(path.read_text()))]
+    assert not [str(path) for path in modules() if not ast.get_docstring(tree(path))]
 
 
 def test_no_function_is_over_60_lines():
@@ -85,7 +99,7 @@ def test_no_function_is_over_60_lines():
     long = [
         f"{path.name}:{node.name} {length}"
         for path in modules()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, functions) and (length := (node.end_lineno or 0) - node.lineno + 1) > 60
     ]
     assert not long
@@ -133,7 +147,7 @@ def test_only_one_module_prints_to_a_terminal_and_one_writes_csv():
     owners = {"print": "cli/terminal.py", "Console": "cli/terminal.py", "from_markup": "", "csv": "text.py"}
     strays = []
     for path in (path for room in ("cli", "service", "ledger") for path in (PACKAGE / room).rglob("*.py")):
-        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
         named = {getattr(call.func, "id", getattr(call.func, "attr", "")) for call in calls if _of_ours(call)}
         named |= {name for name in imports(path) if name == "csv"}
         here = str(path.relative_to(PACKAGE))
@@ -156,7 +170,7 @@ def test_log_lines_use_the_closed_list_by_its_constants():
     literal = [
         f"{path.name}:{node.lineno}"
         for path in modules()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in levels

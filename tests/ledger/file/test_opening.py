@@ -5,25 +5,23 @@ import os
 import sqlite3
 import stat
 import subprocess
-import sys
-import tempfile
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ringledger.ledger.file.opening import acting_as_owner, replaced_file
+from tests.forked import Process
+from tests.until import PATIENCE
 
 LESSER = 54_321
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be lured")
 
 
 @pytest.fixture
-def top():
+def top(public_folder):
     """A place every user may enter, root's."""
-    with tempfile.TemporaryDirectory(prefix="ringledger-links-") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
+    return public_folder
 
 
 @pytest.fixture
@@ -56,9 +54,9 @@ def run(state, *words):
         "RINGLEDGER_CONFIG": os.devnull,
         "RINGLEDGER_DATABASE__URL": f"sqlite+aiosqlite:///{state}/ringledger.db",
     }
-    return subprocess.run(
-        [sys.executable, "-m", "ringledger", *words], env=environment, capture_output=True, text=True, check=False
-    )
+    with Process(*words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        out, err = process.communicate(PATIENCE)
+        return subprocess.CompletedProcess(words, process.wait(), out, err)
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,8 @@ from ringledger.ledger.schema.migrate import upgrade
 upgrade(sys.argv[1], scripts=Path(sys.argv[2]))
 """
 
-#: Upgrades again and again, each time killed at the next statement of SQL that any connection begins, until one ends by
-#: itself. A line for each, and a pause in which the files can be looked at.
+#: Upgrades again and again, each time killed so many statements of SQL later than the last, whichever connection begins
+#: them, until one ends by itself. A line for each, and a pause in which the files can be looked at.
 KILLER = """
 import os, signal, sqlite3, sys
 import alembic.command, alembic.config, alembic.script, alembic.autogenerate
@@ -77,7 +77,7 @@ def traced(*args, **options):
     return connection
 
 sqlite3.connect = traced
-for number in range(1, 10_000):
+for number in range(int(sys.argv[2]), 10_000, int(sys.argv[3])):
     child = os.fork()
     if not child:
         left = number
@@ -192,8 +192,17 @@ def test_killed_in_the_middle_the_old_schema_is_whole_and_the_next_start_upgrade
     assert look(path, "SELECT count(*) FROM call") == [(1,)]
 
 
-@pytest.mark.parametrize("version", range(SCHEMA_VERSION))
-def test_killed_at_any_statement_the_next_start_goes_on(tmp_path, url, path, version):
+#: The suite kills each statement of the newest step, of longer ways each fourth, beginning with another one from each
+#: version; `make slow` kills each.
+KILLS = [
+    (SCHEMA_VERSION - 1, 1),
+    *((version, 4) for version in range(SCHEMA_VERSION - 1)),
+    *(pytest.param(version, 1, marks=pytest.mark.slow) for version in range(SCHEMA_VERSION - 1)),
+]
+
+
+@pytest.mark.parametrize(("version", "every"), KILLS)
+def test_killed_at_any_statement_the_next_start_goes_on(tmp_path, url, path, version, every):
     """From every released version, and from nothing. Each start meets what the one before was killed over."""
     older(path, version)
     if version:
@@ -202,7 +211,7 @@ def test_killed_at_any_statement_the_next_start_goes_on(tmp_path, url, path, ver
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("CREATE VIEW calls AS SELECT session_id FROM call")
     old = look(path, "SELECT name, sql FROM sqlite_master ORDER BY name")
-    killer = [sys.executable, "-c", KILLER, url]
+    killer = [sys.executable, "-c", KILLER, url, str(1 + version % every), str(every)]
     kills, new = 0, None
     with subprocess.Popen(killer, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         while (code := int(child.stdout.readline())) == -signal.SIGKILL:
@@ -217,7 +226,7 @@ def test_killed_at_any_statement_the_next_start_goes_on(tmp_path, url, path, ver
             child.stdin.write("\n")
             child.stdin.flush()
     assert code == 0
-    assert kills > 20
+    assert kills > 20 // every
     assert check(url).problems == ()
     assert new in (None, schema_of(path))
     if version:
