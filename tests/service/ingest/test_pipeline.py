@@ -350,6 +350,17 @@ async def _settle(intake: Pipeline) -> None:
     await intake.change(lambda: None)
 
 
+async def test_a_record_that_the_platform_has_forgotten_speaks_of_no_call(desk):
+    """It is listed for ever; the call is as one that is not listed, so its presence is read (rule 6.5)."""
+    intake, _ = desk
+    told = claim(session=OTHER, duration=20_000, read_at=T0 + 25_000)
+    assert await intake.take_claims([told], asked=0.0) == {CallKey(ACCOUNT, OTHER)}
+    day_later = told._replace(read_at=T0 + 2 * 86_400_000)
+    known = await intake.take_claims([day_later], asked=0.0)
+    assert (known, intake.tracker.calls.keys()) == (set(), {CallKey(ACCOUNT, OTHER)})
+    assert intake.tracker.doubtful(known, read_at=day_later.read_at) == {(ACCOUNT, EXTENSION)}
+
+
 async def test_calls_that_records_have_brought_are_told_to_whoever_counts(desk) -> None:
     """Two back-fills at once: each had counted the calls of the other as its own."""
     intake, *_ = desk

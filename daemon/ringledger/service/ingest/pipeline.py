@@ -189,7 +189,9 @@ class Pipeline:
         steps = [claims] if looked_up else list(portions(claims))
         for number, step in enumerate(steps, 1):
             fresh = step if again or looked_up else self._readings.fresh(step, self.tracker.concerns)
-            listed.update(CallKey(one.account_id, one.call_session_id) for one in step if one.call_session_id)
+            taken = {id(one) for one in fresh}
+            known = [one for one in step if id(one) not in taken]
+            listed.update(CallKey(one.account_id, one.call_session_id) for one in known if one.call_session_id)
             last = number == len(steps)
             if not fresh and not last:
                 continue
