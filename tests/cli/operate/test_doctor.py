@@ -281,13 +281,13 @@ BAD = Facts(
     letters_dead=1, daemon="no daemon runs", no_access="/x: Permission denied", no_directory="/x",
     writers=("root", ("a group",)),
     backups=(0, 1e9, ()), saved_copies=("/x.saved-1",), listens="0.0.0.0:9464", plain_receivers=("crm",),
-    unheard=(("7", 2),), server_trouble="no server answers",
+    unheard=(("7", 2),), server_trouble="no server answers", leases=("", ("acme",)),
 )  # fmt: skip
 
 
 def test_every_problem_has_a_reason_and_a_cure():
     findings = list(examine(BAD))
-    assert {one.code for one in findings} | {"sqlite", "tracker"} == {one.code for one in CHECKS}
+    assert {one.code for one in findings} | {"sqlite", "tracker", "lease"} == {one.code for one in CHECKS}
     for one in findings:
         assert one.bad, one.code
         assert one.why
