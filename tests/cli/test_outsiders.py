@@ -150,6 +150,8 @@ def test_the_doctor_has_it_among_its_findings(state, as_somebody):
     found = {one["code"]: one for one in json.loads(out)}
     assert code == 74
     assert f"only user {OWNER} and the members of the group {GROUP} may read it" in found["database-access"]["found"]
+    assert found["daemon"]["severity"] == "warning", "one may run"
+    assert found["daemon"]["cure"].startswith("look as root")
     assert found["daemon"]["found"] == "whether a daemon runs cannot be told: the database cannot be read"
 
 
@@ -171,7 +173,10 @@ def test_who_has_a_name_is_named_and_a_closed_file_is_told_as_well(state, as_som
 def test_a_member_reads_and_is_told_who_writes(state, as_somebody):
     path = state / "r.db"
     reads, writes = ("calls", "coverage", "webhooks list"), ("db upgrade", "webhooks retry --all")
-    ended = as_somebody(path, MEMBER, GROUP, [*reads, *writes])
+    ended = as_somebody(path, MEMBER, GROUP, [*reads, *writes, "db backup"])
+    code, _, err = ended["db backup"]
+    assert code == 74
+    assert err.endswith(f"root and user {OWNER} alone may; run this as root, or name a FILE of your own\n"), err
     for line in reads:
         assert ended[line][0] in {0, 1}, ended[line]
     for line in writes:

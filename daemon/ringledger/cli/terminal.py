@@ -77,7 +77,9 @@ def say_json(document: str, *, flush: bool = False) -> None:
 
 def ask(question: str) -> bool:
     """Ask a person on the terminal; anything but yes is no."""
-    print(f"{visible(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+    text = f"{visible(question)} [y/N]"
+    text = wrapped(text, Terminal(stderr=True).width - 1) if sys.stderr.isatty() else text
+    print(text, end=" ", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 

@@ -132,11 +132,13 @@ def test_nobody_is_told_to_ask_for_what_the_daemon_does_by_itself():
 
     runs, stopped = standing.status(now), replace(standing.status(now), life=Life.STOPPED, told={})
     new, old = hole(day, day - 60_000), hole(20 * day, 20 * day - 60_000)
+    first = hole(7 * day + 60_000, 0, reason="before_first_start")
     before = hole(5 * day, 4 * day, "unknown", "no daemon ran")
     since_then = hole(60_000, 0, "unknown", "no daemon ran")
     asked = "`ringledger backfill --since {}Z` closes what the platform still knows"
     by_itself = "the daemon reads the platform's log for {} by itself, within minutes"
     assert cure([new], runs, 7) == by_itself.format("it")
+    assert cure([first], runs, 7) == by_itself.format("it"), "it began when the daemon did"
     assert cure([new, new], runs, 7) == by_itself.format("them")
     assert cure([old], runs, 7) == asked.format(old["from_at"][:19])
     assert cure([old, new], runs, 7) == f"{by_itself.format('1 of them')}; {asked.format(old['from_at'][:19])}"

@@ -138,7 +138,7 @@ def cure(holes: list[Row], status: "DaemonStatus", max_days: int) -> str:
         present = not told and to_ms(hole["until_at"]) >= status.at - LATE_MS
         if present and status.runs:
             ailing = True
-        elif to_ms(hole["from_at"]) < oldest or not (told or present):
+        elif to_ms(hole["until_at"]) <= oldest or not (told or present):
             left.append(hole)
         elif status.runs:
             own += 1

@@ -42,6 +42,7 @@ def backup_database(
     from ringledger.ledger.errors import DatabaseNewer
     from ringledger.ledger.file.backup import backup
     from ringledger.ledger.file.opening import acting_as_owner
+    from ringledger.ledger.file.owner import may_write, writers_of
     from ringledger.ledger.schema.migrate import version_of
 
     frame = frame_of(ctx)
@@ -57,6 +58,9 @@ def backup_database(
     database = settings.database.path
     if target is None:
         with acting_as_owner(database):
+            if not may_write(database.parent):
+                cure = f"{writers_of(database)}, or name a FILE of your own"
+                raise Failure(Exit.IO, f"{database.parent}: cannot be written to; {cure}")
             made = backup(database, _next_to(database))
             removed = _remove_old(made.parent, keep) if keep is not None else []
     else:

@@ -30,6 +30,8 @@ def daemon(facts: Facts) -> Outcome | None:
         return None
     if facts.daemon_runs:
         return ok(facts.daemon)
+    if facts.daemon_hidden:
+        return warning(facts.daemon, "look as root, or as a member of the database's group")
     cure = f"systemctl start ringledger (or ringledger run); why it ended: {LOG}"
     return failure(facts.daemon, cure) if facts.daemon_expected else warning(facts.daemon, cure)
 

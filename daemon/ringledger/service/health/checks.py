@@ -27,6 +27,8 @@ class Facts:
     # of whether there is one: what is known in words, whether one runs and answers, whether one has to
     daemon: str | None = None
     daemon_runs: bool = False
+    #: Whether that cannot be told: this user may not look.
+    daemon_hidden: bool = False
     daemon_expected: bool = False
     logged_in: bool = False
     # of the running daemon

@@ -182,7 +182,8 @@ def _with_examination(settings: Settings, facts: Facts, seen: Examination, now_m
 
 def daemon_facts(facts: Facts, status: DaemonStatus, sentence: str, transport: str, *, expected: bool) -> Facts:
     """What the status of the daemon tells; ``sentence``: the same in words."""
-    facts = replace(facts, daemon=sentence, daemon_expected=expected)
+    hidden = status.life is Life.UNKNOWN
+    facts = replace(facts, daemon=sentence, daemon_expected=expected, daemon_hidden=hidden)
     if status.life is Life.SILENT or not status.runs:
         return facts
     login = status.told.get("login") or {}
