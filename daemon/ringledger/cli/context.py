@@ -28,7 +28,7 @@ __all__ = ["EVERYWHERE", "Frame", "console", "frame_of", "hoisted", "origin", "p
 T = TypeVar("T")
 
 #: A column whose cells go on in the next line is at least so wide.
-LEGIBLE: Final = 16
+LEGIBLE: Final = 12
 
 #: Options that may stand before or after the command; those that take a value are true.
 EVERYWHERE = {"--config": True, "--account": True, "--json": False, "--no-color": False}

@@ -1,7 +1,10 @@
 """`platform active-calls` and `platform call-log` against a simulated platform, and what goes wrong with it."""
 
+import re
+
 import pytest
 
+from ringledger.cli.platform import query
 from ringledger.simulator import Options
 from ringledger.simulator.rest.permissions import ADMIN
 
@@ -123,3 +126,18 @@ def test_credentials_that_are_refused_are_77_and_not_shown(cli, sim, clean):
     assert "stolen" not in ended.err
     clean.delenv("RINGLEDGER_CREDENTIALS__JWT")
     assert cli("platform", "active-calls").code == 78
+
+
+def test_any_record_fits_80_columns(clean, capsys):
+    clean.setenv("FORCE_COLOR", "1")
+    clean.setenv("COLUMNS", "80")
+    row = {
+        "leg_of": None, "started_at": "2026-03-02T09:30:12.000Z", "direction": "Outbound",
+        "from_number": "+16505551001",
+        "to_number": "+441632960961", "extension_id": "2001", "duration_seconds": 45.5, "action": "RingOut Web",
+        "running": False, "session_id": "900000320497",
+    }  # fmt: skip
+    for result in ("Call connected", "Answered Elsewhere", "Hang Up"):
+        query.print_records([{**row, "result": result}])
+        lines = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).splitlines()
+        assert max(len(line.rstrip()) for line in lines) <= 80

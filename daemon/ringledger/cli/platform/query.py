@@ -211,6 +211,11 @@ def _print(frame: Frame, settings: "Settings", claims: list["RecordClaim"], full
     if not rows:
         out.print("the platform has no such record")
         return
+    print_records(rows)
+
+
+def print_records(rows: Iterable[Row]) -> None:
+    """Records on a terminal, every session whole."""
     print_table(records_table(rows), spare=("action", "ext"), folds=("result",))
 
 
