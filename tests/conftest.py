@@ -31,9 +31,15 @@ class LogLines:
 
     def __init__(self) -> None:
         self.stream = io.StringIO()
+        self._read: list[dict[str, Any]] = []
+        self._end = 0
 
     def all(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+        """Each line is parsed once: tests ask again and again while they wait."""
+        lines, rest, _ = self.stream.getvalue()[self._end :].rpartition("\n")
+        self._end += len(lines) + len(rest)
+        self._read += [json.loads(line) for line in lines.splitlines()]
+        return list(self._read)
 
     def named(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.all() if line["event"] == event]

@@ -202,7 +202,7 @@ def test_days_are_those_of_the_reports_zone(tmp_path):
 
 
 def test_a_long_question_is_broken_off_and_says_so(tmp_path):
-    database = books(tmp_path / "r.db", days=200, per_day=500)
+    database = books(tmp_path / "r.db", days=200, per_day=25)
     with serving(database, "[serve]\nquery_seconds = 0.000001\n") as served:
         answer = served.get("/api/v1/stats?by=number")
         assert answer.status_code == 503

@@ -206,12 +206,16 @@ def test_a_thousand_open_calls_stay_smooth(tmp_path, page):
             connection.commit()
         started = time.monotonic()
         frames = page.evaluate("""async () => {
-            const gaps = []; let last = performance.now(); const end = last + 5000;
+            const gaps = []; let last = performance.now(), end = last + 5000, held = false;
             while (last < end) {
                 await new Promise(requestAnimationFrame);
                 const now = performance.now();
                 gaps.push(now - last);
                 last = now;
+                if (!held && document.querySelectorAll('[data-open] .status.OnHold').length >= 100) {
+                    held = true;
+                    end = Math.min(end, last + 1000);
+                }
             }
             return gaps.sort((a, b) => a - b);
         }""")
