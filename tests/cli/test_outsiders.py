@@ -142,6 +142,8 @@ def test_a_missing_directory_is_74_in_every_command(cli, clean, tmp_path):
         line = [one for one in ended.err.splitlines() if "service.started" not in one]
         assert len(line) == 1, ended.err
         assert line[0].startswith(f"ringledger: {path.parent}"), ended.err
+        if name in {"calls", "db check", "db backup", "purge"}:
+            assert "no such directory (database.url, RINGLEDGER_DATABASE__URL); create it" in line[0]
 
 
 def test_the_doctor_has_it_among_its_findings(state, as_somebody):

@@ -197,10 +197,7 @@ async def reading(settings: Settings) -> AsyncIterator[Any]:
     except DatabaseMissing:
         if not settings.database.is_file:
             raise
-        raise DatabaseMissing(
-            f"{settings.database.path}: no such database (database.url, {origin(settings, 'database.url')}); "
-            "start the daemon, which creates it, or name another with --config"
-        ) from None
+        raise DatabaseMissing(missing(settings, "start the daemon, which creates it")) from None
     except LedgerError:
         await asyncio.to_thread(_name_the_fault, settings.database.url)
         raise
@@ -208,6 +205,15 @@ async def reading(settings: Settings) -> AsyncIterator[Any]:
         yield ledger.reader
     finally:
         await ledger.close()
+
+
+def missing(settings: Settings, cure: str) -> str:
+    """What is missing where a database is looked for, who says where, and what to do: ``cure`` where there is a
+    directory for it."""
+    path, says = settings.database.path, f"database.url, {origin(settings, 'database.url')}"
+    if not path.parent.exists():
+        return f"{path.parent}: no such directory ({says}); create it, or name another database with --config"
+    return f"{path}: no such database ({says}); {cure}, or name another with --config"
 
 
 def _name_the_fault(url: str) -> None:

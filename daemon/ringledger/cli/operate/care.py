@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ringledger.cli.context import frame_of, origin
+from ringledger.cli.context import frame_of, missing
 from ringledger.cli.errors import Failure, usage
 from ringledger.cli.operate.database import db_app
 from ringledger.cli.render import print_json
@@ -201,5 +201,4 @@ def must_exist(settings: "Settings") -> None:
     if settings.database.is_file:
         refuse_outsider(settings.database.path)
     if settings.database.is_file and not settings.database.path.exists():
-        where = origin(settings, "database.url")
-        raise Failure(Exit.IO, f"{settings.database.path}: no such database (database.url, {where})")
+        raise Failure(Exit.IO, missing(settings, "start the daemon, which creates it"))

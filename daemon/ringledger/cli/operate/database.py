@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ringledger.cli.context import frame_of, origin
+from ringledger.cli.context import frame_of, missing
 from ringledger.cli.errors import usage
 from ringledger.cli.help import PlainGroup
 from ringledger.cli.render import print_json
@@ -55,10 +55,7 @@ def check_database(ctx: typer.Context) -> int:
     except DatabaseMissing:
         if not settings.database.is_file:
             raise
-        where = origin(settings, "database.url")
-        raise DatabaseMissing(
-            f"{settings.database.path}: no such database (database.url, {where}); `ringledger db upgrade` creates it"
-        ) from None
+        raise DatabaseMissing(missing(settings, "`ringledger db upgrade` creates it")) from None
     if frame.json:
         found = {"version": report.version, "newest": report.newest, "problems": list(report.problems)}
         print_json({"path": settings.database.shown, **found})
