@@ -121,15 +121,22 @@ def rest_of(arguments: Sequence[str]) -> list[str]:
     return pending
 
 
-def print_table(made: Table, *, spare: Sequence[str] = (), folds: Sequence[str] = (), quiet: bool = False) -> list[str]:
+def print_table(
+    made: Table,
+    *,
+    spare: Sequence[str] = (),
+    folds: Sequence[str] = (),
+    quiet: bool = False,
+    out: Terminal | None = None,
+) -> list[str]:
     """Print a table with every cell whole: what is cut cannot be copied into the next command.
 
     On a narrow terminal the columns ``spare`` are left out, in that order, as long as it does not fit; then the cells
     of the columns ``folds`` go on in the next line. What is too wide even so is left to the terminal to wrap. Lines end
     with their last word where nobody looks. What was left out is told below the table; with ``quiet`` its headings are
-    returned for :func:`tell_left_out` alone.
+    returned for :func:`tell_left_out` alone. ``out``: else standard output.
     """
-    out = console()
+    out = out or console()
     left_out = []
     for heading in spare:
         if _natural(made) > out.width:
@@ -139,23 +146,23 @@ def print_table(made: Table, *, spare: Sequence[str] = (), folds: Sequence[str] 
         for one in made.columns:
             if one.header in folds:
                 one.no_wrap, one.overflow = False, "fold"
-    shown = Terminal(width=max(out.width, _least(made)))
+    shown = Terminal(width=max(out.width, _least(made)), stderr=out.stderr)
     if shown.is_terminal:
         shown.print(made)
     else:
         with shown.capture() as captured:
             shown.print(made)
-        say_lines("\n".join(line.rstrip() for line in captured.get().splitlines()))
+        say_lines("\n".join(line.rstrip() for line in captured.get().splitlines()), stderr=out.stderr)
     if not quiet:
-        tell_left_out(left_out)
+        tell_left_out(left_out, out)
     return left_out
 
 
-def tell_left_out(headings: Sequence[str]) -> None:
+def tell_left_out(headings: Sequence[str], out: Terminal | None = None) -> None:
     """Say which columns a narrow terminal does without, if any: what is not seen is not missed."""
     if headings:
         named = ", ".join(dict.fromkeys(headings))
-        console().print(f"no room for: {named} (a wider terminal or --json shows them)", style="dim")
+        (out or console()).print(f"no room for: {named} (a wider terminal or --json shows them)", style="dim")
 
 
 def _natural(made: Table) -> int:

@@ -83,10 +83,9 @@ def word(text: str | None) -> Text:
     return Text(visible(text or ""), style=_STYLES.get(text or "", ""))
 
 
-def table(*columns: str, title: str | None = None, right: Iterable[str] = (), gap: int = 2) -> Table:
+def table(*columns: str, right: Iterable[str] = (), gap: int = 2) -> Table:
     """A plain table; the columns named in ``right`` are numbers."""
-    style: dict[str, Any] = {"header_style": "bold", "title_style": "bold", "title_justify": "left"}
-    made = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), title=title, **style)
+    made = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for name in columns:
         made.add_column(name, justify="right" if name in right else "left", no_wrap=True, overflow="ellipsis")
     return made
@@ -95,7 +94,7 @@ def table(*columns: str, title: str | None = None, right: Iterable[str] = (), ga
 def without(made: Table, heading: str) -> Table:
     """The same table of :func:`table` without one of its columns."""
     kept = [one for one in made.columns if one.header != heading]
-    left = table(title=str(made.title) if made.title else None, gap=made.padding[1])
+    left = table(gap=made.padding[1])
     for one in kept:
         left.add_column(one.header, justify=one.justify, no_wrap=True, overflow="ellipsis")
     for cells in zip(*(one.cells for one in kept), strict=True):
@@ -109,13 +108,13 @@ SPARE: Final = ("ring", "ext", "talk")
 FOLDS: Final = ("disposition",)
 
 
-def calls_table(rows: Iterable[Row], *, title: str | None = None) -> Table:
+def calls_table(rows: Iterable[Row]) -> Table:
     """Finished calls, one line each; times are those of the report's zone."""
     rows = list(rows)
     made = table(
         headed("started", [row["started_at"] for row in rows]),
         "", "from", "to", "ext", "disposition", "ring", "talk", "session",
-        title=title, right=("ring", "talk"), gap=1,
+        right=("ring", "talk"), gap=1,
     )  # fmt: skip
     for row in rows:
         made.add_row(*call_cells(row))

@@ -65,9 +65,9 @@ def wrapped(text: str, width: int) -> str:
     return textwrap.fill(kept, width, break_long_words=False, break_on_hyphens=False).replace(_NO_BREAK, " ")
 
 
-def say_lines(text: str, *, flush: bool = False) -> None:
+def say_lines(text: str, *, stderr: bool = False, flush: bool = False) -> None:
     """Print text of several lines that this program or a library has made, such as a shell's script."""
-    print(visible(text, kept="\n\t"), flush=flush)
+    print(visible(text, kept="\n\t"), file=sys.stderr if stderr else sys.stdout, flush=flush)
 
 
 def say_json(document: str, *, flush: bool = False) -> None:

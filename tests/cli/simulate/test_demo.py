@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ringledger.cli.simulate.demo import STORIES, Result, _platform, _stories, problems
+from ringledger.cli.context import console
+from ringledger.cli.simulate.demo import STORIES, Result, Show, _platform, _stories, problems
+from tests import office
 from tests.cli.conftest import SCENARIOS, command
 from tests.until import PATIENCE
 
@@ -67,6 +70,32 @@ def test_a_file_that_exists_is_not_touched(cli, tmp_path):
 def test_the_stories_it_ships_are_those_of_the_tests(name):
     shipped = files("ringledger.simulator") / "stories" / name
     assert Path(str(shipped)).read_text() == (SCENARIOS / name).read_text()
+
+
+def test_what_it_shows_fits_80_columns(clean, capsys, tmp_path):
+    """But for what is to be pasted, which is one line each."""
+    clean.setenv("FORCE_COLOR", "1")
+    clean.setenv("COLUMNS", "80")
+    show = Show(console(), 60)
+    show.start("http://127.0.0.1:18080", 4711, tmp_path / "demo.db", 1_772_442_000_000)
+    rows = [row | {"started_at": "2026-03-02T09:30:12.000Z"} for row in office.days(5, office.utc("2026-03-02"), 1, 60)]
+    calls = []
+    for row in rows:
+        figures = {f"{name}_seconds": None if row[f"{name}_ms"] is None else row[f"{name}_ms"] / 1000
+                   for name in ("ring", "talk", "hold", "duration")}  # fmt: skip
+        calls.append(row | figures | {"extension_number": "101", "extension_name": "Ann Lee"})
+    for call in calls:
+        show.event(call | {"event": "call.finished"})
+        show.event(call | {"event": "call.amended", "disposition": "answered", "part_of": "900000000001"})
+    show.result(Result(calls, calls, 0), tmp_path / "demo.db")
+    lines = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).splitlines()
+    assert any("(inner leg of a RingOut) (corrected)" in line for line in lines)
+    assert any(line.startswith("  export RINGLEDGER_DATABASE__URL=") for line in lines)
+    for line in lines:
+        assert len(line.rstrip()) <= 80 or line.startswith(("  ", "daemon")), line
+        assert "…" not in line
+    sessions = [line.split()[-1] for line in lines if line.startswith("03-02 09:30:12")]
+    assert sessions == [call["session_id"] for call in calls]
 
 
 async def test_it_finds_out_when_a_call_is_missing_or_wrong():

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
+from rich.cells import cell_len
 from rich.text import Text
 
-from ringledger.cli.context import console, frame_of
+from ringledger.cli.context import console, frame_of, print_table
 from ringledger.cli.errors import Failure, usage
-from ringledger.cli.render import calls_table, print_json, word
+from ringledger.cli.render import FOLDS, SPARE, calls_table, print_json, word
 from ringledger.cli.simulate.process import DaemonProcess
 from ringledger.cli.terminal import Terminal, bold
 from ringledger.cli.times import counted, short, span
@@ -314,8 +315,9 @@ class Show:
             line = self._line(event)
             if self._shown.get(event["session_id"]) != line.plain:
                 self._shown[event["session_id"]] = line.plain
-                if event["event"] == "call.amended":
-                    line.append("  (corrected)", style="dim")
+                if remarks := _remarks(event):
+                    behind = cell_len(line.plain) + len(remarks) + 2 <= self._out.width
+                    line.append(f"  {remarks}" if behind else f"\n{' ' * 14}{remarks}", style="dim")
                 self._out.print(line, soft_wrap=True)
 
     def _line(self, row: dict[str, Any]) -> Text:
@@ -323,11 +325,9 @@ class Show:
         line.append("int " if row["internal"] else "in  " if row["direction"] == "Inbound" else "out ")
         line.append(f"{row['from_number'] or 'withheld':>12} → {row['to_number'] or '':<12}  ")
         line.append_text(word(row["disposition"]))
-        line.append(" " * (12 - len(row["disposition"])) + f"ring {span(row['ring_seconds']):>7}")
+        line.append(" " * (11 - len(row["disposition"])) + f"ring {span(row['ring_seconds']):>6}")
         if row["answered_at"]:
-            line.append(f"  talk {span(row['talk_seconds']):>7}")
-        if row["part_of"]:
-            line.append("  (inner leg of a RingOut)", style="dim")
+            line.append(f"  talk {span(row['talk_seconds']):>6}")
         return line
 
     def result(self, result: Result, database: Path) -> None:
@@ -335,24 +335,30 @@ class Show:
         out = self._out
         out.print()
         shown = result.since(self.begun)
-        out.print(calls_table(shown, title=f"{counted(len(shown), 'call')} of this demonstration"))
+        out.print(bold(f"{counted(len(shown), 'call')} of this demonstration"))
+        print_table(calls_table(shown), spare=SPARE, folds=FOLDS, out=out)
         out.print("\nThe tutorial's flows are there with their exact figures, and every call of the office.")
         before = counted(len(result.calls) - len(shown), "call")
         out.print(f"From the platform's call log came {before} of the {PAST_DAYS} days before: ask about yesterday.")
         out.print(bold("look yourself"))
         out.print(f'  sqlite3 {database} "{QUESTION}"', soft_wrap=True)
+        out.print(f"  export RINGLEDGER_DATABASE__URL=sqlite+aiosqlite:///{database}", soft_wrap=True)
         for command in ("calls --limit 20", "stats --by day", "stats --by extension --since yesterday --until today"):
-            out.print(f"  RINGLEDGER_DATABASE__URL=sqlite+aiosqlite:///{database} {_typed()} {command}", soft_wrap=True)
-
-        out.print(bold("see it in a browser"))
-        environment = f"RINGLEDGER_DATABASE__URL=sqlite+aiosqlite:///{database} RINGLEDGER_LOG__NUMBERS=full"
-        out.print(f"  {environment} {_typed()} serve", soft_wrap=True)
+            out.print(f"  {_typed()} {command}", soft_wrap=True)
+        out.print(bold("see it in a browser, after the export above"))
+        out.print(f"  RINGLEDGER_LOG__NUMBERS=full {_typed()} serve", soft_wrap=True)
 
     def keeping(self, database: Path) -> None:
         """The demonstration goes on."""
         self._out.print()
         line = bold("going on until Ctrl-C").append(f"; the database is {database}", style="not bold")
         self._out.print(line, soft_wrap=True)
+
+
+def _remarks(event: dict[str, Any]) -> str:
+    """What else there is to say of a call."""
+    inner = ["(inner leg of a RingOut)"] if event["part_of"] else []
+    return " ".join([*inner, "(corrected)"] if event["event"] == "call.amended" else inner)
 
 
 def _typed() -> str:
