@@ -24,6 +24,14 @@ from tests.forked import Process
 from tests.until import PATIENCE
 
 
+class NotListening(Exception):
+    """It has ended before it listened; ``code``: its exit code, ``told``: what it said."""
+
+    def __init__(self, code: int, told: str) -> None:
+        super().__init__(f"ended with {code}: {told}")
+        self.code, self.told = code, told
+
+
 class Served:
     """A running server."""
 
@@ -83,7 +91,8 @@ def serving(database: Path, config: str = "", *, directory: Path | None = None, 
     reader.start()
     try:
         assert found.wait(PATIENCE), "did not start in time"
-        assert listening, errors
+        if not listening:
+            raise NotListening(process.wait(PATIENCE), "".join(errors))
         yield Served(process, listening[0], errors, reader)
     finally:
         if process.poll() is None:

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from ringledger.ledger.errors import DatabaseMissing, DatabaseNewer, DatabaseOutdated, LedgerError, LedgerSlow
+from ringledger.ledger.times import NotATime
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -75,6 +76,11 @@ def of_ledger(error: LedgerError, seconds: float) -> Problem:
     return Problem(503, "database-unavailable", f"The database cannot be read: {error}.", headers=again)
 
 
+def of_damage(error: NotATime) -> Problem:
+    """The answer where the database holds what this program has not written."""
+    return Problem(503, "database-damaged", f"The {error}.")
+
+
 def of_http(error: HTTPException) -> Problem:
     """The framework's own refusals."""
     kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "refused")
@@ -109,5 +115,6 @@ def install(app: FastAPI, seconds: float, told: Callable[[Request, Problem], Res
     app.add_exception_handler(Exception, handler(lambda _: BUG))
     app.add_exception_handler(Problem, handler(lambda error: error))
     app.add_exception_handler(LedgerError, handler(lambda error: of_ledger(error, seconds)))
+    app.add_exception_handler(NotATime, handler(of_damage))
     app.add_exception_handler(HTTPException, handler(of_http))
     app.add_exception_handler(RequestValidationError, handler(of_validation))
