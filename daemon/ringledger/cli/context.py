@@ -86,6 +86,16 @@ async def account_id(engine: Any, settings: Settings) -> str | None:
     return await account_named(engine, settings.account_name) if settings.account_name else None
 
 
+async def with_accounts(engine: Any, settings: Settings, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, each with the name of its account in front, where there are several and none was named."""
+    from ringledger.ledger.read.queries import account_names
+
+    if not settings.accounts or not rows:
+        return rows
+    names = await account_names(engine)
+    return [{"account": names.get(row["account_id"], row["account_id"]), **row} for row in rows]
+
+
 def frame_of(ctx: typer.Context) -> Frame:
     """The frame of the running command."""
     frame = ctx.find_root().obj

@@ -111,14 +111,20 @@ FOLDS: Final = ("disposition",)
 def calls_table(rows: Iterable[Row]) -> Table:
     """Finished calls, one line each; times are those of the report's zone."""
     rows = list(rows)
+    several = of_accounts(rows)
     made = table(
-        headed("started", [row["started_at"] for row in rows]),
+        *several, headed("started", [row["started_at"] for row in rows]),
         "", "from", "to", "ext", "disposition", "ring", "talk", "session",
         right=("ring", "talk"), gap=1,
     )  # fmt: skip
     for row in rows:
-        made.add_row(*call_cells(row))
+        made.add_row(*(row[name] for name in several), *call_cells(row))
     return made
+
+
+def of_accounts(rows: Iterable[Row]) -> tuple[str, ...]:
+    """The column that says whose a row is, where there are several accounts."""
+    return ("account",) if any("account" in row for row in rows) else ()
 
 
 def legend(rows: Iterable[Row]) -> str:

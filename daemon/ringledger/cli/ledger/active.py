@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ringledger.cli.context import account_id, console, frame_of, print_table, read
+from ringledger.cli.context import account_id, console, frame_of, print_table, read, with_accounts
 from ringledger.cli.ledger.calls import FullNumbers
-from ringledger.cli.render import masked_rows, print_json, table, who, word
+from ringledger.cli.render import masked_rows, of_accounts, print_json, table, who, word
 from ringledger.cli.status import stamped, tell
 from ringledger.cli.terminal import bold, say_json
 from ringledger.cli.times import headed, local, short
@@ -55,7 +55,8 @@ def _with_status(settings: Settings, ask: Callable[[Any, str | None], Awaitable[
     from ringledger.service.health.status import status_of
 
     async def both(engine: Any) -> tuple[list[Row], Any]:
-        return await ask(engine, await account_id(engine, settings)), await status_of(settings, engine)
+        found = await ask(engine, await account_id(engine, settings))
+        return await with_accounts(engine, settings, found), await status_of(settings, engine)
 
     return both
 
@@ -74,7 +75,10 @@ async def _watch(settings: Settings, *, masked: bool, as_json: bool) -> None:
             if (standing := f"{status.life}{status.current}") != said:
                 said = standing
                 tell(status, as_json=as_json)
-            seen = [tuple(row[name] for name in ("session_id", "status", "answered_at", "suspect")) for row in answer]
+            seen = [
+                tuple(row[name] for name in ("account_id", "session_id", "status", "answered_at", "suspect"))
+                for row in answer
+            ]
             if seen == before:
                 continue
             before = seen
@@ -104,14 +108,16 @@ def _print_active(rows: list[dict[str, Any]]) -> None:
         console().print("no call is open")
         return
     since = headed("since", [row["started_at"] for row in rows])
-    made = table(since, "", "from", "to", "ext", "status", "session", gap=1)
+    several = of_accounts(rows)
+    made = table(*several, since, "", "from", "to", "ext", "status", "session", gap=1)
     for row in rows:
         status = word(row["status"])
         if row["suspect"]:
             status.append(" (suspect)", style="red")
         way = {"Inbound": "in", "Outbound": "out"}.get(row["direction"] or "", "")
         ends = (row["from_number"] or "withheld", row["to_number"] or "")
-        made.add_row(short(row["started_at"]), way, *ends, who(row), status, row["session_id"])
+        whose = (row[name] for name in several)
+        made.add_row(*whose, short(row["started_at"]), way, *ends, who(row), status, row["session_id"])
     print_table(made, spare=("to",))
 
 
@@ -130,9 +136,12 @@ def presence(ctx: typer.Context) -> None:
         console().print("no extension has been heard of yet")
         return
     since = headed("since", [row["since"] for row in rows])
-    made = table("ext", "id", "name", "telephony", "presence", "user", "do not disturb", since, gap=1)
+    several = of_accounts(rows)
+    made = table(*several, "ext", "id", "name", "telephony", "presence", "user", "do not disturb", since, gap=1)
     for row in rows:
         texts = [row[name] or "" for name in ("presence_status", "user_status", "dnd_status")]
         known = (row["extension_number"] or "", row["extension_id"], row["name"] or "")
-        made.add_row(*known, word(row["telephony_status"]), *texts, short(row["since"]))
+        made.add_row(
+            *(row[name] for name in several), *known, word(row["telephony_status"]), *texts, short(row["since"])
+        )
     print_table(made, spare=("id", "user"), folds=("name", "do not disturb"))

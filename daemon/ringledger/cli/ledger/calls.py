@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ringledger.cli.context import console, frame_of, print_table, read
+from ringledger.cli.context import console, frame_of, print_table, read, with_accounts
 from ringledger.cli.errors import usage
 from ringledger.cli.help import PlainGroup
 from ringledger.cli.ledger.filters import Asked, call_filter, filtered, none_found, of_account
@@ -67,7 +67,8 @@ def calls(
 
     async def look(engine: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         mine = await of_account(engine, wanted, settings)
-        return await queries.calls(engine, mine, limit=most, longest=longest), await unread(engine, mine, settings)
+        found = await queries.calls(engine, mine, limit=most, longest=longest)
+        return await with_accounts(engine, settings, found), await unread(engine, mine, settings)
 
     rows, holes = read(settings, look)
     tell_unread(holes, as_json=frame.json)

@@ -14,7 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ringledger.cli.render import calls_table, masked_rows, table, word
+from ringledger.cli.render import calls_table, masked_rows, of_accounts, table, word
 from ringledger.cli.status import headline
 from ringledger.cli.terminal import bold
 from ringledger.cli.times import counted, headed, short
@@ -171,12 +171,14 @@ def _calls(view: View, rows: Sequence[dict[str, Any]], width: int, height: int) 
     fits = height - 3
     shown = rows if len(rows) <= fits else rows[: max(0, fits - 1)]
     named = width >= 100
-    known = {row["extension_id"]: row for row in view.glance.extensions}
-    made = table("running", "talking", "", "from", "to", "ext", "status", right=("running", "talking"))
-    for column, least in zip(made.columns, (7, 7, 3, 0, 0, 4, 13), strict=True):
+    known = {(row["account_id"], row["extension_id"]): row for row in view.glance.extensions}
+    several = of_accounts(rows)
+    made = table(*several, "running", "talking", "", "from", "to", "ext", "status", right=("running", "talking"))
+    for column, least in zip(made.columns, (*(0 for _ in several), 7, 7, 3, 0, 0, 4, 13), strict=True):
         column.min_width = least
     for row in shown:
-        made.add_row(*_call(view, row, known.get(row["extension_id"]), named=named))
+        extension = known.get((row["account_id"], row["extension_id"]))
+        made.add_row(*(row[name] for name in several), *_call(view, row, extension, named=named))
     rest = len(rows) - len(shown)
     return _panel(title, Group(made, Text(f"and {rest} more", style="dim")) if rest else made)
 
@@ -247,7 +249,7 @@ def _idle(row: dict[str, Any]) -> bool:
 
 def _tile(view: View, row: dict[str, Any], width: int) -> Text:
     who = row["extension_number"] or row["extension_id"]
-    name = Text(visible(row["name"] or ""))
+    name = Text(visible(" ".join(row[part] for part in ("account", "name") if row.get(part))))
     name.truncate(max(0, width - 25), overflow="ellipsis", pad=True)
     tile = bold(f"{who:<5}").append_text(name.append(" "))
     if not _idle(row):

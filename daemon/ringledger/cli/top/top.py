@@ -13,6 +13,7 @@ import termios
 import tty
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -20,7 +21,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.live import Live
 
-from ringledger.cli.context import account_id, frame_of, read
+from ringledger.cli.context import account_id, frame_of, read, with_accounts
 from ringledger.cli.errors import usage
 from ringledger.cli.ledger.calls import FullNumbers
 from ringledger.cli.render import masked_rows, print_json
@@ -83,6 +84,10 @@ async def look(engine: Any, settings: Settings) -> View:
 
     since, mine = day_began(datetime.now(settings.report.zone)), await account_id(engine, settings)
     glance = await queries.glance(engine, since=since, account_id=mine)
+    active, recent, extensions = [
+        await with_accounts(engine, settings, rows) for rows in (glance.active, glance.recent, glance.extensions)
+    ]
+    glance = replace(glance, active=active, recent=recent, extensions=extensions)
     return view_of(glance, await status_of(settings, engine))
 
 
