@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from ringledger.domain.changes import Changes, Quarantined, QuarantineKind
-from ringledger.domain.observation import FeedPosition, Source
+from ringledger.domain.observation import CallKey, FeedPosition, Source
 from ringledger.ledger.database.base import database_of
 from ringledger.ledger.errors import (
     DatabaseForbidden,
@@ -171,6 +171,46 @@ async def test_so_are_those_of_several_accounts_that_went_together(ledger, url, 
         assert not ledger.unheard(one)
     assert [row["account_id"] for row in asked(url, "SELECT account_id FROM calls ORDER BY 1")] == [*accounts, "4"]
     assert len(asked(url, "SELECT 1 FROM fact")) == sum(len(one.facts) for one in them) * 4 // 3
+
+
+async def sleeping(url):
+    """Somebody's statement is under way."""
+    async with asyncio.timeout(30):
+        while not asked(url, "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' "
+                             "AND wait_event = 'PgSleep'"):  # fmt: skip
+            await asyncio.sleep(0.01)
+
+
+async def test_a_transaction_that_is_cancelled_costs_its_owner_alone(ledger, url):
+    """An account that is stopped in the middle of one shares its connection with all others."""
+
+    async def long():
+        async with ledger.transaction() as connection:
+            await connection.execute(text("DELETE FROM purged_call"))
+            await connection.execute(text("SELECT pg_sleep(60)"))
+
+    for n in range(1, 4):
+        task = asyncio.create_task(long())
+        await sleeping(url)
+        told = Desk().see(presence(101, n, T0, item(session=str(n)))).changes
+        other = asyncio.create_task(ledger.commit(told, now_ms=T0, grouped=True))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await other
+    assert len(asked(url, "SELECT 1 FROM active_calls")) == 3
+
+
+async def test_many_may_ask_at_once_and_one_may_stop(ledger):
+    await ledger.commit(play(observations("answered")).changes, now_ms=T0)
+    for stopped in range(10):
+        asking = [asyncio.create_task(ledger.load_sessions([CallKey(ACCOUNT, SESSION)])) for _ in range(10)]
+        await asyncio.sleep(stopped / 2000)
+        asking[stopped].cancel()
+        found = await asyncio.gather(*asking, return_exceptions=True)
+        del found[stopped]
+        assert [len(one) for one in found if isinstance(one, list)] == [1] * 9
 
 
 async def test_an_older_copy_in_its_place_is_noticed(ledger, url):

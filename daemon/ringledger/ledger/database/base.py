@@ -109,6 +109,9 @@ class Database(ABC):
     def note_commit(self) -> None:
         """A transaction with :meth:`guard` in it was committed."""
 
+    def break_off(self, connection: AsyncConnection) -> None:
+        """A transaction was cancelled in the middle: whatever has become of it, its connection is not used again."""
+
     def lost(self, connection: AsyncConnection) -> bool:
         """Whether the writer's connection has ended: nothing is written until another is made (:meth:`revived`)."""
         return False

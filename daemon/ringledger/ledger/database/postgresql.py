@@ -122,6 +122,7 @@ class PostgresqlDatabase(Database):
         self._commits = 0
         self._driver: Any = None
         self._asking: Any = None
+        self._asking_turn = asyncio.Lock()
         #: Whether other daemons may write as well, and the lock that is this process's own.
         self._shared = False
         self._own = LOCK
@@ -272,6 +273,10 @@ class PostgresqlDatabase(Database):
     def note_commit(self) -> None:
         self._commits += 1
 
+    def break_off(self, connection: AsyncConnection) -> None:
+        if self._driver is not None:
+            self._driver.terminate()
+
     def lost(self, connection: AsyncConnection) -> bool:
         return self._driver is None or bool(self._driver.is_closed())
 
@@ -356,6 +361,9 @@ class PostgresqlDatabase(Database):
                 raise
             ending = True
             await transaction.commit()
+        except asyncio.CancelledError:
+            self.break_off(connection)
+            raise
         except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError, *REFUSALS, OSError) as error:
             if ending and driver.is_closed():
                 raise LedgerUnheard(f"{self.shown}: went away during a commit") from error
@@ -365,12 +373,16 @@ class PostgresqlDatabase(Database):
         return LedgerUnreachable(f"{self.shown}: the connection is lost ({type(error).__name__})")
 
     async def known(self, reader: AsyncEngine, account_id: str, session_ids: Sequence[str]) -> list[str]:
-        if self._asking is None or self._asking.is_closed():
-            self._asking = await self.connect({"default_transaction_read_only": "on"})
-        try:
-            return [row[0] for row in await self._asking.fetch(_KNOWN, account_id, list(session_ids))]
-        except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError, *REFUSALS) as error:
-            raise classified(error) from error
+        async with self._asking_turn:
+            if self._asking is None or self._asking.is_closed():
+                self._asking = await self.connect({"default_transaction_read_only": "on"})
+            try:
+                return [row[0] for row in await self._asking.fetch(_KNOWN, account_id, list(session_ids))]
+            except asyncio.CancelledError:
+                self._asking.terminate()  # the answer that is still to come would be taken for the next one's
+                raise
+            except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError, *REFUSALS) as error:
+                raise classified(error) from error
 
     # -- care ------------------------------------------------------------------------------------------------------
 

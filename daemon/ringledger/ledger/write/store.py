@@ -599,9 +599,15 @@ class Ledger:
         """The writer's turn: a transaction that commits at the end, or leaves nothing behind. For this room only."""
         async with self._turn, _translated():
             connection = await self._connected()
-            async with connection.begin():
-                await self.database.guard(connection, self._fences)
-                yield connection
+            try:
+                async with connection.begin():
+                    await self.database.guard(connection, self._fences)
+                    yield connection
+            except BaseException as error:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    self.database.break_off(connection)
+                    raise asyncio.CancelledError from error
+                raise
             self.database.note_commit()
 
     @asynccontextmanager
