@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from ringledger.domain.lease import GIVE_AT_ONCE, GRACE, Fence, LeaseBook, LeaseRow
+from ringledger.domain.lease import GIVE_AT_ONCE, GRACE, KEEP, Fence, LeaseBook, LeaseRow
 
 SECONDS = 10.0
 
@@ -66,8 +66,8 @@ def test_work_is_shared_out_and_what_nobody_takes_stays():
     assert one.to_take({}, 2, 0.0) == names[:10]
     one.granted([Fence(name, 1) for name in names], 0.0)
     held = rows(*(row(name, "me") for name in names))
-    assert one.to_give(held, 1) == []
-    assert one.to_give(held, 2) == names[-GIVE_AT_ONCE:]
+    assert one.to_give(held, 1, 0.0) == []
+    assert one.to_give(held, 2, 0.0) == names[-GIVE_AT_ONCE:]
     for name in names[-GIVE_AT_ONCE:]:
         one.dropped(name)
         one.wanted[name] = 1.0
@@ -75,7 +75,12 @@ def test_work_is_shared_out_and_what_nobody_takes_stays():
     assert one.to_take(held, 2, 1.0) == []  # they are the other's, who has not come yet
     assert one.to_take(held, 2, 1.0 + SECONDS) == names[-GIVE_AT_ONCE:]
     one.granted([Fence(name, 2) for name in names[-GIVE_AT_ONCE:]], 20.0)
-    assert set(one.to_give(rows(*(row(name, "me") for name in names)), 2)).isdisjoint(names[-GIVE_AT_ONCE:])
+    held = rows(*(row(name, "me") for name in names))
+    assert set(one.to_give(held, 2, 20.0)).isdisjoint(names[-GIVE_AT_ONCE:])
+    assert (
+        one.to_give(held, 2, 20.0 + KEEP * SECONDS) == names[-GIVE_AT_ONCE:]
+    )  # the others may have come to themselves
+    assert set(one.to_give(held, 3, 21.0)) == set(names[-GIVE_AT_ONCE:])  # and a new one may want them at once
 
 
 class Server:
@@ -136,7 +141,7 @@ class Process:
             me.dropped(fence.name)
             me.wanted[fence.name] = now
         me.granted(server.take(me.holder, me.to_take(rows, alive, now)), now)
-        for name in me.to_give(rows, alive):
+        for name in me.to_give(rows, alive, now):
             (fence,) = (one for one in me.fences if one.name == name)
             me.dropped(name)
             me.wanted[name] = now

@@ -133,10 +133,8 @@ class Shared:
             await line.cut()
             await self.until(lambda: self.all_held(but=child), "the others have taken over")
             await line.mend()
-        for one in self.children:
-            if not one.running:  # as systemd does
-                await one.start()
         await self.until(self.shared_out, "the work is shared out again")
+        assert all(one.running for one in self.children)
 
     def finished(self):
         """Whether the ledger knows of every call's end and the platform's word on it."""

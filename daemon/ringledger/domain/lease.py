@@ -16,6 +16,8 @@ RENEW: Final = 1 / 3
 ACT: Final = 0.8
 #: A lease that has lapsed is left to its holder for so long, seconds: after an outage of the database all come at once.
 GRACE: Final = 1.5
+#: What nobody took is not given away again for so many times a lease.
+KEEP: Final = 30
 #: So many are given to others at a time.
 GIVE_AT_ONCE: Final = 4
 
@@ -58,8 +60,10 @@ class LeaseBook:
         self._lapsed: dict[tuple[str, int], float] = {}
         #: Leases nobody has, since when that is known.
         self._free: dict[str, float] = {}
-        #: Accounts that were given away and that nobody took.
-        self._kept: set[str] = set()
+        #: Accounts that were given away and that nobody took, each since when it is kept; and how many processes there
+        #: were then.
+        self._kept: dict[str, float] = {}
+        self._processes = 1
 
     # -- what is held ----------------------------------------------------------------------------------------------
 
@@ -122,11 +126,16 @@ class LeaseBook:
             if len(taken) < room or left_lying:
                 taken.append(name)
                 if left_lying:
-                    self._kept.add(name)
+                    self._kept[name] = now
         return taken
 
-    def to_give(self, rows: Mapping[str, LeaseRow], processes: int) -> list[str]:
-        """The accounts to be given to processes that have fewer."""
+    def to_give(self, rows: Mapping[str, LeaseRow], processes: int, now: float) -> list[str]:
+        """The accounts to be given to processes that have fewer. What nobody took is kept for a while, or until a
+        process comes or goes: it may be in no other's configuration."""
+        if processes != self._processes:
+            self._processes = processes
+            self._kept.clear()
+        self._kept = {name: since for name, since in self._kept.items() if now < since + self.seconds * KEEP}
         mine = [fence.name for fence in self.fences]
         surplus = len(mine) - self._share(rows, processes)
         givable = [name for name in mine if name not in self._kept]

@@ -151,7 +151,7 @@ class Leases:
             book.granted(taken, asked_at)
             for fence in taken:
                 await self._begin(fence, seen.rows.get(fence.name))
-        for name in book.to_give(seen.rows, seen.processes):
+        for name in book.to_give(seen.rows, seen.processes, asked_at):
             self._tenures[name].asked_back.set()
         for name, wait in self._waits.items():
             if not wait.told and not wait.taken.done() and (holder := self.holder(name)):
