@@ -53,3 +53,28 @@ def test_each_rule_is_cited_where_the_code_keeps_it() -> None:
 
 def test_there_are_citations() -> None:
     assert {page for _, page, _ in cited("daemon")} == set(PAGES.values())
+
+
+def decided() -> list[tuple[str, str]]:
+    """The files and names of the list in ARCHITECTURE; a name is in the file before it, or in the one before that."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    section = text.partition("## Where is it decided")[2].partition("\n## ")[0]
+    found, path = [], ""
+    for word in re.findall(r"`([^`]+)`", section.partition("|---|---|")[2].replace("each feed's `", "`*/")):
+        if word.endswith(".py"):
+            path = word
+            found += [] if word.startswith("*/") else [(path, "")]
+        else:
+            found.append((path, word))
+    return found
+
+
+def test_each_place_of_a_decision_is_there() -> None:
+    missing = []
+    for path, name in decided():
+        file = ROOT / "daemon" / "ringledger" / path
+        text = file.read_text() if file.is_file() else ""
+        if not text or (name and not re.search(rf"^ *(?:(?:async )?def |class |){name}\b *[(:=]", text, re.MULTILINE)):
+            missing.append((path, name))
+    assert not missing
+    assert len(decided()) > 50
