@@ -172,6 +172,25 @@ def test_who_has_a_name_is_named_and_a_closed_file_is_told_as_well(state, as_som
     assert (code, err) == (74, f"ringledger: {path}: only root may read it; run this as root (sudo)\n")
 
 
+def test_a_closed_configuration_is_told_alike(state, as_somebody):
+    file = state.parent / "ringledger.toml"
+    file.write_text("")
+    os.chown(file, 0, GROUP)
+    file.chmod(0o640)
+    (code, _, err), *_ = as_somebody(state / "r.db", STRANGER, STRANGER, [f"calls --config {file}"]).values()
+    assert code == 78
+    assert err.startswith(f"ringledger: {file}: only root and the members of the group {GROUP} may read it; let root")
+    assert err.count("\n") == 1
+
+
+def test_any_file_that_is_closed_is_74_and_says_who_may_read_it(state, as_somebody):
+    file = state.parent / "recording.jsonl"
+    file.write_text("{}")
+    file.chmod(0o600)
+    (code, _, err), *_ = as_somebody(state / "r.db", STRANGER, STRANGER, [f"replay {file}"]).values()
+    assert (code, err) == (74, f"ringledger: {file}: only root may read it; run this as root (sudo)\n")
+
+
 def test_a_member_reads_and_is_told_who_writes(state, as_somebody):
     path = state / "r.db"
     reads, writes = ("calls", "coverage", "webhooks list"), ("db upgrade", "webhooks retry --all")

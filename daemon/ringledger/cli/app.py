@@ -133,7 +133,8 @@ app = typer.Typer(
 def program(
     ctx: typer.Context,
     config: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="The configuration file; else RINGLEDGER_CONFIG.")
+        Path | None,
+        typer.Option(metavar="PATH", readable=False, help="The configuration file; else RINGLEDGER_CONFIG."),
     ] = None,
     account: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of several accounts the one that is meant.")

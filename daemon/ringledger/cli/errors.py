@@ -16,6 +16,7 @@ from ringledger.cli.wording import usage_text
 from ringledger.config.provenance import ADVICE, SettingsError
 from ringledger.exits import Exit
 from ringledger.observability.redaction import Redactor
+from ringledger.rights import refusal
 
 #: The base of everything that is wrong with a command line (click's, wherever typer keeps it).
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -50,7 +51,8 @@ def of_kind(kind: str, message: str) -> Failure:
 def off_limits(database: Path) -> Exception:
     """The answer to who may not speak to the daemon of a database, to be raised."""
     from ringledger.ledger.errors import DatabaseOffLimits
-    from ringledger.ledger.file.owner import owner_name, refuse_outsider
+    from ringledger.ledger.file.owner import refuse_outsider
+    from ringledger.rights import owner_name
 
     try:
         refuse_outsider(database)
@@ -101,6 +103,8 @@ def explained(error: BaseException) -> tuple[Exit, list[str]]:
 def _io(error: OSError) -> str:
     if error.errno in {errno.EMFILE, errno.ENFILE}:  # whatever file it was that could not be opened is not to blame
         return f"{error.strerror}; allow more of them (LimitNOFILE= of the unit, ulimit -n)"
+    if isinstance(error, PermissionError) and error.filename and (why := refusal(Path(os.fsdecode(error.filename)))):
+        return f"{os.fsdecode(error.filename)}: {why}"
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or str(error) or type(error).__name__}"
 

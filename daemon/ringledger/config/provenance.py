@@ -16,6 +16,8 @@ from typing import Any, Final
 from pydantic_settings import BaseSettings, EnvSettingsSource
 from pydantic_settings.exceptions import SettingsError as UnparsableVariableError
 
+from ringledger.rights import refusal
+
 PREFIX = "RINGLEDGER_"
 NOT_SETTINGS = frozenset({"RINGLEDGER_CONFIG"})
 CREDENTIALS = ("client_id", "client_secret", "jwt", "username", "extension", "password")
@@ -89,6 +91,8 @@ def from_file(path: Path) -> Layer:
     try:
         text = path.read_text(encoding="utf-8")
         values = tomllib.loads(text)
+    except PermissionError as error:
+        raise SettingsError(f"{path}: {refusal(path) or f'cannot be read: {error.strerror}'}") from None
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -97,6 +97,8 @@ def test_a_call_nobody_saw_ring_is_not_among_the_longest(cli, database, tmp_path
         connection.execute("UPDATE call SET ring_ms = NULL WHERE session_id = '67029198021'")
     clean.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{copy}")
     assert [row["session_id"] for row in cli("calls", "--longest", "ring", "--json").data] == ["915021981016"]
+    line = "no such call whose ring time is known\n"
+    assert cli("calls", "--longest", "ring", "--number", "+13027430863").out == line
 
 
 @pytest.mark.parametrize("command", [("calls",), ("stats",), ("export", "--format", "csv"), ("calls", "--limit", "3")])

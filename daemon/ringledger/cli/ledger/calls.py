@@ -80,13 +80,14 @@ def calls(
     else:
         most_of = "the newest" if longest is None else "the first"
         cut = f"{most_of} {SCREENFUL}; --limit N shows more" if limit is None and len(rows) == SCREENFUL else ""
-        _print_table(rows, asked, cut=cut, spare=[one for one in SPARE if one != longest])
+        unknown = "" if longest is None else f" whose {longest} time is known"
+        _print_table(rows, asked, unknown=unknown, cut=cut, spare=[one for one in SPARE if one != longest])
 
 
-def _print_table(rows: list[dict[str, Any]], asked: Asked, *, cut: str, spare: list[str]) -> None:
+def _print_table(rows: list[dict[str, Any]], asked: Asked, *, unknown: str, cut: str, spare: list[str]) -> None:
     out = console()
     if not rows:
-        out.print(none_found(asked))
+        out.print(none_found(asked) + unknown)
         return
     print_table(calls_table(rows), spare=spare, folds=FOLDS)
     if meaning := legend(rows):

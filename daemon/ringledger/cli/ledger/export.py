@@ -56,7 +56,9 @@ def export(
         Format, typer.Option(help="csv has a header; jsonl is one object a line; parquet has typed columns.")
     ],
     asked: Asked,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Else standard output.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", readable=False, help="Else standard output.")
+    ] = None,
     full_numbers: FullNumbers = False,
 ) -> None:
     """Finished calls to a file, oldest first.

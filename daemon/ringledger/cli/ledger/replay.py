@@ -105,7 +105,9 @@ class Written:
 
 def replay(
     ctx: typer.Context,
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="A recording, one JSON object a line.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", readable=False, help="A recording, one JSON object a line.")
+    ] = None,
     journal: Annotated[bool, typer.Option("--journal", help="The ledger's own journal instead of a file.")] = False,
     since_text: Since = None,
     diff: Annotated[bool, typer.Option("--diff", help="Compare with the database; exits 1 if it differs.")] = False,

@@ -27,7 +27,8 @@ NAMED = re.compile(r"ringledger-\d{8}T\d{6}Z\.db")
 def backup_database(
     ctx: typer.Context,
     target: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="Else backups/ringledger-TIME.db beside the database.")
+        Path | None,
+        typer.Argument(metavar="FILE", readable=False, help="Else backups/ringledger-TIME.db beside the database."),
     ] = None,
     keep: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Afterwards remove all but the N newest in backups/.")
@@ -42,8 +43,9 @@ def backup_database(
     from ringledger.ledger.errors import DatabaseNewer
     from ringledger.ledger.file.backup import backup
     from ringledger.ledger.file.opening import acting_as_owner
-    from ringledger.ledger.file.owner import may_write, writers_of
+    from ringledger.ledger.file.owner import writers_of
     from ringledger.ledger.schema.migrate import version_of
+    from ringledger.rights import may_write
 
     frame = frame_of(ctx)
     settings = frame.settings()
@@ -118,7 +120,9 @@ def _remove_old(directory: Path, keep: int) -> list[Path]:
 @db_app.command("restore")
 def restore_database(
     ctx: typer.Context,
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="A copy that `db backup` or an upgrade has made.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE", readable=False, help="A copy that `db backup` or an upgrade has made.")
+    ],
 ) -> None:
     """Put a copy in the database's place; refused (75) while a daemon runs.
 

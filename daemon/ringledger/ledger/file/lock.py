@@ -21,7 +21,8 @@ from typing import Final, Self
 from ringledger.ledger.errors import LedgerFailing, LedgerLocked
 from ringledger.ledger.file.identity import identity
 from ringledger.ledger.file.opening import open_own, refuse_link
-from ringledger.ledger.file.owner import owner_name, refuse_outsider, writers_of
+from ringledger.ledger.file.owner import refuse_outsider, writers_of
+from ringledger.rights import owner_name
 
 #: The byte of either file that is locked, far from those SQLite locks (from 2**30 on, 512 bytes).
 BYTE: Final = 2**62

@@ -29,11 +29,11 @@ from ringledger.ledger.file.backup import backup
 from ringledger.ledger.file.copies import before_upgrade, expire
 from ringledger.ledger.file.lock import DaemonLock
 from ringledger.ledger.file.opening import acting_as_owner
-from ringledger.ledger.file.owner import may_write
 from ringledger.ledger.file.sqlite import connect, is_sqlite, keep_readable, migration_engine, parse, path_of, placed
 from ringledger.ledger.schema.ours import SCHEMA, foreign_part, outdated_view
 from ringledger.ledger.schema.tables import APPLICATION_ID, metadata
 from ringledger.ledger.schema.views import INDEXES, VIEWS, create_view
+from ringledger.rights import may_write
 
 MIGRATIONS: Final = Path(__file__).resolve().parents[2] / "migrations"
 

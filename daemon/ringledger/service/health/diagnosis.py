@@ -31,10 +31,11 @@ from ringledger.ledger.errors import (
 from ringledger.ledger.file.copies import FOLDER, copies
 from ringledger.ledger.file.inspect import Examination, examine, sqlite_verdict, verify
 from ringledger.ledger.file.lock import DaemonLock
-from ringledger.ledger.file.owner import owner_name, refuse_outsider
+from ringledger.ledger.file.owner import refuse_outsider
 from ringledger.ledger.file.sqlite import placed
 from ringledger.ledger.schema.migrate import version_of
 from ringledger.ledger.schema.tables import SCHEMA_VERSION
+from ringledger.rights import owner_name
 from ringledger.ringcentral.api.client import PlatformClient
 from ringledger.ringcentral.api.directory import WhoAmI
 from ringledger.ringcentral.api.http import open_session
