@@ -1,12 +1,15 @@
 """What was subscribed and what is served: a platform that grants less than it was asked for is found out."""
 
+import asyncio
+import sys
 from pathlib import Path
 
 from ringledger.domain.observation import PresenceObservation
-from ringledger.service.ingest.unheard import SUSPICIOUS_CALLS, Unheard
+from ringledger.service.ingest.unheard import SUSPICIOUS_CALLS, SUSPICIOUS_SILENCE, Unheard
 from ringledger.simulator import Office, Options, SimClock, Simulator
 from tests.builders import presence
 from tests.conftest import LogLines
+from tests.crash.child import environment
 from tests.rig import Rig, running, settings_for
 
 FILTER = "/restapi/v1.0/account/~/extension/{}/presence?detailedTelephonyState=true&sipData=true"
@@ -16,9 +19,11 @@ def _seen(extension_id: str) -> PresenceObservation:
     return presence(extension_id, 1, 0)
 
 
-async def _an_hour(rig: Rig) -> None:
+async def _an_hour(rig: Rig, seed: int = 5) -> None:
     """Twenty minutes of an office, and all of its calls in the ledger."""
-    office = Office([*rig.sim.pbx.extensions.values()], calls_per_hour=150, seed=5)
+    office = Office(
+        [*rig.sim.pbx.extensions.values()], calls_per_hour=150, seed=seed, first_session=seed * 10**11, name=str(seed)
+    )
     await rig.sim.run_office(office, until=rig.sim.clock.now_ms() + 1_200_000)
     rows = "SELECT 1 FROM all_calls WHERE confirmed_at IS NOT NULL"
     await rig.until(lambda: len(rig.query(rows)) == len(rig.sim.pbx.truth()), "all calls are there")
@@ -53,6 +58,28 @@ async def test_extensions_the_feed_never_tells_of_are_named(transport: str, tmp_
             assert rig.daemon.vitals.facts().unheard == ()
 
 
+async def test_extensions_the_feed_ceases_to_tell_of_are_named(transport: str, tmp_path: Path, logs: LogLines) -> None:
+    """The platform drops filters of a subscription that lives on: each extension had been heard of before."""
+    async with (
+        Simulator(clock=SimClock(speed=60), options=Options(real_lifetimes=True)) as sim,
+        running(sim, settings_for(sim, tmp_path / "r.db", transport)) as rig,
+    ):
+        await _an_hour(rig)
+        assert rig.daemon.vitals.facts().unheard == ()
+        for subscription in sim.subscriptions.alive():
+            subscription.extensions = dict([*subscription.extensions.items()][:2])
+        await _an_hour(rig, seed=6)
+        named = set(dict(rig.daemon.vitals.facts().unheard or ()))
+        assert named == {"2003", "2004", "2005"}
+        assert {line["extension_id"] for line in logs.named("feed.extension_unheard")} == named
+        words = (sys.executable, "-m", "ringledger", "doctor", "--offline")
+        env = environment(sim, rig.database, transport)
+        command = await asyncio.create_subprocess_exec(*words, env=env, stdout=asyncio.subprocess.PIPE)
+        told, _ = await command.communicate()
+        assert command.returncode == 1
+        assert b"the feed does not tell of extension 200" in told
+
+
 async def test_a_feed_that_tells_of_all_raises_no_doubt(tmp_path: Path, logs: LogLines) -> None:
     async with (
         Simulator(clock=SimClock(speed=60), options=Options(real_lifetimes=True)) as sim,
@@ -73,5 +100,11 @@ def test_a_lost_event_is_no_uncovered_extension() -> None:
     unheard.heard([_seen("1")])
     assert unheard.extensions == ()
     for _ in range(9):
-        assert unheard.brought("1") == 0
+        for _ in range(SUSPICIOUS_SILENCE - 1):
+            assert unheard.brought("1") == 0
+        unheard.heard([_seen("1")])
+    for _ in range(SUSPICIOUS_SILENCE - 1):
+        unheard.brought("1")
+    assert unheard.brought("1") == SUSPICIOUS_SILENCE
+    assert unheard.extensions == (("1", SUSPICIOUS_SILENCE),)
     assert unheard.brought(None) == 0

@@ -104,7 +104,7 @@ def feed_extensions(facts: Facts) -> Outcome | None:
         named = [f"{one} ({calls} calls from the platform's records alone)" for one, calls in facts.unheard[:NAMED]]
         more = f" and {len(facts.unheard) - NAMED} more" if len(facts.unheard) > NAMED else ""
         cure = "let the app's user see their presence (ReadPresence), then systemctl restart ringledger"
-        return warning(f"the feed has never told of extension {', '.join(named)}{more}", cure)
+        return warning(f"the feed does not tell of extension {', '.join(named)}{more}", cure)
     return ok("the feed tells of every extension that has calls")
 
 

@@ -108,6 +108,8 @@ class CoverageMonitor:
             case FeedNoticeKind.SUBSCRIPTION_CREATED:
                 self.unsubscribed, self.refused = "", ()
                 self.unheard.subscribed()
+            case FeedNoticeKind.SUBSCRIPTION_RENEWED:
+                self.refused = ()  # else it is said again now
             case FeedNoticeKind.FILTERS_REFUSED:
                 self.refused = tuple((text, reason) for text, reason in notice.detail.get("filters", ()))
             case FeedNoticeKind.CONNECTED | FeedNoticeKind.RESUMED:

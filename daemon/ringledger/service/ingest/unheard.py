@@ -2,7 +2,8 @@
 
 A subscription can be granted in part without a word. What was asked for is compared with what the platform says it
 grants (``subscription.filters_refused``); what it does not even say shows here. What must stay true: a call counts only
-if the feed was up from before its start until it was written; an extension the feed has told of is none.
+if the feed was up from before its start until it was written; an extension the feed tells of is none, but one that it
+has ceased to tell of is.
 """
 
 from collections.abc import Iterable
@@ -12,12 +13,14 @@ from ringledger.domain.observation import PresenceObservation
 
 #: So many calls that the feed ought to have told of are no lost events any more.
 SUSPICIOUS_CALLS: Final = 2
+#: So many in a row, of an extension that the subscription did tell of before.
+SUSPICIOUS_SILENCE: Final = 5
 #: Extensions that are remembered on either side.
 MOST_EXTENSIONS: Final = 20_000
 
 
 class Unheard:
-    """Keeps count since the newest subscription."""
+    """Keeps count since the newest subscription, of each extension since the feed last told of it."""
 
     def __init__(self) -> None:
         self._heard: set[str] = set()
@@ -33,6 +36,7 @@ class Unheard:
         for seen in observations:
             if seen.extension_id not in self._heard and len(self._heard) < MOST_EXTENSIONS:
                 self._heard.add(seen.extension_id)
+            if self._calls:
                 self._calls.pop(seen.extension_id, None)
 
     def brought(self, extension_id: str | None) -> int:
@@ -40,15 +44,16 @@ class Unheard:
 
         Returns how many there are now if that makes the extension suspicious, just now; else 0.
         """
-        if not extension_id or extension_id in self._heard:
-            return 0
-        if extension_id not in self._calls and len(self._calls) >= MOST_EXTENSIONS:
+        if not extension_id or (extension_id not in self._calls and len(self._calls) >= MOST_EXTENSIONS):
             return 0
         self._calls[extension_id] = count = self._calls.get(extension_id, 0) + 1
-        return count if count == SUSPICIOUS_CALLS else 0
+        return count if count == self._enough(extension_id) else 0
+
+    def _enough(self, extension_id: str) -> int:
+        return SUSPICIOUS_SILENCE if extension_id in self._heard else SUSPICIOUS_CALLS
 
     @property
     def extensions(self) -> tuple[tuple[str, int], ...]:
         """Suspicious extensions, each with its calls that only the records have brought; most calls first."""
-        found = [(one, count) for one, count in self._calls.items() if count >= SUSPICIOUS_CALLS]
+        found = [(one, count) for one, count in self._calls.items() if count >= self._enough(one)]
         return tuple(sorted(found, key=lambda one: (-one[1], one[0])))
