@@ -448,6 +448,8 @@ class CallTracker:
 
     def _take_group(self, call: TrackedCall, group: list[RecordClaim]) -> None:
         changes, key = self.changes, call.key
+        if not group:
+            return
         changes.observations.extend(group)
         known = bool(call.facts)
         legs = known and bool(call.call.legs)
@@ -1017,7 +1019,9 @@ class CallTracker:
             for claim in claims:
                 key = self._known_by(call.account_id, names_of_record(claim), claim.source)
             if key is not None:
-                self._take_group(self.calls[key], claims)
+                own = self.calls[key]
+                known = {record.claim for record in own.facts.records}  # it may have come back with them
+                self._take_group(own, [claim for claim in claims if claim not in known])
 
     def _sorted(self, seen: PresenceObservation) -> dict[CallKey, tuple[CallItem, ...]]:
         """Items by call. What cannot be tracked, or mirrors somebody else's call, is counted and left out (rules 1.1,
@@ -1124,17 +1128,29 @@ class CallTracker:
             alike = {self._index.named(key.account_id, name): None for name in call.names}
             self._index.name(key, call.names)
             for record in call.facts.records:
-                self._index.name(key, names_of_record(record.claim))
+                matched = group_of(record.claim) in call.matched
+                names = [one for one in names_of_record(record.claim)
+                         if not matched or self._index.named(key.account_id, one) is None]  # fmt: skip
+                self._index.name(key, names)
             self.live_since = max([self.live_since, *(event.live_since for event in saved.events)])
             self._take_back(call)
             for other in [self.calls[one] for one in alike if one is not None]:
                 if not other.names.keys().isdisjoint(call.names):  # what was apart when it was last in memory
                     call = self._unite(call, other)
+        for key in [CallKey(saved.account_id, saved.session_id) for saved in given]:
+            taker = self.calls.get(key)
+            if taker is not None and taker.matched:
+                self._split(taker, [name for name in taker.matched if self._is_of_another(taker, name)])
         for saved in given:
             part_of = None if saved.published is None else saved.published.part_of
             whole = None if part_of is None else self.calls.get(CallKey(saved.account_id, part_of))
             if whole is not None:
                 whole.halves |= {CallKey(saved.account_id, saved.session_id)}
+
+    def _is_of_another(self, call: TrackedCall, name: str) -> bool:
+        """Whether a record that was matched with a call has one of its own session by now."""
+        own = self.calls.get(CallKey(call.account_id, name))
+        return own is not None and own is not call and name in own.names
 
     def _take_back(self, call: TrackedCall) -> None:
         key, derived = call.key, call.call

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from ringledger.domain.changes import Changes
 from ringledger.domain.observation import CallKey, Delivery, Source
+from ringledger.domain.row import CallRecord
 from ringledger.domain.tracked import TrackedCall, restored
 from ringledger.domain.tracker import CallTracker
 from ringledger.ledger.privacy.purge import purge_number
@@ -126,6 +127,61 @@ async def test_a_record_without_a_session_finds_its_call_however_often_it_is_rea
     await intake.take_claims([voicemail], asked=0.0)
     (call,) = await ledger.load_sessions([CallKey(ACCOUNT, OTHER)])
     assert (call.published.confirmed_at, call.published.result) == (record.read_at, "Voicemail")
+    assert not intake.tracker.calls
+
+
+async def _row(ledger: Ledger, session: str) -> CallRecord:
+    calls = await ledger.load_sessions([CallKey(ACCOUNT, session)])
+    (record,) = [call.published for call in calls if call.published and call.session_id == session]
+    return record
+
+
+async def _ring_as_logged(intake: Pipeline) -> None:
+    """What a record was taken for another call's rings by itself."""
+    for number, status in enumerate(["Ringing", "NoCall"]):
+        told = presence(EXTENSION, 30 + number, T0 + 6_000 + number * 3_000, item(status, "leg", session="log"))
+        await intake.deliver(Delivery((told,), (), None))
+    await _settle(intake)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_record_that_was_matched_and_has_a_call_of_its_own_leaves_that_as_it_is(desk, restarted):
+    """Its facts stand with the call it was matched with, too: what it says is not told anew as a new call's."""
+    intake, ledger = desk
+    await _ring(intake, OTHER)
+    other = claim("Missed", started=T0 + 6_000, duration=3_000, session="log", record="r-2")
+    await intake.take_claims([other], asked=0.0, candidates=lambda _: [CallKey(ACCOUNT, OTHER)])
+    await _ring_as_logged(intake)
+    before = await _row(ledger, "log")
+    assert (before.ring_ms, before.events_accepted) == (3_000, 2)
+    if restarted:
+        alive = item("Ringing", "leg-2", session=OTHER)
+        await intake.deliver(Delivery((presence("102", 40, T0 + 12_000, alive),), (), None))
+        intake.tracker = CallTracker(settle_seconds=0)
+        intake.resume(await ledger.load_open(ACCOUNT))
+        assert {key.session_id for key in intake.tracker.calls} == {OTHER}
+    await intake.take_claims([claim("Missed", duration=9_000, session=OTHER, record="r-1")], asked=0.0)
+    over = item("NoCall", "leg-2", session=OTHER)
+    await intake.deliver(Delivery((presence("102", 41, T0 + 15_000, over),), (), None))
+    await _settle(intake)
+    after = await _row(ledger, "log")
+    assert (after.ring_ms, after.events_accepted, after.result) == (3_000, 2, "Missed")
+    assert after.revision > before.revision
+    assert not intake.tracker.calls
+
+
+async def test_an_event_of_a_call_takes_its_record_back_from_the_one_it_was_matched_with(desk):
+    intake, ledger = desk
+    await _ring(intake, OTHER)
+    other = claim("Missed", started=T0 + 6_000, duration=3_000, session="log", record="r-2")
+    await intake.take_claims([other], asked=0.0, candidates=lambda _: [CallKey(ACCOUNT, OTHER)])
+    assert (await _row(ledger, OTHER)).confirmed_at == other.read_at
+    await _ring_as_logged(intake)
+    await intake.take_claims([other._replace(read_at=T0 + 900_000)], asked=0.0, about=[CallKey(ACCOUNT, "log")])
+    late = item("NoCall", "leg", session=OTHER)
+    await intake.deliver(Delivery((presence(EXTENSION, 40, T0 + 12_000, late),), (), None))
+    await _settle(intake)
+    assert ((await _row(ledger, OTHER)).confirmed_at, (await _row(ledger, "log")).result) == (None, "Missed")
     assert not intake.tracker.calls
 
 

@@ -92,6 +92,13 @@ async def other_halves(connection: AsyncConnection, calls: Iterable[SavedCall]) 
     return found - {row.session_id for row in rows}
 
 
+def sessions_of_records(calls: Iterable[SavedCall]) -> set[str]:
+    """The sessions that records of these calls name, and that are not theirs."""
+    given = list(calls)
+    named = {record.claim.call_session_id for one in given for record in one.records}
+    return {name for name in named if name is not None} - {one.session_id for one in given}
+
+
 async def of_telephony(connection: AsyncConnection, sessions: Collection[str], at: int) -> set[CallKey]:
     """The calls of these telephony sessions that began at most a day before ``at`` (ms): there is no index."""
     found: set[CallKey] = set()

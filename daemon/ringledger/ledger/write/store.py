@@ -464,7 +464,8 @@ class Ledger:
     @_patient
     async def load_sessions(self, keys: Collection[CallKey]) -> list[SavedCall]:
         """The ledger's calls of these keys: their facts, else the summary of their rows; unknown ones are absent. With
-        one half of a RingOut comes the other: a pair is judged with both.
+        one half of a RingOut comes the other: a pair is judged with both. With a call that a record of another session
+        was matched with comes the call of that session, if there is one by now: the record is its own.
         """
         found: list[SavedCall] = []
         for account_id, asked in _chunks(keys):
@@ -472,7 +473,7 @@ class Ledger:
             if session_ids:
                 async with self._reading() as connection:
                     mine = await self._saved(connection, account_id, session_ids)
-                    others = await aliases.other_halves(connection, mine)
+                    others = await aliases.other_halves(connection, mine) | aliases.sessions_of_records(mine)
                     found += mine + (await self._saved(connection, account_id, sorted(others)) if others else [])
         return found
 

@@ -88,9 +88,11 @@ class Pipeline:
                 self.tracker.extension(account_id, extension_id).forget_statuses()
             for key in isolated.calls | isolated.unwritable:
                 self.tracker.forget(key)
-            self.tracker.restore(await self._ledger.load_sessions(isolated.calls), now=self._clock())
+            calls = await self._ledger.load_sessions(isolated.calls)
+            self.tracker.restore(calls, now=self._clock())
             for key in isolated.calls:
                 self.tracker.save(key)
+            self._release([CallKey(call.account_id, call.session_id) for call in calls])
 
     def put_aside(self, entries: Iterable[Quarantined]) -> None:
         """Keep what could not be read, with its text; it is committed with what comes next (or :meth:`change`)."""
@@ -242,8 +244,9 @@ class Pipeline:
 
     def resume(self, state: OpenState) -> None:
         """Go on where the last commit left off: open and settling calls, extensions (rule 9.2)."""
-        self.tracker.restore([*state.sessions, *state.halves], state.extensions, now=self._clock())
-        self._release([CallKey(half.account_id, half.session_id) for half in state.halves])
+        calls = [*state.sessions, *state.halves]
+        self.tracker.restore(calls, state.extensions, now=self._clock())
+        self._release([CallKey(call.account_id, call.session_id) for call in calls])  # some came with open ones
         self._timer_moved.set()
 
     async def run_timers(self, beat: Callable[[], None] = lambda: None) -> None:
