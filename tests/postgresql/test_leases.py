@@ -137,6 +137,28 @@ async def stops_within(ledger, others, url):
         await connection.execute(text("DELETE FROM fact"))
 
 
+async def test_a_process_that_was_paused_in_a_transaction_goes_on(url, monkeypatch):
+    """It hears that the server has ended its session before the next statement, in the middle of it, or after."""
+    monkeypatch.setattr(postgresql, "IDLE_SECONDS", 1)
+    async with process(url) as (ledger, _):
+        for turns in range(4):
+            with pytest.raises(LedgerUnavailable):
+                await paused(ledger, url, turns)
+        await ledger.commit(play(observations("answered")).changes, now_ms=T0, grouped=True)
+        assert calls(url) == [SESSION]
+
+
+async def paused(ledger, url, turns):
+    there = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+    async with ledger.transaction() as connection:
+        await connection.execute(text("DELETE FROM fact"))
+        while asked(url, there):  # nothing else is done here meanwhile, as in a process that is stopped
+            pass
+        for _ in range(turns):  # of the loop: what the server has sent is heard bit by bit
+            await asyncio.sleep(0)
+        await connection.execute(text("DELETE FROM fact WHERE id = :id"), {"id": 1})
+
+
 async def test_a_commit_under_way_is_waited_for_and_then_the_lease_changes_hands(url):
     async with process(url) as (ledger, mine), process(url) as (_, others):
         (fence,) = await mine.take(["a"])

@@ -207,7 +207,7 @@ def classified(error: BaseException) -> LedgerError:
     state = getattr(original, "sqlstate", None)
     if isinstance(state, str):
         return _of_state(state, original)
-    if type(original).__name__ == "InterfaceError" and type(original).__module__.startswith(_POSTGRESQL):
+    if type(original).__name__ in _OUT_OF_STEP and type(original).__module__.startswith(_POSTGRESQL):
         return LedgerUnreachable(f"database: {_first_line(original)}")
     if str(original).startswith(_NOT_UTF8):
         return DatabaseUnreadable("database: holds text that is not UTF-8; restore the newest backup")
@@ -221,6 +221,8 @@ def classified(error: BaseException) -> LedgerError:
     return kind(f"database: {original}")
 
 
+#: What the driver raises when its connection has ended, or was told so in the middle of something else.
+_OUT_OF_STEP: Final = frozenset({"InterfaceError", "InternalClientError"})
 #: Where the driver of PostgreSQL and its adapter have their errors.
 _POSTGRESQL: Final = ("asyncpg", "sqlalchemy.dialects.postgresql")
 

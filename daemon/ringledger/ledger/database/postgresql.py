@@ -117,6 +117,7 @@ class PostgresqlDatabase(Database):
                 "database.url: PostgreSQL needs the extra of that name: pip install 'ringledger[postgresql]'"
             ) from None
         self._asyncpg: Any = asyncpg
+        self._errors = asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
         self._token = secrets.token_hex(8)
         #: Transactions of ours that were committed.
         self._commits = 0
@@ -179,7 +180,7 @@ class PostgresqlDatabase(Database):
             )
             # A sum of whole numbers is a decimal there, and one of ours everywhere else.
             await connection.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=_number)
-        except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError, ValueError) as error:
+        except (*self._errors, ValueError) as error:
             raise self._named(error) from None  # the driver's own text may hold the URL
         except OSError as error:  # a time-out too
             what = error.strerror or type(error).__name__
@@ -292,7 +293,7 @@ class PostgresqlDatabase(Database):
             commits = await driver.fetchval("SELECT commits FROM writer WHERE token = $1", self._token)
         except BaseException as error:
             await fresh.close()
-            if isinstance(error, (self._asyncpg.PostgresError, self._asyncpg.InterfaceError)):
+            if isinstance(error, self._errors):
                 raise self._named(error) from error
             raise
         if commits is None:
@@ -364,7 +365,9 @@ class PostgresqlDatabase(Database):
         except asyncio.CancelledError:
             self.break_off(connection)
             raise
-        except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError, *REFUSALS, OSError) as error:
+        except (*self._errors, *REFUSALS, OSError) as error:
+            if isinstance(error, self._asyncpg.InternalClientError):
+                self.break_off(connection)
             if ending and driver.is_closed():
                 raise LedgerUnheard(f"{self.shown}: went away during a commit") from error
             raise (classified(error) if not driver.is_closed() else self._gone(error)) from error
@@ -381,7 +384,7 @@ class PostgresqlDatabase(Database):
             except asyncio.CancelledError:
                 self._asking.terminate()  # the answer that is still to come would be taken for the next one's
                 raise
-            except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError, *REFUSALS) as error:
+            except (*self._errors, *REFUSALS) as error:
                 raise classified(error) from error
 
     # -- care ------------------------------------------------------------------------------------------------------
@@ -394,7 +397,7 @@ class PostgresqlDatabase(Database):
             await self._driver.execute("SET statement_timeout = 0")
             await self._driver.execute(f"VACUUM {_TIDIED}")
             await self._driver.execute("RESET statement_timeout")
-        except (self._asyncpg.PostgresError, self._asyncpg.InterfaceError) as error:
+        except self._errors as error:
             raise (self._gone(error) if self._driver.is_closed() else classified(error)) from error
 
     async def numbered(self, connection: AsyncConnection) -> None:

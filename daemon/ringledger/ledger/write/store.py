@@ -608,6 +608,9 @@ class Ledger:
                 if (task := asyncio.current_task()) is not None and task.cancelling():
                     self.database.break_off(connection)
                     raise asyncio.CancelledError from error
+                if isinstance(error, DBAPIError) and isinstance(known := classified(error), LedgerUnreachable):
+                    self.database.break_off(connection)
+                    raise known from error
                 raise
             self.database.note_commit()
 
