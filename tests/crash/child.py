@@ -84,6 +84,12 @@ class Child:
             log.seek(self._begun)
             return f'"event":"{event}"'.encode() in log.read().replace(b'"event": "', b'"event":"')
 
+    async def until_working(self) -> None:
+        """Until this run is ready, and works for the account: on a server it may have to wait for its former lease."""
+        await self.until("service.ready")
+        if self._url is not None:
+            await self.until("poll.finished")
+
     async def until_lines(self, event: str, count: int) -> None:
         """Until an event has been logged so often, by all runs together."""
         async with asyncio.timeout(PATIENCE):

@@ -69,9 +69,9 @@ async def test_nothing_is_lost_or_doubled(
     sim = Simulator(clock=SimClock(speed=SPEED), pbx=pbx, options=Options(real_lifetimes=True, queue_limit=REMEMBERED))
     sim.websocket.sessions.buffer_size = REMEMBERED
     async with sim:
-        child = Child(sim, tmp_path, transport, manager=manager, **PACE)
+        child = Child(sim, tmp_path, transport, manager=manager, database__lease_seconds=1, **PACE)
         await child.start()
-        await child.until("service.ready")
+        await child.until_working()
         open_at_kill, hits = await _cycles(sim, child, CYCLES)
         await _settled(sim, child)
         assert await child.stop() == 0
@@ -132,7 +132,7 @@ async def _wait_for_the_moment(child: Child, kind: str, dice: random.Random) -> 
     if kind == "starting":
         await asyncio.sleep(dice.uniform(0, 1.2))
         return
-    await child.until("service.ready")
+    await child.until_working()
     await asyncio.sleep(dice.uniform(0, 1.0))
     if kind == "stopping":
         child.signal(signal.SIGTERM)
