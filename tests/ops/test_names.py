@@ -12,7 +12,7 @@ import pytest
 from tests.needs import lacking, needs
 from tests.ops.conftest import ringledger
 
-#: One question takes two minutes; `TimeoutStopSec=` of the unit is 30 s.
+#: One question takes two minutes; `TimeoutStopSec=` of the unit is 35 s.
 RESOLVER = "nameserver 127.0.0.77\noptions timeout:30 attempts:4\n"
 STOPPED_WITHIN = 15.0
 

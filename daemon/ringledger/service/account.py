@@ -133,7 +133,7 @@ class Account:
                 raise tenure.error
             work.result()
         finally:
-            await cancelled([work, lost, back], STOP_STAGES["feed"] + STOP_STAGES["tasks"])
+            await cancelled([work, lost, back], STOP_STAGES["lease"])
 
     async def _run(self, shared: Shared, beside: Callable[[], list[Work]]) -> None:
         async with watched_session(self.metrics, self.loops, aiohttp.ClientTimeout(total=60)) as session:

@@ -7,7 +7,7 @@ from typing import Any, Final
 #: What the steps of a stop may take, seconds, each used in one place, so that their sum is the whole.
 STOP_STAGES: Final = {
     "feed": 2.0, "commit": 7.0, "tasks": 2.0, "asking": 1.0, "watch": 1.0, "start": 1.0, "database": 4.0, "web": 1.0,
-    "pulse": 1.0,
+    "pulse": 1.0, "lease": 1.0,
 }  # fmt: skip
 
 
