@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from ringledger.ringcentral.api.actions import Actions
 from ringledger.ringcentral.api.connection import now_ms
 from ringledger.ringcentral.api.http import open_session
 from ringledger.ringcentral.api.query import CallLogQuery
@@ -54,6 +55,28 @@ async def test_presence_is_read() -> None:
     async with Simulator() as sim, client_for(sim.url) as client:
         seen = await client.read_presence("2001", account_id="1001")
         assert (seen.extension_id, seen.items, seen.truncated) == ("2001", (), False)
+
+
+@pytest.mark.parametrize("odd", ["../../../x", "..", ".", "a?b=1", "a#b", "%2e%2e/", "//evil.example/", "@x", "a b"])
+async def test_no_id_leads_elsewhere(odd: str) -> None:
+    """An id is somebody else's text; the request bears a token, and one of these deletes."""
+    async with serving() as fake, client_for(fake.url) as client:
+        fake.script(TOKEN_PATH, reply(TOKEN))
+        asked = [
+            (client.read_presence(odd, account_id="1"), f"{API}/account/~/extension/{{}}/presence"),
+            (client.renew_subscription(odd), f"{API}/subscription/{{}}/renew"),
+            (client.get_subscription(odd), f"{API}/subscription/{{}}"),
+            (client.delete_subscription(odd), f"{API}/subscription/{{}}"),
+            (client.active_calls(account_id="1", extension_id=odd), f"{API}/account/~/extension/{{}}/active-calls"),
+            (Actions(client).ring_out_status(odd), f"{API}/account/~/extension/~/ring-out/{{}}"),
+            (Actions(client).cancel_ring_out(odd), f"{API}/account/~/extension/~/ring-out/{{}}"),
+        ]
+        for question, path in asked:
+            there = path.format(odd if odd.strip(".") else f" {odd}")
+            fake.script(there, reply({"errorCode": "CMN-102"}, 404))
+            with pytest.raises(NotFound):
+                await question
+            assert fake.requests[-1][1] == there
 
 
 async def test_the_life_of_a_subscription() -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from ringledger.ringcentral.api.client import PlatformClient, read_answer
 from ringledger.ringcentral.api.http import Answer
+from ringledger.ringcentral.api.query import segment
 from ringledger.ringcentral.decode.unreadable import WireError, WireReason, decode
 from ringledger.ringcentral.decode.values import WireId, text_id
 from ringledger.ringcentral.ratelimit.limits import RateGroup
@@ -109,11 +110,11 @@ class Actions:
 
     async def ring_out_status(self, ring_out_id: str) -> RingOut:
         """How far it is; :class:`NotFound` soon after its end."""
-        return _ring_out(await self._ask("GET", f"/ring-out/{ring_out_id}", RateGroup.LIGHT))
+        return _ring_out(await self._ask("GET", f"/ring-out/{segment(ring_out_id)}", RateGroup.LIGHT))
 
     async def cancel_ring_out(self, ring_out_id: str) -> None:
         """Cancel it; effective only before the first party has answered."""
-        await self._ask("DELETE", f"/ring-out/{ring_out_id}", RateGroup.HEAVY)
+        await self._ask("DELETE", f"/ring-out/{segment(ring_out_id)}", RateGroup.HEAVY)
 
     async def send_sms(self, from_number: str, to_numbers: Sequence[str], text: str) -> SentMessage:
         """Send a text message of at most :data:`SMS_UNITS`."""

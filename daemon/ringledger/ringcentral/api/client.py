@@ -22,7 +22,7 @@ from ringledger.ringcentral.api.directory import (
     decode_whoami,
 )
 from ringledger.ringcentral.api.http import Answer
-from ringledger.ringcentral.api.query import CallLogQuery, iso
+from ringledger.ringcentral.api.query import CallLogQuery, iso, segment
 from ringledger.ringcentral.auth.authorisation import Authenticator
 from ringledger.ringcentral.decode.presence import decode_presence_read
 from ringledger.ringcentral.decode.records import RecordPage, WireListing, decode_listing, decode_records
@@ -140,13 +140,14 @@ class PlatformClient(Connection):
 
     async def renew_subscription(self, subscription_id: str) -> Subscription:
         """Prolong it; its delivery parameters may change."""
-        path = f"/subscription/{subscription_id}/renew"
+        path = f"/subscription/{segment(subscription_id)}/renew"
         answer = await self.request("POST", path, group=RateGroup.LIGHT, background=False)
         return read_answer(decode_subscription, answer.body)
 
     async def get_subscription(self, subscription_id: str) -> Subscription:
         """As it stands, delivery parameters included."""
-        answer = await self.request("GET", f"/subscription/{subscription_id}", group=RateGroup.LIGHT, background=False)
+        path = f"/subscription/{segment(subscription_id)}"
+        answer = await self.request("GET", path, group=RateGroup.LIGHT, background=False)
         return read_answer(decode_subscription, answer.body)
 
     async def subscriptions(self) -> list[Subscription]:
@@ -156,7 +157,8 @@ class PlatformClient(Connection):
 
     async def delete_subscription(self, subscription_id: str) -> None:
         """End it."""
-        await self.request("DELETE", f"/subscription/{subscription_id}", group=RateGroup.MEDIUM, background=False)
+        path = f"/subscription/{segment(subscription_id)}"
+        await self.request("DELETE", path, group=RateGroup.MEDIUM, background=False)
 
     # -- presence and records -----------------------------------------------------------------------------------
 
@@ -166,7 +168,7 @@ class PlatformClient(Connection):
         """One extension's calls, all of them, as they were when the answer was given."""
         answer = await self.request(
             "GET",
-            f"/account/{self.account}/extension/{extension_id}/presence",
+            f"/account/{self.account}/extension/{segment(extension_id)}/presence",
             group=RateGroup.LIGHT,
             params={"detailedTelephonyState": "true", "sipData": "true"},
             background=background,

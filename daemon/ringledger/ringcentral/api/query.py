@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import quote
+
+
+def segment(text: str) -> str:
+    """An id as one segment of a path: whatever somebody else's id holds, it leads nowhere but below its place."""
+    return quote(text if text.strip(".") else f" {text}", safe="~")
 
 
 def iso(ms: int) -> str:
@@ -28,7 +34,7 @@ class CallLogQuery:
     def path(self, account: str, name: str) -> str:
         """The resource ``name`` of the account or of the one extension."""
         scope = f"/account/{account}"
-        return f"{scope}/extension/{self.extension_id}/{name}" if self.extension_id else f"{scope}/{name}"
+        return f"{scope}/extension/{segment(self.extension_id)}/{name}" if self.extension_id else f"{scope}/{name}"
 
     def params(self) -> dict[str, str]:
         """Query parameters. A session is asked for alone: the platform refuses it next to others (CLG-110)."""

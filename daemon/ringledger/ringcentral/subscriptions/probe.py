@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from ringledger.ringcentral.api.client import PlatformClient, read_answer
+from ringledger.ringcentral.api.query import segment
 from ringledger.ringcentral.errors import PlatformError, PlatformUnavailable
 from ringledger.ringcentral.subscriptions.subscription import Subscription, decode_subscription
 from ringledger.ringcentral.websocket.connection import ConnectionEnded, Vigilance, open_connection
@@ -32,7 +33,7 @@ async def _over_websocket(client: PlatformClient, filters: Sequence[str]) -> Sub
         try:
             made = read_answer(decode_subscription, await connection.request("POST", SUBSCRIPTION_PATH, body))
             with suppress(PlatformError):
-                await connection.request("DELETE", f"{SUBSCRIPTION_PATH}/{made.id}")
+                await connection.request("DELETE", f"{SUBSCRIPTION_PATH}/{segment(made.id)}")
             return made
         finally:
             await connection.close()
