@@ -78,3 +78,10 @@ def test_each_place_of_a_decision_is_there() -> None:
             missing.append((path, name))
     assert not missing
     assert len(decided()) > 50
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/rules.md", "docs/platform.md"])
+def test_each_file_a_page_names_is_there(page: str) -> None:
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_0-9]+\.[a-z]+)`", (ROOT / page).read_text()))
+    places = [ROOT, ROOT / "daemon" / "ringledger"]
+    assert [one for one in sorted(named) if not any((place / one).is_file() for place in places)] == []
