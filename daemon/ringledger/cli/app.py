@@ -17,12 +17,12 @@ from ringledger import __version__, tracker_kind
 from ringledger.cli.context import Frame, hoisted, rest_of
 from ringledger.cli.errors import told, usage
 from ringledger.cli.help import PlainCommand, PlainGroup
-from ringledger.cli.ledger import explain  # noqa: F401 - add `db backup`, `calls show`
 from ringledger.cli.ledger.active import active, presence
 from ringledger.cli.ledger.audit import audit
 from ringledger.cli.ledger.backfill import backfill
 from ringledger.cli.ledger.calls import calls_app
 from ringledger.cli.ledger.coverage import coverage
+from ringledger.cli.ledger.explain import show
 from ringledger.cli.ledger.export import export
 from ringledger.cli.ledger.replay import replay
 from ringledger.cli.ledger.stats import stats
@@ -158,6 +158,7 @@ def program(
 def _register() -> None:
     """Every command; the help lists them in an order of its own."""
     _commands(run, demo, simulate)
+    calls_app.command()(show)
     app.add_typer(calls_app, name="calls", epilog=EPILOG)
     _commands(active, presence, top, serve, coverage, stats, export)
     _commands(audit, backfill)

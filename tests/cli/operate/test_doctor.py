@@ -14,8 +14,8 @@ import pytest
 
 from ringledger.cli.operate.doctor import exit_code
 from ringledger.config.model import load_settings
-from ringledger.service.health import checklist as _checklist  # noqa: F401 - fills the list
-from ringledger.service.health.checks import CHECKS, Facts, Finding, Patience, Severity, examine
+from ringledger.service.health.checklist import CHECKS, examine
+from ringledger.service.health.checks import Facts, Finding, ProblemDelay, Severity
 from ringledger.service.health.diagnosis import judged, machine_facts
 from ringledger.simulator import Options, Simulator
 from tests import standing
@@ -397,15 +397,15 @@ def test_a_running_daemon_is_asked(cli, platform, clean, tmp_path, transport):
 
 def test_a_young_problem_is_not_shown_yet():
     now = [0.0]
-    patience = Patience(lambda: now[0])
+    delay = ProblemDelay(lambda: now[0], CHECKS)
     findings = list(examine(Facts(feed_down=1.0)))
-    assert not patience.shown(findings)[0].bad
+    assert not delay.shown(findings)[0].bad
     now[0] = 59
-    assert not patience.shown(findings)[0].bad
+    assert not delay.shown(findings)[0].bad
     now[0] = 60
-    assert patience.shown(findings)[0].bad
-    patience.shown(list(examine(Facts(feed_down=0.0))))
-    assert not patience.shown(findings)[0].bad
+    assert delay.shown(findings)[0].bad
+    delay.shown(list(examine(Facts(feed_down=0.0))))
+    assert not delay.shown(findings)[0].bad
 
 
 def test_the_gravest_failure_has_the_exit_code():

@@ -11,7 +11,7 @@ from rich.padding import Padding
 
 from ringledger.cli.context import account_id, console, frame_of, print_table, read, tell_left_out
 from ringledger.cli.errors import Failure, usage
-from ringledger.cli.ledger.calls import FullNumbers, calls_app
+from ringledger.cli.ledger.calls import FullNumbers
 from ringledger.cli.render import masked_rows, print_json, rang, table, who, word
 from ringledger.cli.terminal import Terminal, bold
 from ringledger.cli.times import clock, counted, headed, short, span
@@ -28,7 +28,6 @@ HELD = frozenset({"OnHold", "ParkedCall"})
 Row = dict[str, Any]
 
 
-@calls_app.command()
 def show(
     ctx: typer.Context,
     session: Annotated[str, typer.Argument(metavar="SESSION", help="The call's session id, as `calls` lists it.")],

@@ -76,7 +76,7 @@ def doctor(
 
 
 def _findings(settings: "Settings", *, offline: bool, expected: bool) -> list["Finding"]:
-    from ringledger.service.health.checks import examine
+    from ringledger.service.health.checklist import examine
     from ringledger.service.health.diagnosis import (
         accounts_findings,
         daemon_facts,

@@ -1,5 +1,8 @@
-"""The checks themselves; importing this fills :data:`ringledger.service.health.checks.CHECKS`, in the order people
-see."""
+"""The checks themselves: :data:`CHECKS` has all of them, in the order people see."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
 
 from ringledger.config.provenance import ADVICE, UNREADABLE
 from ringledger.service.health.checks import (
@@ -11,17 +14,31 @@ from ringledger.service.health.checks import (
     LETTER_LATE,
     MIB,
     START_WITHIN,
+    Check,
     Facts,
+    Finding,
     Outcome,
-    check,
+    Severity,
     failure,
+    listed,
     ok,
     warning,
 )
 
+CHECKS: Final[list[Check]] = []
+check = partial(listed, CHECKS)
 #: So many of a kind are named in one line.
 NAMED = 5
 LOG = "journalctl -u ringledger -n 50"
+
+
+def examine(facts: Facts) -> Iterator[Finding]:
+    """The findings of every check whose facts are known, in the order of the list."""
+    for one in CHECKS:
+        outcome = one.judge(facts)
+        if outcome is not None:
+            severity, found, cure = outcome
+            yield Finding(one.code, severity, found, one.why, cure if severity is not Severity.OK else "")
 
 
 @check("daemon", "nothing is recorded while none runs; what is missed meanwhile is read from the platform's log later")

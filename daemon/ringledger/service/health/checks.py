@@ -4,7 +4,7 @@ Each check has a code that stays, says why it matters, and tells what to type. W
 nothing; one that cannot be made is left out, not failed; nothing secret and no number is in a finding.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -156,28 +156,18 @@ START_WITHIN: Final = 600.0
 BACKUP_LATE: Final = 3 * 86_400.0
 #: A letter that waits longer shows a receiver in trouble, seconds.
 LETTER_LATE: Final = 3_600.0
-CHECKS: Final[list[Check]] = []
 
 
-def check(
-    code: str, why: str, *, delay: float = 0.0
+def listed(
+    checks: list[Check], code: str, why: str, *, delay: float = 0.0
 ) -> Callable[[Callable[[Facts], Outcome | None]], Callable[[Facts], Outcome | None]]:
-    """Put a function on the list."""
+    """Put a function on a list of checks."""
 
     def put(judge: Callable[[Facts], Outcome | None]) -> Callable[[Facts], Outcome | None]:
-        CHECKS.append(Check(code, why, judge, delay))
+        checks.append(Check(code, why, judge, delay))
         return judge
 
     return put
-
-
-def examine(facts: Facts, checks: Iterable[Check] = CHECKS) -> Iterator[Finding]:
-    """The findings of every check whose facts are known, in the order of the list."""
-    for one in checks:
-        outcome = one.judge(facts)
-        if outcome is not None:
-            severity, found, cure = outcome
-            yield Finding(one.code, severity, found, one.why, cure if severity is not Severity.OK else "")
 
 
 def ok(found: str) -> Outcome:
@@ -195,10 +185,10 @@ def failure(found: str, cure: str) -> Outcome:
     return Severity.FAILURE, found, cure
 
 
-class Patience:
+class ProblemDelay:
     """Shows a problem only when it has lasted for its check's delay."""
 
-    def __init__(self, clock: Callable[[], float], checks: Iterable[Check] = CHECKS) -> None:
+    def __init__(self, clock: Callable[[], float], checks: Iterable[Check]) -> None:
         self._clock = clock
         self._delays: Mapping[str, float] = {one.code: one.delay for one in checks}
         self._since: dict[str, float] = {}

@@ -52,9 +52,9 @@ from ringledger.service.build import (
     penalties_of,
     platform_client,
 )
-from ringledger.service.health import checklist as _checklist  # noqa: F401 - fills the list of checks
-from ringledger.service.health.checks import CHECKS, Facts, Finding, Severity
-from ringledger.service.health.checks import examine as findings_from
+from ringledger.service.health.checklist import CHECKS
+from ringledger.service.health.checklist import examine as findings_from
+from ringledger.service.health.checks import Facts, Finding, Severity
 from ringledger.service.health.status import DaemonStatus, Life
 from ringledger.service.maintenance import MOST_LOG_BYTES
 

@@ -18,8 +18,8 @@ from ringledger.ledger.file.inspect import size_of
 from ringledger.observability.metrics import Metrics
 from ringledger.ringcentral.subscriptions.subscription import refused_extensions
 from ringledger.service.control.server import Json
-from ringledger.service.health import checklist as _checklist  # noqa: F401 - fills the list of checks
-from ringledger.service.health.checks import Facts, Finding, Patience, Severity, examine
+from ringledger.service.health.checklist import CHECKS, examine
+from ringledger.service.health.checks import Facts, Finding, ProblemDelay, Severity
 
 if TYPE_CHECKING:
     from ringledger.service.account import Account
@@ -44,7 +44,7 @@ class AccountVitals:
     trouble: str = ""
     _feed_sign: float = 0.0
     _attempts: int = -1
-    _patience: Patience = field(default_factory=lambda: Patience(monotonic))
+    _delay: ProblemDelay = field(default_factory=lambda: ProblemDelay(monotonic, CHECKS))
 
     def findings(self, state: str = "") -> list[Finding]:
         """What the checks of this account come to, problems only when they have lasted. ``state``: why it does not run,
@@ -52,7 +52,7 @@ class AccountVitals:
         facts = self.added_to(Facts(stuck=tuple(self.account.loops.stuck()), account_state=state))
         if state:  # what ended it is all there is to say
             facts = Facts(account_state=state)
-        return [replace(one, account=self.account.name) for one in self._patience.shown(examine(facts))]
+        return [replace(one, account=self.account.name) for one in self._delay.shown(examine(facts))]
 
     def added_to(self, facts: Facts) -> Facts:
         """The facts, and what an account knows of itself."""
@@ -174,7 +174,7 @@ class Vitals:
     started: float = field(default_factory=monotonic)
     #: What the start is at, for people.
     phase: str = "opening the database"
-    _patience: Patience = field(default_factory=lambda: Patience(monotonic))
+    _delay: ProblemDelay = field(default_factory=lambda: ProblemDelay(monotonic, CHECKS))
 
     @property
     def _only(self) -> AccountVitals | None:
@@ -189,7 +189,7 @@ class Vitals:
     def findings(self, name: str | None = None) -> list[Finding]:
         """What every check of a running daemon comes to, problems only when they have lasted; of several accounts
         those of each, or of the one that is named."""
-        own = self._patience.shown(examine(self.facts()))
+        own = self._delay.shown(examine(self.facts()))
         if self.daemon.fleet is None:
             return own
         return [*own, *self.daemon.fleet.findings(name)]
