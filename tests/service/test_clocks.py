@@ -10,7 +10,7 @@ from ringledger.ledger.times import to_ms
 from ringledger.service.health.status import LAST_WRITE_MS
 from ringledger.service.maintenance import FIRST_CARE_SECONDS, ROUND_SECONDS
 from ringledger.service.own_time import OwnTime
-from ringledger.service.webhooks.worker import Patience
+from ringledger.service.webhooks.worker import RetrySchedule
 from ringledger.simulator import Options, Simulator, load_story
 from tests.receiver import receiving
 from tests.rig import STORIES, Rig, running, settings_for
@@ -18,7 +18,7 @@ from tests.rig import STORIES, Rig, running, settings_for
 HOUR_MS = 3_600_000
 #: Letters for a receiver that is down, and the attempts after which one that is old enough is given up.
 WAITING = "SELECT attempts FROM outbox WHERE gave_up_at IS NULL"
-LEAST = Patience().least_attempts
+LEAST = RetrySchedule().least_attempts
 DAY_MS = 24 * HOUR_MS
 
 

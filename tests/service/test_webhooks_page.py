@@ -18,7 +18,7 @@ from ringledger.config.model import WEBHOOK_EVENTS, WebhookSettings, load_settin
 from ringledger.ledger.times import to_text
 from ringledger.service.webhooks.delivery import post, posting
 from ringledger.service.webhooks.messages import LetterWriter, Receiver, receivers_of, signature
-from ringledger.service.webhooks.worker import DOWN_AFTER, PARALLEL, Patience
+from ringledger.service.webhooks.worker import DOWN_AFTER, PARALLEL, RetrySchedule
 from tests.builders import Desk, item, presence
 from tests.ports import free_port
 from tests.until import until
@@ -105,15 +105,15 @@ def test_the_configurations_are_valid(page):
 
 def test_the_figures_are_the_programs(page):
     text = " ".join(page.split())
-    patience = Patience()
+    schedule = RetrySchedule()
     assert f"up to {PARALLEL} at a time" in text
     assert DOWN_AFTER == 8
     assert "for eight calls in a row" in text
-    assert f"within {patience.timeout_seconds:.0f} seconds" in text
-    assert f"up to {patience.longest_seconds / 60:.0f} minutes" in text
-    assert f"given up {patience.give_up_seconds / 3600:.0f} hours" in text
-    assert (patience.least_attempts, "at least five attempts" in text) == (5, True)
-    assert f"dead letters after {patience.dead_days} days" in text
+    assert f"within {schedule.timeout_seconds:.0f} seconds" in text
+    assert f"up to {schedule.longest_seconds / 60:.0f} minutes" in text
+    assert f"given up {schedule.give_up_seconds / 3600:.0f} hours" in text
+    assert (schedule.least_attempts, "at least five attempts" in text) == (5, True)
+    assert f"dead letters after {schedule.dead_days} days" in text
 
 
 @pytest.fixture

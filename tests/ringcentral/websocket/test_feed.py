@@ -11,7 +11,7 @@ from ringledger.ringcentral.api.client import PlatformClient
 from ringledger.ringcentral.delivery import FeedNoticeKind
 from ringledger.ringcentral.websocket.connection import READ_AHEAD, Vigilance
 from ringledger.ringcentral.websocket.feed import WebSocketFeed, WebSocketOptions
-from ringledger.ringcentral.websocket.receiver import read_standing
+from ringledger.ringcentral.websocket.receiver import read_bookmark
 from ringledger.ringcentral.websocket.reconnect import ReconnectPace
 from ringledger.simulator import Simulator
 from tests.platform.payloads import event
@@ -67,9 +67,9 @@ def kinds(sink: Recorder) -> list[FeedNoticeKind]:
 
 def number(sim: Simulator, position: FeedPosition) -> int:
     """Which frame of the platform's session a position stands at."""
-    standing = read_standing(position)
-    assert standing is not None
-    found = sim.websocket.sessions.find(standing.token or "")
+    bookmark = read_bookmark(position)
+    assert bookmark is not None
+    found = sim.websocket.sessions.find(bookmark.token or "")
     assert found is not None
     return found[1]
 
@@ -93,7 +93,7 @@ async def test_a_second_outage_goes_on_from_the_second_context(sim: Simulator, c
             assert number(sim, sink.positions[-1]) == session.number
         publish(sim, "k")  # the feed comes around once more
         await sink.until(lambda: "k" in sink.uuids)
-        await until(lambda: made._standing == read_standing(sink.positions[-1]))
+        await until(lambda: made._bookmark == read_bookmark(sink.positions[-1]))
     assert sink.uuids == list("abcdefghijk")
 
 

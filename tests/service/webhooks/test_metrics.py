@@ -3,7 +3,7 @@
 import pytest
 
 from ringledger.config.model import WebhookSettings
-from ringledger.ledger.write.outbox import Standing
+from ringledger.ledger.write.outbox import ReceiverBacklog
 from ringledger.observability.metrics import Metrics
 from ringledger.service.webhooks.messages import receivers_of
 from ringledger.service.webhooks.metrics import ACCEPTED, FAILED, GIVEN_UP, Tally
@@ -36,7 +36,7 @@ def test_outcomes_begin_at_zero_and_are_counted_for_each_receiver(tallied):
 
 def test_the_outbox_as_it_stands(tallied):
     metrics, tally, (crm, _) = tallied
-    tally.stand([Standing(crm, 3, 1, NOW - 90_000), Standing("gone", 0, 4, None)], NOW)
+    tally.stand([ReceiverBacklog(crm, 3, 1, NOW - 90_000), ReceiverBacklog("gone", 0, 4, None)], NOW)
     assert metrics.value("webhook_pending_letters", **CRM) == 3
     assert metrics.value("webhook_dead_letters", **CRM) == 1
     assert metrics.value("webhook_oldest_pending_seconds", **CRM) == 90
@@ -50,7 +50,7 @@ def test_the_outbox_as_it_stands(tallied):
 def test_of_an_address_the_host_is_shown_and_nothing_else(tallied):
     metrics, tally, (crm, erp) = tallied
     tally.attempt(crm, ACCEPTED)
-    tally.stand([Standing(erp, 1, 1, NOW)], NOW)
+    tally.stand([ReceiverBacklog(erp, 1, 1, NOW)], NOW)
     text = metrics.exposition().decode()
     assert "planted" not in text
     assert ":8443" not in text  # a time may have these digits

@@ -20,7 +20,7 @@ from ringledger.ledger.write.store import Ledger
 from ringledger.observability.metrics import Metrics
 from ringledger.service.webhooks import worker
 from ringledger.service.webhooks.messages import receivers_of
-from ringledger.service.webhooks.worker import DOWN_AFTER, PARALLEL, Deliveries, Patience
+from ringledger.service.webhooks.worker import DOWN_AFTER, PARALLEL, Deliveries, RetrySchedule
 from tests.builders import ACCOUNT, T0, Desk, item, presence
 from tests.receiver import Receiver, receiving
 from tests.template import migrated
@@ -28,7 +28,7 @@ from tests.until import until
 
 SECRET = "planted-secret-4711"
 CALLS_REFUSED = 400
-FAST = Patience(first_seconds=0.02, longest_seconds=0.1, timeout_seconds=0.4)
+FAST = RetrySchedule(first_seconds=0.02, longest_seconds=0.1, timeout_seconds=0.4)
 
 
 @pytest.fixture
@@ -48,11 +48,11 @@ async def ledger(tmp_path):
 class Post:
     """Letters into the outbox, and the deliveries that empty it."""
 
-    def __init__(self, ledger, hooks, patience=FAST, metrics=None, now_ms=wall_ms):
+    def __init__(self, ledger, hooks, schedule=FAST, metrics=None, now_ms=wall_ms):
         self.ledger = ledger
         settings = [WebhookSettings(url=hook.url, events=("call.*",), secret=SECRET) for hook in hooks]
         self.receivers = receivers_of(settings)
-        self.deliveries = Deliveries(ledger, self.receivers, patience=patience, metrics=metrics, now_ms=now_ms)
+        self.deliveries = Deliveries(ledger, self.receivers, schedule=schedule, metrics=metrics, now_ms=now_ms)
         self.now_ms = time.time_ns() // 1_000_000
 
     async def write(self, *stories, to=None, more=""):
@@ -155,7 +155,7 @@ async def test_a_receiver_that_is_not_there_gets_it_all_later(ledger, hook, logs
 
 async def test_a_receiver_that_is_down_is_not_run_down(ledger, hook):
     hook.answer = lambda _: 500
-    post = Post(ledger, [hook], Patience(first_seconds=600, longest_seconds=600))
+    post = Post(ledger, [hook], RetrySchedule(first_seconds=600, longest_seconds=600))
     await post.write(*(f"{n} opened" for n in range(100)))
     async with post.running():
         await until(lambda: len(hook.seen) >= DOWN_AFTER, "it was tried")
@@ -195,7 +195,7 @@ async def test_no_answer_in_time_is_a_failure(ledger, hook, logs):
 
 async def test_calls_go_side_by_side_up_to_a_bound(ledger, hook):
     hook.hang()
-    post = Post(ledger, [hook], Patience())
+    post = Post(ledger, [hook], RetrySchedule())
     await post.write(*(f"{n} opened" for n in range(3 * PARALLEL)))
     async with post.running():
         await until(lambda: hook.waiting == PARALLEL, "as many as may")
@@ -208,7 +208,7 @@ async def test_calls_go_side_by_side_up_to_a_bound(ledger, hook):
 async def test_a_hanging_receiver_does_not_slow_another(ledger, hook):
     async with receiving() as slow:
         slow.hang()
-        post = Post(ledger, [slow, hook], Patience())
+        post = Post(ledger, [slow, hook], RetrySchedule())
         await post.write(*(f"{n} opened finished" for n in range(40)))
         async with post.running():
             await until(lambda: len(hook.accepted) == 80, "the other has everything")
@@ -272,7 +272,7 @@ async def test_letters_that_are_refused_one_by_one_fill_no_memory(ledger, hook):
         return 400
 
     hook.answer = answer
-    post = Post(ledger, [hook], Patience(first_seconds=0.5, longest_seconds=600))
+    post = Post(ledger, [hook], RetrySchedule(first_seconds=0.5, longest_seconds=600))
     await post.write(*(f"{n} opened" for n in range(CALLS_REFUSED)), more="x" * 40_000)
     tracemalloc.start()
     try:
@@ -351,7 +351,7 @@ async def test_an_answers_body_does_not_matter(ledger, hook, body):
 async def test_retry_after_is_heeded_up_to_the_longest_pause(ledger, hook):
     hook.headers = {"Retry-After": "1"}
     hook.answer = lambda _: 503 if len(hook.seen) < 1 else 200
-    post = Post(ledger, [hook], Patience(first_seconds=0.01, longest_seconds=0.3))
+    post = Post(ledger, [hook], RetrySchedule(first_seconds=0.01, longest_seconds=0.3))
     await post.write("7 opened")
     began = time.monotonic()
     async with post.running():
@@ -382,11 +382,11 @@ async def test_changes_without_announcements_wake_nobody(ledger, hook):
 
 
 def test_pauses_double_up_to_five_minutes_with_jitter():
-    patience = Patience()
-    assert 0.5 <= patience.pause(1) <= 1.0
-    assert 4.0 <= patience.pause(4) <= 8.0
-    assert 150.0 <= patience.pause(10_000) <= 300.0
-    assert len({patience.pause(5) for _ in range(10)}) > 1
+    schedule = RetrySchedule()
+    assert 0.5 <= schedule.pause(1) <= 1.0
+    assert 4.0 <= schedule.pause(4) <= 8.0
+    assert 150.0 <= schedule.pause(10_000) <= 300.0
+    assert len({schedule.pause(5) for _ in range(10)}) > 1
 
 
 async def test_a_name_nobody_knows_is_a_failure_like_any(ledger, logs):
@@ -442,6 +442,6 @@ async def test_letters_of_receivers_that_are_gone_have_a_figure_too(ledger, hook
 
 
 def test_patience_at_speed_is_the_same_schedule():
-    fast = Patience().at_speed(60)
+    fast = RetrySchedule().at_speed(60)
     assert (fast.first_seconds, fast.longest_seconds, fast.give_up_seconds) == (1 / 60, 5, 1440)
     assert (fast.timeout_seconds, fast.least_attempts) == (10, 5)

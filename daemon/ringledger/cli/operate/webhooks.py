@@ -152,10 +152,10 @@ def try_receivers(ctx: typer.Context) -> int:
 async def _try(receivers: "list[Receiver]") -> list[str | None]:
     from ringledger.service.webhooks.delivery import post, posting
     from ringledger.service.webhooks.messages import trial_event
-    from ringledger.service.webhooks.worker import Patience
+    from ringledger.service.webhooks.worker import RetrySchedule
 
     now_ms = time.time_ns() // 1_000_000
     event_id, body = trial_event(now_ms)
-    async with posting(Patience().timeout_seconds) as session:
+    async with posting(RetrySchedule().timeout_seconds) as session:
         answers = await asyncio.gather(*(post(session, one, event_id, body, now_ms // 1000) for one in receivers))
     return [answer.error for answer in answers]

@@ -51,7 +51,7 @@ class Outcome:
     final: bool = False
 
 
-class Standing(NamedTuple):
+class ReceiverBacklog(NamedTuple):
     """What the outbox holds for a receiver: letters that wait, letters given up, the commit of the oldest that waits
     (ms)."""
 
@@ -61,7 +61,7 @@ class Standing(NamedTuple):
     oldest: int | None
 
 
-async def standing(ledger: Ledger) -> list[Standing]:
+async def backlogs(ledger: Ledger) -> list[ReceiverBacklog]:
     """One for each receiver that has letters. Raises as reads do."""
     waits = outbox.c.gave_up_at.is_(None)
     wanted = select(
@@ -72,7 +72,7 @@ async def standing(ledger: Ledger) -> list[Standing]:
     )
     wanted = wanted.where(ledger.database.held_here(outbox.c.account_id)).group_by(outbox.c.receiver)
     async with _reading(ledger.reader) as connection:
-        return [Standing(*row) for row in await connection.execute(wanted)]
+        return [ReceiverBacklog(*row) for row in await connection.execute(wanted)]
 
 
 async def heads(ledger: Ledger, receiver: str, limit: int, *, after: int = 0) -> list[Head]:

@@ -19,7 +19,7 @@ from ringledger.ringcentral.feed import SubscribedFeed
 from ringledger.ringcentral.subscriptions.subscription import Subscription, decode_subscription
 from ringledger.ringcentral.websocket.connection import ConnectionEnded, Vigilance, WebSocketConnection, open_connection
 from ringledger.ringcentral.websocket.frames import Wsc
-from ringledger.ringcentral.websocket.receiver import Receiver, Standing, commit, read_standing
+from ringledger.ringcentral.websocket.receiver import Bookmark, Receiver, commit, read_bookmark
 from ringledger.ringcentral.websocket.reconnect import ReconnectPace
 
 SUBSCRIPTION_PATH: Final = "/restapi/v1.0/subscription"
@@ -65,7 +65,7 @@ class WebSocketFeed(SubscribedFeed):
         super().__init__(client, filters, account_id=account_id, transport="WebSocket")
         self._options = options or WebSocketOptions()
         self._pace = pace or ReconnectPace()
-        self._standing: Standing | None = None  # what a recovery would go on from
+        self._bookmark: Bookmark | None = None  # what a recovery would go on from
         self._gap: tuple[GapCause, int | None] | None = self._take_up(position)
         self._covered_until = position.at if position else None
         self._connection: WebSocketConnection | None = None
@@ -101,7 +101,7 @@ class WebSocketFeed(SubscribedFeed):
 
     async def _live(self, sink: FeedSink) -> None:
         """One connection from its beginning to its end; raises what ended it."""
-        wsc = self._standing.token if self._standing else None
+        wsc = self._bookmark.token if self._bookmark else None
         self._connection = None
         connection = await open_connection(self._client, wsc, self._options.vigilance, lambda: self._beat(sink))
         self._connection = connection
@@ -114,27 +114,27 @@ class WebSocketFeed(SubscribedFeed):
                     self._notice(sink, FeedNoticeKind.SUBSCRIPTION_LOST, str(dead))
                     self._give_up()
                     self._gap = (GapCause.SUBSCRIPTION_LOST, self._last_event_ms())
-                    intake = await self._subscribe(sink, connection, intake.standing)
+                    intake = await self._subscribe(sink, connection, intake.bookmark)
         finally:
             self._good_until(connection)
             await connection.close()
 
     async def _establish(self, sink: FeedSink, connection: WebSocketConnection) -> Receiver:
         """The old subscription if the platform still has it, else a new one on the same connection."""
-        standing = self._standing
-        if standing is not None and connection.details.recovery_state == "Successful":
-            return self._recovered(sink, connection, standing)
-        if standing is not None:
+        bookmark = self._bookmark
+        if bookmark is not None and connection.details.recovery_state == "Successful":
+            return self._recovered(sink, connection, bookmark)
+        if bookmark is not None:
             reason = f"recovery failed {connection.details.recovery_error_code or ''}".strip()
             self._notice(sink, FeedNoticeKind.SUBSCRIPTION_LOST, reason)
             self._give_up()
         return await self._subscribe(sink, connection)
 
-    def _recovered(self, sink: FeedSink, connection: WebSocketConnection, standing: Standing) -> Receiver:
+    def _recovered(self, sink: FeedSink, connection: WebSocketConnection, bookmark: Bookmark) -> Receiver:
         """The context in the greeting replaces ours, whatever its sequence is."""
         if connection.greeting.wsc is not None and connection.greeting.wsc.token:
-            standing = standing.at(connection.greeting.wsc)
-        intake = self._intake(sink, standing)
+            bookmark = bookmark.at(connection.greeting.wsc)
+        intake = self._intake(sink, bookmark)
         until, since = now_ms(), self._covered_until
         self._up(sink, FeedNoticeKind.RESUMED)
         if since is not None and until - since > LONG_OUTAGE_SECONDS * 1000:
@@ -144,7 +144,7 @@ class WebSocketFeed(SubscribedFeed):
         return intake
 
     async def _subscribe(
-        self, sink: FeedSink, connection: WebSocketConnection, before: Standing | None = None
+        self, sink: FeedSink, connection: WebSocketConnection, before: Bookmark | None = None
     ) -> Receiver:
         """All filters in one subscription, for there is only one; it replaces the one ``before``."""
         self._rebuild = ""
@@ -153,8 +153,8 @@ class WebSocketFeed(SubscribedFeed):
             raise PlatformUnavailable(f"a new subscription has status {subscription.status}")
         self._tell_created(sink, subscription)
         wsc = connection.greeting.wsc or Wsc()
-        at = before or Standing("", "", wsc.token or None, wsc.sequence)
-        intake = self._intake(sink, Standing(subscription.id, self._mark, at.token, at.sequence))
+        at = before or Bookmark("", "", wsc.token or None, wsc.sequence)
+        intake = self._intake(sink, Bookmark(subscription.id, self._mark, at.token, at.sequence))
         self._last_event = time.monotonic()
         self._up(sink, FeedNoticeKind.CONNECTED)
         if self._gap is not None:
@@ -183,13 +183,13 @@ class WebSocketFeed(SubscribedFeed):
             if await intake.take(frames):
                 self._last_event = time.monotonic()
                 self._strikes = 0
-            self._standing = intake.standing
+            self._bookmark = intake.bookmark
 
-    def _intake(self, sink: FeedSink, standing: Standing) -> Receiver:
-        self._standing = standing
+    def _intake(self, sink: FeedSink, bookmark: Bookmark) -> Receiver:
+        self._bookmark = bookmark
         return Receiver(
             sink,
-            standing,
+            bookmark,
             account_id=self._account_id,
             default_region=self._client.default_region,
             latest=self._client.latest_ms,
@@ -215,8 +215,8 @@ class WebSocketFeed(SubscribedFeed):
 
     def _give_up(self) -> None:
         """Forget the context; the gap is told when there is a new subscription."""
-        if self._standing is not None:
-            self._standing = None
+        if self._bookmark is not None:
+            self._bookmark = None
             self._gap = (GapCause.SUBSCRIPTION_LOST, self._covered_until)
 
     def _last_event_ms(self) -> int:
@@ -246,12 +246,12 @@ class WebSocketFeed(SubscribedFeed):
         """Go on from a former run's position if it is any good; else the gap there will be."""
         if position is None:
             return GapCause.NO_POSITION, None
-        standing = read_standing(position)
-        if standing is None or standing.filters != self._mark:
+        bookmark = read_bookmark(position)
+        if bookmark is None or bookmark.filters != self._mark:
             return GapCause.KEY_CHANGED, position.at
         if now_ms() - position.at > RESUME_SECONDS * 1000:
             return GapCause.TOO_OLD, position.at
-        self._standing = standing
+        self._bookmark = bookmark
         return None
 
     def _beat(self, sink: FeedSink) -> None:

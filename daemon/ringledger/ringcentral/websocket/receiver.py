@@ -32,7 +32,7 @@ REPLAY_MARGIN_MS: Final = 2000
 REPLAY_QUIET_SECONDS: Final = 5.0
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Bookmark(msgspec.Struct, frozen=True):
     """Where the feed stands: a subscription, the filters it was made for, and the newest context committed."""
 
     subscription_id: str
@@ -40,11 +40,11 @@ class Standing(msgspec.Struct, frozen=True):
     token: str | None = None
     sequence: int = 0
 
-    def at(self, wsc: Wsc) -> "Standing":
+    def at(self, wsc: Wsc) -> "Bookmark":
         """The same subscription at another context."""
         return msgspec.structs.replace(self, token=wsc.token, sequence=wsc.sequence)
 
-    def after(self, frames: Sequence[Frame | Unreadable]) -> "Standing":
+    def after(self, frames: Sequence[Frame | Unreadable]) -> "Bookmark":
         """Behind ``frames``: the context with the greatest sequence counts."""
         newest = self
         for frame in frames:
@@ -58,18 +58,18 @@ class Standing(msgspec.Struct, frozen=True):
         return FeedPosition(FEED, self.subscription_id, msgspec.json.encode(self).decode(), now_ms())
 
 
-_STANDING: Final = msgspec.json.Decoder(Standing)
+_BOOKMARK: Final = msgspec.json.Decoder(Bookmark)
 
 
-def read_standing(position: FeedPosition) -> Standing | None:
-    """The standing in ``position``; ``None`` when there is none of ours, or none to go on from."""
+def read_bookmark(position: FeedPosition) -> Bookmark | None:
+    """The bookmark in ``position``; ``None`` when there is none of ours, or none to go on from."""
     if position.feed != FEED:
         return None
     try:
-        standing = _STANDING.decode(position.token)
+        bookmark = _BOOKMARK.decode(position.token)
     except (msgspec.MsgspecError, UnicodeError):
         return None
-    return standing if standing.token else None
+    return bookmark if bookmark.token else None
 
 
 class Receiver:
@@ -78,14 +78,14 @@ class Receiver:
     def __init__(
         self,
         sink: FeedSink,
-        standing: Standing,
+        bookmark: Bookmark,
         *,
         account_id: str,
         default_region: str,
         latest: Callable[[], int] | None = None,
         seen: OrderedDict[str, None],
     ) -> None:
-        self.standing = standing
+        self.bookmark = bookmark
         self._sink = sink
         self._account_id = account_id
         self._region = default_region
@@ -102,13 +102,13 @@ class Receiver:
     async def take(self, frames: Sequence[Frame | Unreadable], *, force: bool = False) -> int:
         """Commit what is in ``frames`` and move on; returns how many events there were."""
         observations, unreadable, fresh = self._read(frames)
-        standing = self.standing.after(frames)
+        bookmark = self.bookmark.after(frames)
         idle = time.monotonic() - self._written > IDLE_POSITION_SECONDS
         if observations or unreadable or force or idle:
-            position = standing.position() if standing.token else None
+            position = bookmark.position() if bookmark.token else None
             await commit(self._sink, Delivery(tuple(observations), tuple(unreadable), position))
             self._written = time.monotonic()
-        self.standing = standing
+        self.bookmark = bookmark
         self._remember(fresh)
         self._count(observations)
         return len(fresh)

@@ -36,9 +36,9 @@ class Answer(NamedTuple):
     receivers_fault: bool = False
     retry_after: float = 0.0
 
-    def wait(self, patience: _Longest) -> float:
+    def wait(self, schedule: _Longest) -> float:
         """Seconds it may make us wait."""
-        return min(self.retry_after, patience.longest_seconds)
+        return min(self.retry_after, schedule.longest_seconds)
 
 
 @asynccontextmanager

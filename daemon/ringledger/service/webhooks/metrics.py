@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
-from ringledger.ledger.write.outbox import Standing
+from ringledger.ledger.write.outbox import ReceiverBacklog
 from ringledger.observability.metrics import Metrics
 from ringledger.service.webhooks.messages import Receiver
 
@@ -35,20 +35,20 @@ class Tally:
         """An attempt has come to its end. ``receiver``: its key."""
         self._metrics.webhook_deliveries.labels(**self._labels.get(receiver, OTHER), outcome=outcome).inc()
 
-    def stand(self, standings: Iterable[Standing], now_ms: int) -> None:
+    def stand(self, backlogs: Iterable[ReceiverBacklog], now_ms: int) -> None:
         """What the outbox holds now."""
-        held = {one.receiver: one for one in standings}
+        held = {one.receiver: one for one in backlogs}
         for key, labels in self._labels.items():
-            self._set(labels, held.pop(key, Standing(key, 0, 0, None)), now_ms)
+            self._set(labels, held.pop(key, ReceiverBacklog(key, 0, 0, None)), now_ms)
         dead = sum(one.dead for one in held.values())
         waiting = sum(one.waiting for one in held.values())
         if dead or waiting:
             oldest = min((one.oldest for one in held.values() if one.oldest is not None), default=None)
-            self._set(OTHER, Standing("", waiting, dead, oldest), now_ms)
+            self._set(OTHER, ReceiverBacklog("", waiting, dead, oldest), now_ms)
         else:
             self._clear(OTHER)
 
-    def _set(self, labels: dict[str, str], one: Standing, now_ms: int) -> None:
+    def _set(self, labels: dict[str, str], one: ReceiverBacklog, now_ms: int) -> None:
         age = 0.0 if one.oldest is None else max(0.0, (now_ms - one.oldest) / 1000)
         self._metrics.webhook_pending_letters.labels(**labels).set(one.waiting)
         self._metrics.webhook_dead_letters.labels(**labels).set(one.dead)

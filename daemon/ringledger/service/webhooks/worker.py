@@ -60,7 +60,7 @@ _Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetrySchedule:
     """How long what is waited for. A letter is given up ``give_up_seconds`` after its commit, but not before so many
     attempts; what was given up is kept for ``dead_days``."""
 
@@ -76,7 +76,7 @@ class Patience:
         longest = Backoff(self.first_seconds, self.longest_seconds).after(failures)
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads attempts, keeps no secret
 
-    def at_speed(self, speed: float) -> "Patience":
+    def at_speed(self, speed: float) -> "RetrySchedule":
         """The same schedule where ``speed`` seconds pass in one of ours. An answer takes the time it takes."""
         return replace(
             self,
@@ -98,14 +98,14 @@ class Deliveries:
         ledger: Ledger,
         receivers: Sequence[Receiver],
         *,
-        patience: Patience | None = None,
+        schedule: RetrySchedule | None = None,
         metrics: Metrics | None = None,
         clock: Callable[[], float] = monotonic,
         now_ms: Callable[[], int] = wall_ms,
         may_send: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._ledger = ledger
-        self._patience = patience or Patience()
+        self._schedule = schedule or RetrySchedule()
         self._now_ms = now_ms
         self.earliest = now_ms
         self._desk = _Desk(ledger, now_ms)
@@ -115,7 +115,7 @@ class Deliveries:
                 one,
                 ledger,
                 self._desk,
-                self._patience,
+                self._schedule,
                 tally,
                 clock=clock,
                 now_ms=now_ms,
@@ -127,7 +127,7 @@ class Deliveries:
 
     async def run(self, beat: Callable[[str], None] = lambda _: None) -> None:
         """Until cancelled. ``beat``: called by each loop, with its name, as it goes round."""
-        async with posting(self._patience.timeout_seconds) as session, asyncio.TaskGroup() as group:
+        async with posting(self._schedule.timeout_seconds) as session, asyncio.TaskGroup() as group:
             loops: list[tuple[str, Callable[[Callable[[], None]], Coroutine[Any, Any, None]]]] = [
                 ("letters given up", self._keep),
                 ("letters counted", self._look),
@@ -181,14 +181,14 @@ class Deliveries:
             with suppress(LedgerUnavailable):
                 if count := await outbox.give_up_strangers(self._ledger, known, now_ms=now):
                     LOG.warning(Event.WEBHOOK_FAILED, reason=outbox.UNKNOWN_RECEIVER, count=count)
-                await outbox.forget_dead(self._ledger, self._old_by() - self._patience.dead_days * 86_400_000)
+                await outbox.forget_dead(self._ledger, self._old_by() - self._schedule.dead_days * 86_400_000)
             await _rest(KEEPER_SECONDS, beat)
 
     async def _look(self, beat: Callable[[], None]) -> None:
         """What stands in the outbox, for the figures."""
         while True:
             with suppress(LedgerUnavailable):
-                self._tally.stand(await outbox.standing(self._ledger), self._now_ms())
+                self._tally.stand(await outbox.backlogs(self._ledger), self._now_ms())
             await _rest(LOOK_SECONDS if self._carriers else KEEPER_SECONDS, beat)
 
 
@@ -215,8 +215,8 @@ def deliveries_of(
     """
     receivers = receivers_of(hooks)
     ledger.letters_of = LetterWriter(receivers, directories=directories) if receivers else None
-    patience = Patience().at_speed(speed)
-    return Deliveries(ledger, receivers, patience=patience, metrics=metrics, may_send=may_send)
+    schedule = RetrySchedule().at_speed(speed)
+    return Deliveries(ledger, receivers, schedule=schedule, metrics=metrics, may_send=may_send)
 
 
 class _Desk:
@@ -268,7 +268,7 @@ class _Carrier:
         receiver: Receiver,
         ledger: Ledger,
         desk: _Desk,
-        patience: Patience,
+        schedule: RetrySchedule,
         tally: Tally,
         *,
         clock: Callable[[], float],
@@ -280,7 +280,7 @@ class _Carrier:
         self.receiver = receiver
         self._ledger = ledger
         self._desk = desk
-        self._patience = patience
+        self._schedule = schedule
         self._tally = tally
         self._clock = clock
         self._now_ms = now_ms
@@ -467,10 +467,10 @@ class _Carrier:
 
     def _refused(self, head: Head, answer: Answer, error: str) -> Outcome:
         attempts, age = head.attempts + 1, (self._old_by() - head.since) / 1000
-        tried_enough = age >= self._patience.give_up_seconds and attempts >= self._patience.least_attempts
+        tried_enough = age >= self._schedule.give_up_seconds and attempts >= self._schedule.least_attempts
         final = answer.gone or tried_enough
         if not final:
-            pause = max(self._patience.pause(attempts), answer.wait(self._patience))
+            pause = max(self._schedule.pause(attempts), answer.wait(self._schedule))
             self._wait_until(_key(head), self._clock() + pause)
         else:
             self._due.pop(_key(head), None)
@@ -489,7 +489,7 @@ class _Carrier:
             LOG.warning(Event.WEBHOOK_UNAVAILABLE, address=self.receiver.address, reason=error)
         if self._down and self._clock() >= self._paused_until:  # not those that were under way when it began
             self._pauses += 1
-            self._paused_until = self._clock() + self._patience.pause(self._pauses)
+            self._paused_until = self._clock() + self._schedule.pause(self._pauses)
 
 
 def _key(head: Head) -> _Key:
