@@ -381,6 +381,20 @@ async def test_an_answer_was_seen_if_nothing_may_be_missing_since_it_rang(desk, 
     assert call.published.ring_ms == (None if estimated else 4_500)
 
 
+async def test_a_late_event_finds_the_other_half_when_both_are_out_of_memory(desk):
+    """Until it came the inner one seemed to begin with its end, seven seconds after the outer one."""
+    intake, ledger = desk
+    steps = ["Ringing", "CallConnected", "NoCall"]
+    told = [(13, T0 + 9_300, "NoCall", "i", _INNER), *((10 + n, T0 + n * 4_500, one, "o", _OUTER)
+            for n, one in enumerate(steps)), (11, T0 + 1_000, "CallConnected", "i", _INNER)]  # fmt: skip
+    for sequence, at, status, leg, about in told:
+        await intake.deliver(Delivery((presence(EXTENSION, sequence, at, item(status, leg, **about)),), (), None))
+        if leg == "i" or status == "NoCall":
+            await _settle(intake)
+    assert await _sessions(ledger) == {OTHER: "outer", "outer": None}
+    assert not intake.tracker.calls
+
+
 async def test_a_restart_brings_back_a_half_that_its_record_dates_later(desk):
     """Presence showed the halves 4.8 s apart; by the record the row of the outer one is 5.3 s apart."""
     intake, ledger = desk

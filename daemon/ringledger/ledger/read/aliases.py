@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringledger.domain.observation import CallKey, Direction, RecordClaim
 from ringledger.domain.pairs import PAIR_WINDOW_MS
+from ringledger.domain.row import CallRecord
 from ringledger.domain.tracked import SavedCall
 from ringledger.ledger.schema.tables import call, call_source, live_call
 
@@ -47,6 +48,15 @@ async def known_as(connection: AsyncConnection, claims: Iterable[RecordClaim]) -
 async def halves_of(connection: AsyncConnection, claims: Iterable[RecordClaim]) -> set[CallKey]:
     """The calls that may be the other half of a RingOut one of whose records this is (rule 7.9)."""
     return await _alike(connection, [_half_of(one) for one in claims])
+
+
+async def halves_of_finished(connection: AsyncConnection, rows: Iterable[CallRecord]) -> set[CallKey]:
+    """The calls that may be the other half of one of these, which are over."""
+    crossed = (
+        _crossed(one.account_id, one.from_number, one.to_number, one.direction, one.started_at)
+        for one in rows if not one.internal
+    )  # fmt: skip
+    return await _alike(connection, crossed)
 
 
 async def halves_of_open(connection: AsyncConnection, account_id: str) -> set[str]:

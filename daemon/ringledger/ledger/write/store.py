@@ -23,6 +23,7 @@ from ringledger.domain.coverage import CoverageSpan, CoverageState
 from ringledger.domain.facts import Fact, Ignored, Summary
 from ringledger.domain.lease import Fence
 from ringledger.domain.observation import CallKey, FeedPosition, RecordClaim
+from ringledger.domain.row import CallRecord
 from ringledger.domain.tracked import SavedCall
 from ringledger.ledger.database.base import Database, database_of
 from ringledger.ledger.errors import (
@@ -538,6 +539,12 @@ class Ledger:
         """Finished calls that may be the other half of a RingOut these records tell of."""
         async with self._reading() as connection:
             return await aliases.halves_of(connection, claims)
+
+    @_patient
+    async def halves_of_finished(self, rows: Collection[CallRecord]) -> set[CallKey]:
+        """Finished calls that may be the other half of a RingOut of these."""
+        async with self._reading() as connection:
+            return await aliases.halves_of_finished(connection, rows)
 
     @_patient
     async def of_telephony(self, sessions: Collection[str], at: int) -> set[CallKey]:

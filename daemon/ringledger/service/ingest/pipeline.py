@@ -375,7 +375,11 @@ class Pipeline:
             wanted -= asked
             if not wanted:
                 return restored
-            restored += await self._ledger.load_sessions(wanted)
-            if not claims and self.tracker.departures == departures:
+            loaded = await self._ledger.load_sessions(wanted)
+            restored += loaded
+            over = [one.published for one in loaded if one.published is not None]
+            if not claims and over:  # what came late may tell that one was half of a RingOut
+                aliases.update(await self._ledger.halves_of_finished(over))
+            elif not claims and self.tracker.departures == departures:
                 return restored
             asked |= wanted
