@@ -77,7 +77,7 @@ def unwritten(settings):
 
 
 @pytest.mark.parametrize("trouble", [read_only, full])
-def test_sight_that_cannot_be_written_is_no_sight(platform, tmp_path, trouble):
+def test_unwritten_sight_is_none(platform, tmp_path, trouble):
     with ext4(tmp_path / "disk") as disk:
         settings = platform.settings(disk / "r.db", feed__transport="websocket")
         platform.office(calls_per_hour=7_200)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeVar
 from ringledger.domain.disposition import Disposition, disposition_of
 from ringledger.domain.matching import MATCH_WINDOW_MS
 from ringledger.domain.observation import Direction, RecordClaim
-from ringledger.domain.record_rules import answers, end_of, is_forwarded
+from ringledger.domain.record_rules import answers, bare, end_of, is_forwarded
 
 #: Starts and durations closer than this are the same: the log's are partly whole seconds.
 TOLERANCE_MS: Final = 1_000
@@ -204,11 +204,11 @@ def _match(rows: list[Written], groups: dict[str, list[RecordClaim]]) -> list[tu
 
 def _nearest(unanswered: list[Call], claim: RecordClaim) -> Call | None:
     """A call with the same direction and numbers and nearly the same start."""
-    ends = (claim.direction, _bare(claim.from_party.number), _bare(claim.to_party.number))
+    ends = (claim.direction, bare(claim.from_party.number), bare(claim.to_party.number))
     near = [
         row
         for row in unanswered
-        if (row.direction, _bare(row.from_number), _bare(row.to_number)) == ends
+        if (row.direction, bare(row.from_number), bare(row.to_number)) == ends
         and abs(row.started_at - _began([claim])) <= MATCH_WINDOW_MS
     ]
     return min(near, key=lambda row: abs(row.started_at - _began([claim])), default=None)
@@ -269,8 +269,8 @@ def _verdict(group: list[RecordClaim]) -> RecordClaim:
 
 def _numbers(row: Written, group: list[RecordClaim]) -> tuple[str, str] | None:
     """What each says when a number of the row is in none of the records. A RingOut's may be swapped."""
-    senders = {_bare(claim.from_party.number) for claim in group}
-    receivers = {_bare(claim.to_party.number) for claim in group}
+    senders = {bare(claim.from_party.number) for claim in group}
+    receivers = {bare(claim.to_party.number) for claim in group}
     if any((claim.action or "").startswith("RingOut") for claim in group):
         senders = receivers = senders | receivers
     if _same(row.from_number, senders) and _same(row.to_number, receivers):
@@ -282,17 +282,13 @@ def _numbers(row: Written, group: list[RecordClaim]) -> tuple[str, str] | None:
 
 def _same(number: str | None, others: set[str | None]) -> bool:
     """Whether a number agrees with the log's; one that is unknown or masked on either side agrees with any."""
-    bare = _bare(number)
+    own = bare(number)
     comparable = {other for other in others if other and other.isdecimal()}
-    if not bare or not bare.isdecimal() or not comparable or None in others:
+    if not own or not own.isdecimal() or not comparable or None in others:
         return True
-    short = len(bare) <= EXTENSION_DIGITS
+    short = len(own) <= EXTENSION_DIGITS
     alike = {other for other in comparable if (len(other) <= EXTENSION_DIGITS) == short}
-    return not alike or bare in alike
-
-
-def _bare(number: str | None) -> str | None:
-    return number.removeprefix("+") if number else None
+    return not alike or own in alike
 
 
 def _difference(

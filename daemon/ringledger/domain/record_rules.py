@@ -661,11 +661,16 @@ def _agree(ours: tuple[Party, Party], theirs: tuple[Party, Party]) -> bool:
 
 
 def digits(party: Party) -> str | None:
+    """A party's number for comparison."""
+    return _bare(party.number) if party.number else None
+
+
+def bare(number: str | None) -> str | None:
     """A number for comparison: with and without ``+`` is the same (rule 10.2)."""
-    return _digits(party.number) if party.number else None
+    return _bare(number) if number else None
 
 
 @lru_cache(maxsize=4096)
-def _digits(number: str) -> str:
+def _bare(number: str) -> str:
     """One text for all calls of a number."""
     return number.removeprefix("+")

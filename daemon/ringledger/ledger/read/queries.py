@@ -108,8 +108,7 @@ async def _alternatives(engine: AsyncEngine, wanted: CallFilter) -> list[list[Co
     """
     found: list[list[ColumnElement[bool]]] = [[]]
     if wanted.number:
-        bare = wanted.number.strip().removeprefix("+")
-        ends = [column(end) == text for end in ("from_number", "to_number") for text in (bare, f"+{bare}")]
+        ends = [column(end) == text for end in ("from_number", "to_number") for text in _spellings(wanted.number)]
         found = [[*before, end] for before in found for end in ends]
     if wanted.extension:
         same = column("extension_number") == wanted.extension
@@ -396,10 +395,14 @@ def call_conditions(wanted: CallFilter) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _number(number: str) -> ColumnElement[bool]:
+def _spellings(number: str) -> tuple[str, str]:
     """E.164 with and without ``+`` is the same number (rule 10.2)."""
     bare = number.strip().removeprefix("+")
-    both = [bare, f"+{bare}"]
+    return bare, f"+{bare}"
+
+
+def _number(number: str) -> ColumnElement[bool]:
+    both = _spellings(number)
     return or_(column("from_number").in_(both), column("to_number").in_(both))
 
 

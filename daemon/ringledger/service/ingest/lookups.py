@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from ringledger.domain.matching import MATCH_WINDOW_MS
 from ringledger.domain.observation import CallKey, RecordClaim
-from ringledger.domain.record_rules import digits
+from ringledger.domain.record_rules import bare, digits
 from ringledger.domain.row import CallRecord
 from ringledger.ledger.read.restart import UnconfirmedCall
 from ringledger.ringcentral.api.query import CallLogQuery
@@ -55,7 +55,7 @@ class Waiting:
     @classmethod
     def of(cls, call: CallRecord | UnconfirmedCall, ended: float) -> Self:
         """A call that has just ended, at ``ended`` on our clock."""
-        ends = _bare(call.from_number), _bare(call.to_number)
+        ends = bare(call.from_number), bare(call.to_number)
         return cls(ended, call.started_at, call.telephony_session_id, ends, call.answered_at is not None)
 
     @classmethod
@@ -119,7 +119,3 @@ def _next(age: float) -> tuple[float, float]:
 def _passed(age: float) -> int:
     """How many moments of the schedule are over at ``age``."""
     return sum(at <= age for at in LOOKUPS) + int(age // LOOKUP_EVERY)
-
-
-def _bare(number: str | None) -> str | None:
-    return number.removeprefix("+") if number else None
