@@ -3,7 +3,8 @@
 A call is a set of immutable facts; legs, status, times and the row are functions of that set. Nothing here is ever
 changed, only added. What must stay true: the order of facts follows from the facts, never from the order in which they
 arrived. What does depend on arrival is stamped into a fact once (``received_at``, ``asked_at``, ``stale``,
-``live_since``).
+``live_since``). Reads and listings from before their call is known become facts of it when it is, and are not kept over
+a restart until then.
 
 Every fact is a tuple of primitives, :class:`~ringledger.domain.observation.CallItem` and
 :class:`~ringledger.domain.observation.RecordClaim`, so that it can be stored as JSON and read back equal.
