@@ -6,7 +6,6 @@ What must stay true: each test here runs over every feed; what only one of them 
 import asyncio
 import gc
 import warnings
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -101,18 +100,6 @@ class OverPubNub:
 def way(request: pytest.FixtureRequest) -> Way:
     made: Way = request.param()
     return made
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator() as started:
-        yield started
-
-
-@pytest.fixture
-async def client(sim: Simulator) -> AsyncIterator[PlatformClient]:
-    async with client_for(sim.url, speed=200.0) as made:  # pauses between connects are platform seconds
-        yield made
 
 
 def fed(

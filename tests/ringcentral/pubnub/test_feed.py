@@ -49,12 +49,6 @@ FAULTS = [
 
 
 @pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator() as running_simulator:
-        yield running_simulator
-
-
-@pytest.fixture
 async def client(sim: Simulator) -> AsyncIterator[PlatformClient]:
     async with client_for(sim.url) as made:
         yield made

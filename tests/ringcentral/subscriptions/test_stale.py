@@ -1,7 +1,5 @@
 """At the limit of thirty, what earlier runs have left behind makes room; what others have made stays."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from ringledger.ringcentral.api.client import PlatformClient
@@ -10,24 +8,12 @@ from ringledger.ringcentral.pubnub.feed import PubNubFeed, PubNubOptions
 from ringledger.ringcentral.websocket.feed import WebSocketFeed
 from ringledger.simulator import Simulator
 from tests.platform.payloads import event
-from tests.platform.support import Recorder, client_for, running
+from tests.platform.support import Recorder, running
 
 PRESENCE = "/restapi/v1.0/account/~/extension/{}/presence?detailedTelephonyState=true&sipData=true"
 TELEPHONY = "/restapi/v1.0/account/~/telephony/sessions"
 SIMPLE = "/restapi/v1.0/account/~/extension/2001/presence"
 LIMIT = 30
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator() as running_simulator:
-        yield running_simulator
-
-
-@pytest.fixture
-async def client(sim: Simulator) -> AsyncIterator[PlatformClient]:
-    async with client_for(sim.url, speed=50) as made:
-        yield made
 
 
 def opened(sim: Simulator, count: int, filters: list[str], transport: str) -> set[str]:

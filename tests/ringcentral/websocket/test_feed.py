@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,23 +14,10 @@ from ringledger.ringcentral.websocket.receiver import read_bookmark
 from ringledger.ringcentral.websocket.reconnect import ReconnectPace
 from ringledger.simulator import Simulator
 from tests.platform.payloads import event
-from tests.platform.support import Recorder, client_for, running
+from tests.platform.support import Recorder, running
 from tests.until import until
 
 FILTERS = ["/restapi/v1.0/account/~/extension/2001/presence?detailedTelephonyState=true"]
-SPEED = 200.0  # pauses between connects are platform seconds
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    async with Simulator() as running_simulator:
-        yield running_simulator
-
-
-@pytest.fixture
-async def client(sim: Simulator) -> AsyncIterator[PlatformClient]:
-    async with client_for(sim.url, speed=SPEED) as made:
-        yield made
 
 
 def feed(
