@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, delete, exists, func, select, tuple_, update
+from sqlalchemy import and_, bindparam, delete, exists, func, select, tuple_, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -122,16 +122,22 @@ async def heads_of(ledger: Ledger, receiver: str, calls: Collection[tuple[str, s
 
 async def settle(ledger: Ledger, outcomes: Iterable[Outcome], *, now_ms: int) -> None:
     """Write down what became of attempts, in one transaction. Raises as ``Ledger.commit`` does."""
+    # Numbers of deleted rows are given again: a row is told by its event too.
+    this = and_(outbox.c.id == bindparam("which"), outbox.c.event_id == bindparam("of_event"))
+    accepted: Rows = []
+    failed: Rows = []
+    for one in outcomes:
+        row = {"which": one.id, "of_event": one.event_id}
+        if one.error is None:
+            accepted.append(row)
+        else:
+            failed.append(row | {"error": one.error, "at": now_ms if one.final else None})
+    tried = {"attempts": outbox.c.attempts + 1, "last_error": bindparam("error"), "gave_up_at": bindparam("at")}
     async with ledger.transaction() as connection:
-        for outcome in outcomes:
-            # Numbers of deleted rows are given again: a row is told by its event too.
-            this = and_(outbox.c.id == outcome.id, outbox.c.event_id == outcome.event_id)
-            if outcome.error is None:
-                await connection.execute(delete(outbox).where(this))
-                continue
-            tried = {"attempts": outbox.c.attempts + 1, "last_error": outcome.error}
-            given_up = {"gave_up_at": now_ms} if outcome.final else {}
-            await connection.execute(update(outbox).where(this).values(tried | given_up))
+        if accepted:
+            await connection.execute(delete(outbox).where(this), accepted)
+        if failed:
+            await connection.execute(update(outbox).where(this).values(tried), failed)
 
 
 async def retry(ledger: Ledger, ids: Collection[int] | None, *, now_ms: int) -> int:

@@ -46,6 +46,9 @@ MOST_DUE: Final = 100_000
 LOOK_THROUGH_SECONDS: Final = 60.0
 #: Outcomes gather for so long, seconds, before they are written down together.
 GATHER_SECONDS: Final = 0.05
+#: So many are written down in one transaction: whoever else writes has his turn after it. While as many of a receiver
+#: are under way or not written down, nothing more leaves to it.
+WRITTEN_AT_ONCE: Final = 250
 #: Nobody sleeps longer than this, seconds, so that progress shows.
 ROUND_SECONDS: Final = 20.0
 #: Failures in a row after which a receiver is told to be unavailable, and calls that failed after which it is left
@@ -248,7 +251,7 @@ class _Desk:
                 await outbox.settle(self._ledger, [outcome for *_, outcome in self._done], now_ms=self._now_ms())
 
     async def _write(self) -> None:
-        count = len(self._done)
+        count = min(len(self._done), WRITTEN_AT_ONCE)
         try:
             await outbox.settle(self._ledger, [outcome for *_, outcome in self._done[:count]], now_ms=self._now_ms())
         except LedgerUnavailable:  # the writer tells of it
@@ -258,6 +261,8 @@ class _Desk:
         written, self._done = self._done[:count], self._done[count:]
         for carrier, key, _ in written:
             carrier.written_down(key)
+        if self._done:
+            self._some.set()
 
 
 class _Carrier:
@@ -349,11 +354,11 @@ class _Carrier:
         """What leaves now, and how long to wait for news after that, seconds."""
         if self._down:
             return await self._next_of_the_dead()
-        free = PARALLEL - self._flying
+        free = PARALLEL - self._flying if len(self._busy) < WRITTEN_AT_ONCE else 0
         if free and not self._ready:
             self._ready.extend(await self._heads(BUFFER))
         leaving = [self._ready.popleft() for _ in range(min(free, len(self._ready)))]
-        due = self._next_due() if len(leaving) < free else None
+        due = self._next_due() if len(leaving) < free else None  # else there will be news
         return leaving, ROUND_SECONDS if due is None else max(0.0, due - self._clock())
 
     async def _next_of_the_dead(self) -> tuple[list[Head], float]:
