@@ -55,7 +55,6 @@ class PermissionDenied(PlatformError):
     def __init__(self, permission: str, code: str, message: str) -> None:
         self.permission = permission
         self.code = code
-        self.code = code
         super().__init__(f"permission {permission or 'unknown'} is missing: {code} {message}")
 
 

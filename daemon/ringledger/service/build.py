@@ -20,10 +20,8 @@ from ringledger.ringcentral.delivery import Feed
 from ringledger.ringcentral.errors import CredentialsMissing
 from ringledger.ringcentral.ratelimit.limits import RateLimits
 from ringledger.ringcentral.ratelimit.penalties import PenaltyFile
+from ringledger.ringcentral.subscriptions.filters import presence_filters
 from ringledger.ringcentral.websocket.feed import WebSocketFeed, WebSocketOptions
-
-#: What is asked of an extension's presence: its calls, and whose calls they really are.
-PRESENCE = "/restapi/v1.0/account/{account}/extension/{extension}/presence?detailedTelephonyState=true&sipData=true"
 
 
 def credentials_missing(settings: Settings) -> None:
@@ -102,12 +100,6 @@ def platform_client(
     )
 
 
-def event_filters(settings: Settings, extensions: list[str]) -> list[str]:
-    """One filter for each extension, all in one subscription."""
-    account = settings.platform.account
-    return [PRESENCE.format(account=account, extension=extension) for extension in extensions]
-
-
 def feed_of(
     settings: Settings,
     client: PlatformClient,
@@ -119,7 +111,7 @@ def feed_of(
     if settings.feed.transport == "websocket":
         return WebSocketFeed(
             client,
-            event_filters(settings, extensions),
+            presence_filters(settings.platform.account, extensions),
             account_id=account_id,
             position=positions.get("websocket"),
             options=WebSocketOptions(silence_seconds=settings.feed.silence_timeout_seconds),
@@ -130,7 +122,7 @@ def feed_of(
     options = PubNubOptions(origin=settings.feed.pubnub_origin, silence_seconds=settings.feed.silence_timeout_seconds)
     return PubNubFeed(
         client,
-        event_filters(settings, extensions),
+        presence_filters(settings.platform.account, extensions),
         account_id=account_id,
         position=positions.get("pubnub"),
         options=options,

@@ -14,9 +14,10 @@ import pytest
 
 from ringledger.cli.operate.doctor import exit_code
 from ringledger.config.model import load_settings
+from ringledger.ringcentral.auth.permissions import judged
 from ringledger.service.health.checklist import CHECKS, examine
 from ringledger.service.health.checks import Facts, Finding, ProblemDelay, Severity
-from ringledger.service.health.diagnosis import judged, machine_facts
+from ringledger.service.health.diagnosis import machine_facts
 from ringledger.simulator import Options, Simulator
 from tests import standing
 from tests.needs import needs

@@ -41,14 +41,15 @@ from ringledger.ringcentral.api.directory import WhoAmI
 from ringledger.ringcentral.api.http import open_session
 from ringledger.ringcentral.api.pace import Pace
 from ringledger.ringcentral.auth.authorisation import Authenticator
+from ringledger.ringcentral.auth.permissions import judged
 from ringledger.ringcentral.errors import CredentialsMissing, CredentialsRejected, PlatformError, Throttled
 from ringledger.ringcentral.ratelimit.limits import RateLimits
+from ringledger.ringcentral.subscriptions.filters import presence_filters
 from ringledger.ringcentral.subscriptions.probe import tried
 from ringledger.ringcentral.subscriptions.subscription import refused_extensions
 from ringledger.service.build import (
     authenticator,
     credentials_missing,
-    event_filters,
     penalties_of,
     platform_client,
 )
@@ -66,11 +67,6 @@ OTHERS: Final = 0o007
 HASTE: Final = 20.0
 #: A platform that has not answered everything within this time, seconds, is taken for one that hangs.
 PLATFORM_WITHIN: Final = 20.0
-#: Permissions of an app that reads; the subscription's has had several names.
-NEEDED: Final = ("ReadPresence", "ReadCallLog")
-WEBSOCKET: Final = "WebSocket"
-#: Asked for by commands that act for people, or to show names.
-USEFUL: Final = frozenset({"ReadAccounts", "RingOut", "SMS", "InternalMessages", "InternalSMS", "OutboundSMS"})
 #: Where systemd looks for units that an administrator or a package has put there.
 UNIT_DIRECTORIES: Final = ("/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 UNITS: Final = (
@@ -317,7 +313,8 @@ async def _subscription(settings: Settings, client: PlatformClient, me: WhoAmI, 
     """For the extensions that are named in the settings; of "all" one's own stands for the others."""
     named = [me.extension_id if one in {"~", "all"} else one for one in settings.platform.extensions]
     try:
-        made = await tried(client, event_filters(settings, list(dict.fromkeys(named))), settings.feed.transport)
+        filters = presence_filters(settings.platform.account, dict.fromkeys(named))
+        made = await tried(client, filters, settings.feed.transport)
     except PlatformError as error:
         return replace(facts, subscription_error=str(error) or type(error).__name__)
     return replace(facts, subscription_error="", refused=refused_extensions(made.disabled_filters))
@@ -359,17 +356,6 @@ def login_missing(settings: Settings) -> str:
     except CredentialsMissing as missing:
         return str(missing)
     return ""
-
-
-def judged(scope: str, transport: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Permissions that are missing, and those nobody needs."""
-    given = scope.split()
-    missing = [name for name in NEEDED if name not in given]
-    if transport == "websocket" and not any(WEBSOCKET in name for name in given):
-        missing.append("WebSocketsSubscription")
-    subscribing = [name for name in given if "Subscription" in name]
-    excess = [name for name in given if name not in {*NEEDED, *USEFUL, *subscribing}]
-    return tuple(missing), tuple(excess)
 
 
 def _secret_files(settings: Settings) -> Iterator[Path]:

@@ -15,7 +15,7 @@ from ringledger.ringcentral.api.client import PlatformClient
 from ringledger.ringcentral.api.directory import ExtensionInfo, WhoAmI
 from ringledger.ringcentral.delivery import Feed
 from ringledger.ringcentral.errors import CredentialsRejected, PermissionDenied, PlatformError
-from ringledger.service.build import event_filters
+from ringledger.ringcentral.subscriptions.filters import presence_filters
 from ringledger.service.ingest.pipeline import Pipeline
 
 #: How often the list of extensions is read again, seconds; the loop gives a sign of life more often.
@@ -103,5 +103,5 @@ class ExtensionDirectory:
                 LOG.warning(Event.POLL_FAILED, reason=type(error).__name__, detail=str(error), source="extensions")
                 continue
             if before != set(self.watched):
-                await feed.watch(event_filters(self._settings, self.watched))
+                await feed.watch(presence_filters(self._settings.platform.account, self.watched))
             await intake.change(lambda: self.introduce(intake.tracker, intake.account_id))
