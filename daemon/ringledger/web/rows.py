@@ -249,7 +249,7 @@ class Health(_Model):
     )
     at: Time
     version: str
-    daemon: str = Field(description="running, starting, not answering, not running, never ran.")
+    daemon: str = Field(description="running, starting, not answering, not running, never ran, unknown.")
     daemon_writes: bool
     as_of: Time | None = Field(description="The moment of which what is shown as now is true; null: of none.")
     written_at: Time | None = Field(description="When somebody last wrote to the database.")
