@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from ringledger.numbers import normalise, read_number
+from ringledger.observability.redaction import mask_number
 
 REGIONS = st.sampled_from(["US", "DE", "GB", "BR", "IT", "XX", ""])
 
@@ -107,3 +108,10 @@ def test_what_people_write_at_home_is_their_countrys_number() -> None:
 def test_ten_digits_that_are_valid_in_north_america_are_a_number_there(digits: str, region: str) -> None:
     valid = phonenumbers.is_valid_number(phonenumbers.parse(digits, region))
     assert normalise(digits, region) == f"+1{digits}" or not valid
+
+
+@pytest.mark.parametrize("number", ["911", "933", "112", "999", "000", "110", "119", "*911", "+911"])
+def test_an_emergency_number_is_the_same_in_every_country(number: str) -> None:
+    """It is dialled, sought and shown as it was written."""
+    assert {normalise(number, region) for region in REGION_NAMES} == {number}
+    assert mask_number(number) == number
