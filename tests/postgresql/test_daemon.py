@@ -5,7 +5,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from ringledger.cli.status import sentence
 from ringledger.ledger.copy import copy
+from ringledger.service.control.server import Refused, request, socket_path
+from ringledger.service.health.status import Life, status_of
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
 from tests.postgresql.server import Server, needs_postgresql, server
 from tests.rig import running, settings_for
@@ -80,6 +83,38 @@ async def test_a_server_that_is_killed_twice_meanwhile_costs_nothing(tmp_path, l
         assert logs.events.count("store.recovered") >= 2
     finally:
         own.close()
+
+
+async def test_a_second_daemon_stands_by_and_says_who_works(tmp_path, logs):
+    url = server().url(empty=True)
+    async with recording(tmp_path, "pubnub", url) as first:
+        (tmp_path / "second").mkdir()
+        settings = settings_for(
+            first.sim, tmp_path / "no.db", "pubnub", database__url=url, database__directory=str(tmp_path / "second"),
+            calls__settle_seconds=0.1, poll__interval_seconds=1,
+        )  # fmt: skip
+        async with running(first.sim, settings) as second:
+            office = playing(first, minutes=5)
+            assert second.daemon.parts is None
+            place = socket_path(settings.database.path)
+            with pytest.raises(Refused, match=r"purge: standing by: process \d+ on .* works for it; ask it there"):
+                await request(place, {"do": "purge", "before": 1}, lambda _: None)
+            status = await status_of(settings)
+            assert status.life is Life.RUNNING
+            assert "standing by: process" in sentence(status)
+            checks = {one.code: one.found for one in second.daemon.vitals.findings()}
+            assert "standing by" in checks["lease"]
+            assert "feed" not in checks
+            assert "term 1" in {one.code: one.found for one in first.daemon.vitals.findings()}["lease"]
+            await first.stop()
+            await second.until(lambda: second.daemon.parts is not None, "the second takes over")
+            await office
+            second.sim.clock.advance(90)
+            await told_whole(second)
+            assert "feed up" in second.daemon.vitals.status()
+    events = logs.events
+    assert events.count("lease.taken") == 2
+    assert events.count("lease.waiting") == 1
 
 
 async def test_a_daemon_goes_on_at_the_new_place_and_misses_nothing(tmp_path):

@@ -90,10 +90,11 @@ class Shared:
         self.closed = asyncio.Event()
 
     async def until(self, condition, what):
-        async with asyncio.timeout(PATIENCE):
-            while not condition():
-                await asyncio.sleep(0.1)
-        assert condition(), what
+        """``condition``: whether it has come about, or what is still missing."""
+        until = asyncio.get_running_loop().time() + PATIENCE
+        while (found := condition()) is not True and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.1)
+        assert found is True, (what, found)
 
     def leases(self):
         """Names of accounts by the pid that works for them; what has lapsed is nobody's."""
@@ -141,10 +142,11 @@ class Shared:
         found = asked(self.url, "SELECT account_id, count(*) AS calls, count(confirmed_at) AS confirmed FROM all_calls "
                                 "GROUP BY account_id")  # fmt: skip
         there = {row["account_id"]: (row["calls"], row["confirmed"]) for row in found}
-        open_ones = asked(self.url, "SELECT 1 FROM active_calls LIMIT 1")
-        waiting = asked(self.url, "SELECT 1 FROM outbox LIMIT 1")
+        open_ones = asked(self.url, "SELECT account_id, session_id, status FROM active_calls LIMIT 5")
+        waiting = asked(self.url, "SELECT account_id, event_id, since, attempts, last_error FROM outbox LIMIT 5")
         true = {sim.pbx.account_id: len(sim.pbx.truth()) for sim in self.sims.values()}
-        return not open_ones and not waiting and all(there.get(one) == (n, n) for one, n in true.items())
+        behind = {one: (there.get(one), n) for one, n in true.items() if there.get(one, (0, 0)) != (n, n)}
+        return not (open_ones or waiting or behind) or (open_ones, waiting, behind)
 
 
 @asynccontextmanager

@@ -88,7 +88,9 @@ class Daemon:
         self.pulse = WatchdogTask(self.notifier, self.vitals)
         answers = {"status": self.vitals.answer_status, "findings": self.vitals.answer}
         #: Where commands ask, from the opening of the ledger on.
-        self.control = Control(socket_path(settings.database.path), answers, shared=set(answers), later=REQUESTS)
+        self.control = Control(
+            socket_path(settings.database.path), answers, shared=set(answers), later=REQUESTS, elsewhere=self._elsewhere
+        )
         #: Where /livez and its neighbours are served; empty: nowhere.
         self.address = ""
         self._speed = pace.speed if pace else 1.0
@@ -111,6 +113,10 @@ class Daemon:
         name = settings.account_name
         keeper = self._grants.of(name) if self._grants else None
         return self._account(settings, self.metrics.of_account(name), heartbeats.Heartbeats(), keeper)
+
+    def _elsewhere(self) -> str:
+        """Who works for the only account instead, in words; empty: this process does."""
+        return self.only.standing_by if self.only is not None else ""
 
     def accounts(self) -> list[Account]:
         """The accounts, each with its newest run."""

@@ -58,12 +58,20 @@ class Refused(Exception):
 class Control:
     """Listens at ``path`` and lets ``handlers`` answer, by the request's ``do``: the daemon's own user and root, and
     everybody who can reach the socket those that are ``shared`` because they change nothing. ``later``: what will be
-    answered once the handlers are there (:meth:`add`)."""
+    answered once the handlers are there (:meth:`add`); ``elsewhere``: who answers instead, in words, if somebody does.
+    """
 
     def __init__(
-        self, path: Path, handlers: Mapping[str, Handler], *, shared: Collection[str] = (), later: Collection[str] = ()
+        self,
+        path: Path,
+        handlers: Mapping[str, Handler],
+        *,
+        shared: Collection[str] = (),
+        later: Collection[str] = (),
+        elsewhere: Callable[[], str] = str,
     ) -> None:
         self.path = path
+        self._elsewhere = elsewhere
         self._later = later
         self._handlers = dict(handlers)
         self._shared = shared
@@ -117,6 +125,8 @@ class Control:
         try:
             request = json.loads(line)
             if request["do"] in self._later and request["do"] not in self._handlers:
+                if who := self._elsewhere():
+                    return _error("Starting", f"{request['do']}: {who}; ask it there")
                 return _error(
                     "Starting", f"{request['do']}: the daemon is still starting, `ringledger doctor` says why"
                 )
