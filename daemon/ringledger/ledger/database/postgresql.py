@@ -117,7 +117,9 @@ class PostgresqlDatabase(Database):
                 "database.url: PostgreSQL needs the extra of that name: pip install 'ringledger[postgresql]'"
             ) from None
         self._asyncpg: Any = asyncpg
-        self._errors = asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
+        #: What says that a connection is of no use any longer, and all that the driver raises.
+        self._out_of_step = asyncpg.InterfaceError, asyncpg.InternalClientError
+        self._errors = asyncpg.PostgresError, *self._out_of_step
         self._token = secrets.token_hex(8)
         #: Transactions of ours that were committed.
         self._commits = 0
@@ -366,8 +368,8 @@ class PostgresqlDatabase(Database):
             self.break_off(connection)
             raise
         except (*self._errors, *REFUSALS, OSError) as error:
-            if isinstance(error, self._asyncpg.InternalClientError):
-                self.break_off(connection)
+            if isinstance(error, self._out_of_step):
+                self.break_off(connection)  # else it would be asked again and again
             if ending and driver.is_closed():
                 raise LedgerUnheard(f"{self.shown}: went away during a commit") from error
             raise (classified(error) if not driver.is_closed() else self._gone(error)) from error
@@ -385,6 +387,8 @@ class PostgresqlDatabase(Database):
                 self._asking.terminate()  # the answer that is still to come would be taken for the next one's
                 raise
             except (*self._errors, *REFUSALS) as error:
+                if isinstance(error, self._out_of_step):
+                    self._asking.terminate()
                 raise classified(error) from error
 
     # -- care ------------------------------------------------------------------------------------------------------
