@@ -213,6 +213,24 @@ async def test_many_may_ask_at_once_and_one_may_stop(ledger):
         assert [len(one) for one in found if isinstance(one, list)] == [1] * 9
 
 
+async def test_a_connection_that_dies_while_it_is_made_anew_is_not_taken_again(ledger, url, monkeypatch):
+    kill_sessions(url)
+    await lost(ledger)
+    take_again = ledger.database._take_again
+
+    async def dies(driver):
+        driver.terminate()
+        await take_again(driver)
+
+    monkeypatch.setattr(ledger.database, "_take_again", dies)
+    changes = play(observations("answered")).changes
+    with pytest.raises(LedgerUnreachable):
+        await ledger.commit(changes, POSITION, now_ms=T0)
+    monkeypatch.undo()
+    await ledger.commit(changes, POSITION, now_ms=T0)
+    assert calls(url) == [SESSION]
+
+
 async def test_an_older_copy_in_its_place_is_noticed(ledger, url):
     for session in ("1", "2", "3"):
         await ledger.commit(Desk().see(presence(101, 1, T0, item(session=session))).changes, now_ms=T0)

@@ -29,6 +29,7 @@ from typing import Any, Final
 from sqlalchemy import URL, ColumnElement, Select, false, select, true
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from ringledger.domain.lease import Fence
 from ringledger.ledger.database.base import GO_ON, UNFINISHED, Batch, Database
@@ -165,8 +166,9 @@ class PostgresqlDatabase(Database):
             "tcp_keepalives_count": "3",
             "tcp_user_timeout": str(SILENCE_SECONDS * 1000),
         }
+        # Without a pool: one that died while it was made anew would be taken out of it again and again.
         return create_async_engine(
-            "postgresql+asyncpg://", async_creator=partial(self.connect, settings), pool_size=1, max_overflow=0
+            "postgresql+asyncpg://", async_creator=partial(self.connect, settings), poolclass=NullPool
         )
 
     def migrations(self) -> AsyncEngine:
