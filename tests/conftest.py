@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import getpass
 import io
 import json
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -53,11 +55,21 @@ class LogLines:
         return self.stream.getvalue()
 
 
+#: Most letters of TMPDIR and the user's name together. A socket's address has 107 at most: pytest's folders and the
+#: names of a test and of its socket take the rest.
+ROOM = 20
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """What is imported for the tests stays: looking through it for garbage took a quarter of the collection.
 
     A shell ignores SIGINT for what it starts in the background, and every process of a test would inherit that.
     """
+    usual = tempfile.gettempdir() + getpass.getuser()
+    if not hasattr(config, "workerinput") and config.option.basetemp is None and len(usual) > ROOM:
+        config.option.basetemp = tempfile.mkdtemp(prefix="rl-")
+        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
     gc.disable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
