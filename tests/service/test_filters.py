@@ -90,21 +90,33 @@ async def test_a_feed_that_tells_of_all_raises_no_doubt(tmp_path: Path, logs: Lo
         assert logs.named("feed.extension_unheard") == []
 
 
+def test_a_feed_that_is_behind_raises_no_doubt() -> None:
+    """In a flood the log tells of calls first: each extension was named, though its events were on their way."""
+    unheard = Unheard()
+    for n in range(2 * SUSPICIOUS_SILENCE):
+        assert unheard.brought("1", 20_000 + n) == unheard.brought("2", 20_000 + n) == 0
+    assert unheard.heard([presence("3", 1, 20_000)]) == []
+    assert unheard.heard([presence("1", 1, 20_001)]) == []
+    assert unheard.heard([presence("3", 2, 30_000)]) == [("2", SUSPICIOUS_CALLS)], "it has come past them"
+    assert unheard.extensions == (("2", SUSPICIOUS_SILENCE),)
+
+
 def test_a_lost_event_is_no_uncovered_extension() -> None:
     unheard = Unheard()
-    assert unheard.brought("1") == 0
+    unheard.heard([presence("2", 1, 10_000)])
+    assert unheard.brought("1", 0) == 0
     assert unheard.extensions == ()
-    assert unheard.brought("1") == SUSPICIOUS_CALLS
+    assert unheard.brought("1", 0) == SUSPICIOUS_CALLS
     assert unheard.extensions == (("1", 2),)
-    assert unheard.brought("1") == 0, "told once"
+    assert unheard.brought("1", 0) == 0, "told once"
     unheard.heard([_seen("1")])
     assert unheard.extensions == ()
     for _ in range(9):
         for _ in range(SUSPICIOUS_SILENCE - 1):
-            assert unheard.brought("1") == 0
+            assert unheard.brought("1", 0) == 0
         unheard.heard([_seen("1")])
     for _ in range(SUSPICIOUS_SILENCE - 1):
-        unheard.brought("1")
-    assert unheard.brought("1") == SUSPICIOUS_SILENCE
+        unheard.brought("1", 0)
+    assert unheard.brought("1", 0) == SUSPICIOUS_SILENCE
     assert unheard.extensions == (("1", SUSPICIOUS_SILENCE),)
-    assert unheard.brought(None) == 0
+    assert unheard.brought(None, 0) == 0

@@ -126,7 +126,8 @@ class CoverageMonitor:
 
     def heard(self, observations: Iterable[PresenceObservation] = ()) -> None:
         """The feed has brought something: it is neither silent nor deaf."""
-        self.unheard.heard(observations)
+        for extension_id, count in self.unheard.heard(observations):
+            self._tell_unheard(extension_id, count)
         self._heard_at, self._unheard = self.clock(), 0
         self._metrics.push_last_event_timestamp_seconds.set(time.time())
         current = self.book.current
@@ -186,7 +187,8 @@ class CoverageMonitor:
             self._doubt_filter(record.extension_id, record.started_at)
             self.book.recover(self._ours(record.started_at), self._ours(record.ended_at))
         elif (call := changes.sessions.get(key)) is not None:
-            self._doubt_filter(next((leg.extension_id for leg in call.legs if leg.extension_id), None), call.started_at)
+            extension_id = next((leg.extension_id for leg in call.legs if leg.extension_id), None)
+            self._doubt_filter(extension_id, call.started_at)
             self.book.recover(self._ours(call.started_at), self._ours(call.last_seen_at))
 
     def _doubt_filter(self, extension_id: str | None, started_at: int) -> None:
@@ -196,8 +198,11 @@ class CoverageMonitor:
         live = current is not None and current.state is CoverageState.LIVE
         if current is None or not live or self._ours(started_at) < current.from_at:
             return
-        if count := self.unheard.brought(extension_id):
-            LOG.warning(Event.FEED_EXTENSION_UNHEARD, extension_id=extension_id, calls=count)
+        if extension_id and (count := self.unheard.brought(extension_id, started_at)):
+            self._tell_unheard(extension_id, count)
+
+    def _tell_unheard(self, extension_id: str, count: int) -> None:
+        LOG.warning(Event.FEED_EXTENSION_UNHEARD, extension_id=extension_id, calls=count)
 
     async def _judge_feed(self) -> None:
         """A feed that is silent although the platform shows calls coming and going is dead, whatever it says of itself
