@@ -13,7 +13,9 @@ import pytest
 import typer
 
 from ringledger.cli.app import app
+from ringledger.cli.status import sentence
 from ringledger.ledger.file.sqlite import keep_readable
+from ringledger.service.health.status import DaemonStatus, Life
 from tests.needs import needs
 from tests.template import migrated
 
@@ -155,6 +157,12 @@ def test_the_doctor_has_it_among_its_findings(state, as_somebody):
     assert found["daemon"]["severity"] == "warning", "one may run"
     assert found["daemon"]["cure"].startswith("look as root")
     assert found["daemon"]["found"] == "whether a daemon runs cannot be told: the database cannot be read"
+
+
+def test_how_the_feed_is_is_not_guessed():
+    """A daemon that refuses to answer runs, and that is all that is known."""
+    unread = DaemonStatus(at=0, life=Life.RUNNING, unread=True)
+    assert sentence(unread) == "the daemon runs, how its feed is cannot be told: the database cannot be read"
 
 
 def test_who_has_a_name_is_named_and_a_closed_file_is_told_as_well(state, as_somebody):

@@ -5,7 +5,7 @@ What must stay true: commands that only read open the database read-only and che
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -227,9 +227,14 @@ async def reading(settings: Settings) -> AsyncIterator[Any]:
 def missing(settings: Settings, cure: str) -> str:
     """What is missing where a database is looked for, who says where, and what to do: ``cure`` where there is a
     directory for it."""
+    from ringledger.ledger.file.copies import taken_away  # loads SQLAlchemy, for which help need not wait
+
     path, says = settings.database.path, f"database.url, {origin(settings, 'database.url')}"
     if not path.parent.exists():
         return f"{path.parent}: no such directory ({says}); create it, or name another database with --config"
+    with suppress(OSError):
+        for saved in taken_away(path)[-1:]:
+            cure = f"what was in the one that was taken away is in {saved}: ringledger db restore {saved}"
     return f"{path}: no such database ({says}); {cure}, or name another with --config"
 
 

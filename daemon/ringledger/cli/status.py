@@ -50,6 +50,8 @@ def feed(status: "DaemonStatus") -> str:
     """How the feed of a daemon that runs is, or that others work for its accounts."""
     if (waits := status.told.get("standing_by")) and not status.feed:
         return str(waits)
+    if status.unread and not status.feed:
+        return "how its feed is cannot be told: the database cannot be read"
     since = f" since {_at(status, status.feed_since)}" if status.feed_since else ""
     if status.connected:
         silent = ", but silent for longer than usual" if status.feed == "doubtful" else ""

@@ -496,6 +496,10 @@ def test_copies_old_and_saved_ones(cli, alone, tmp_path):
     ended = cli("doctor", "--offline", "--json")
     assert told(ended, "backups")["severity"] == "warning"
     assert str(saved) in told(ended, "saved-copies")["found"]
+    path.unlink()  # what was saved is named by whoever finds none
+    ended = cli("doctor", "--offline", "--json")
+    assert str(saved) in told(ended, "saved-copies")["found"]
+    assert f"ringledger db restore {saved}" in cli("calls").err
 
 
 @pytest.mark.parametrize(

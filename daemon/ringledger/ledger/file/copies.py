@@ -39,6 +39,11 @@ def rescued(database: Path) -> Path:
     return database.with_name(f"{database.name}.saved-{datetime.now(UTC).strftime(STAMP)}")
 
 
+def taken_away(database: Path) -> list[Path]:
+    """What was saved of databases that had lost their place, oldest first."""
+    return [path for path in copies(database) if path.name.startswith(f"{database.name}.saved-")]
+
+
 def copies(database: Path) -> list[Path]:
     """Every copy this program knows of, also those that a kill left unfinished."""
     found = [path for path in _files(database.parent) if _is_copy(path.name, database.name)]

@@ -28,7 +28,7 @@ from ringledger.ledger.errors import (
     DatabaseOffLimits,
     LedgerError,
 )
-from ringledger.ledger.file.copies import FOLDER, copies
+from ringledger.ledger.file.copies import FOLDER, copies, taken_away
 from ringledger.ledger.file.inspect import Examination, examine, sqlite_verdict, verify
 from ringledger.ledger.file.lock import DaemonLock
 from ringledger.ledger.file.owner import refuse_outsider
@@ -82,7 +82,7 @@ def machine_facts(settings: Settings, directories: tuple[str, ...] = UNIT_DIRECT
     file = settings.database.is_file
     # As the methods of a Path, but who may not look is told "no".
     there, placed_in = file and os.path.isfile(path), os.path.isdir(path.parent)  # noqa: PTH112, PTH113
-    facts = _of_files(path) if there else Facts()
+    facts = _of_files(path) if file else Facts()
     return replace(
         facts,
         disk_free=shutil.disk_usage(path.parent).free if placed_in else None,
@@ -199,14 +199,18 @@ def daemon_facts(facts: Facts, status: DaemonStatus, sentence: str, transport: s
 def _of_files(path: Path) -> Facts:
     """Who owns the database and what lies beside it, and who may write there."""
     try:
+        saved = tuple(str(one) for one in taken_away(path))
+    except OSError:
+        return Facts()
+    try:
         known = path.stat()
         return Facts(
             writers=(owner_name(known.st_uid), tuple(_strange_writers(path, known))),
             backups=_backups(path, known.st_uid),
-            saved_copies=tuple(str(one) for one in copies(path) if one.name.startswith(f"{path.name}.saved-")),
+            saved_copies=saved,
         )
     except OSError:
-        return Facts()
+        return Facts(saved_copies=saved or None)
 
 
 def _strange_writers(path: Path, known: os.stat_result) -> Iterator[str]:
