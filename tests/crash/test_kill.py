@@ -17,7 +17,7 @@ import pytest
 
 from ringledger.observability.logging import Event
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
-from tests.crash.child import Child
+from tests.crash.child import Child, pace
 from tests.manager import Manager
 from tests.truth import differences, inexact, seen_whole
 
@@ -30,12 +30,7 @@ SPEED = 20.0
 CALLS_PER_HOUR = 500
 #: So many that none has more than seven calls at once: of an eighth the platform's events would not tell.
 EXTENSIONS = 40
-#: The platform's own intervals, at this speed.
-PACE = {
-    "calls__settle_seconds": 10 / SPEED,
-    "poll__interval_seconds": 150 / SPEED,
-    "confirm__sync_interval_seconds": 60 / SPEED,
-}
+PACE = pace(SPEED)
 #: After so many simulated seconds the platform's log has every call.
 LOG_DELAY_SECONDS = 70
 #: Calls of which a read of presence or a listing told before the feed did: estimates that its events must replace.

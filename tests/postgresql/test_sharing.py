@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import pytest
 
 from ringledger.simulator import Credentials, Office, Options, Pbx, SimClock, Simulator, default_extensions
-from tests.crash.child import Child
+from tests.crash.child import Child, pace
 from tests.crash.test_kill import _work
 from tests.postgresql.server import Server, asked, needs_postgresql
 from tests.receiver import receiving
@@ -30,14 +30,9 @@ LEASE_SECONDS = int(os.environ.get("LEASE", "5"))
 SEED = int(os.environ.get("SEED", "1"))
 SPEED = 10.0
 CALLS_PER_HOUR = int(os.environ.get("CALLS", "120"))
-#: An account that was let go by a kill has another process within so long, seconds.
+#: Another process has the account of one that was killed within so long, seconds.
 TAKEN_WITHIN = 15.0
-PACE = {
-    "calls__settle_seconds": 10 / SPEED,
-    "poll__interval_seconds": 150 / SPEED,
-    "confirm__sync_interval_seconds": 60 / SPEED,
-    "database__lease_seconds": LEASE_SECONDS,
-}
+PACE = pace(SPEED) | {"database__lease_seconds": LEASE_SECONDS}
 
 
 class Line:

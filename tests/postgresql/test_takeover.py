@@ -13,7 +13,7 @@ import pytest
 
 from ringledger.exits import Exit
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
-from tests.crash.child import Child
+from tests.crash.child import Child, pace
 from tests.crash.test_kill import _settled, _told_twice, _work
 from tests.postgresql.server import asked, needs_postgresql, server
 from tests.truth import differences, seen_whole
@@ -23,14 +23,9 @@ pytestmark = [needs_postgresql, pytest.mark.crash, pytest.mark.timeout(300)]
 
 SPEED = 20.0
 LEASE_SECONDS = 5
-#: What the issue of a takeover may take, seconds: until another process has the lease of one that was killed.
+#: Another process has the account of one that was killed within so long, seconds.
 TAKEN_WITHIN = 15.0
-PACE = {
-    "calls__settle_seconds": 10 / SPEED,
-    "poll__interval_seconds": 150 / SPEED,
-    "confirm__sync_interval_seconds": 60 / SPEED,
-    "database__lease_seconds": LEASE_SECONDS,
-}
+PACE = pace(SPEED) | {"database__lease_seconds": LEASE_SECONDS}
 
 
 class Pair:
