@@ -175,6 +175,19 @@ def test_a_token_in_the_place_of_a_files_name_is_hidden(token, where, ending):
     assert token not in redact.text(f"{where}{token}{ending}: no such file")
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"https://hooks.example.com/in/{'0123456789abcdef' * 2}", "https://hooks.example.com/in/[redacted]"),
+        (f"POST http://127.0.0.1:80/{'0123456789abcdef' * 2}/x", "POST http://127.0.0.1:80/[redacted]/x"),
+        ("https://x.example/p/550e8400-e29b-41d4-a716-446655440000", None),
+        ("/telephony/sessions/s-a0d15b7d2dcd4f3z17fe6b0c2d1z3b8b80000/parties", None),
+    ],
+)
+def test_a_token_is_hidden_as_part_of_an_address_too(text, shown):
+    assert redact.text(text) == (shown or text)
+
+
 SECRET = st.text(string.ascii_letters + string.digits, min_size=12, max_size=40).map(lambda text: f"q{text}Q9")
 SHAPES = st.sampled_from(
     [

@@ -151,14 +151,25 @@ def _mask_match(match: re.Match[str]) -> str:
 
 
 def _hide_long(match: re.Match[str]) -> str:
-    """Long opaque strings are taken for tokens; UUIDs, telephony sessions, words, numbers and files' names are not."""
+    """Long opaque strings are taken for tokens, also as one part of an address; UUIDs, telephony sessions, words,
+    numbers and files' names are not.
+    """
     text = match[0]
-    if _UUID.fullmatch(text) or _TELEPHONY_SESSION.fullmatch(text) or _names_a_file(match):
+    if _names_a_file(match):
         return text
+    parts = [REDACTED if len(part) >= 32 and _is_opaque(part) else part for part in text.split("/")]
+    if REDACTED in parts and all(part == REDACTED or _WORD.fullmatch(part) for part in parts):
+        return "/".join(parts)
+    return REDACTED if REDACTED in parts or _is_opaque(text) else text
+
+
+def _is_opaque(text: str) -> bool:
+    if _UUID.fullmatch(text) or _TELEPHONY_SESSION.fullmatch(text):
+        return False
     digit, letter = re.search(r"\d", text), re.search(r"[A-Za-z]", text)
     hexadecimal = re.fullmatch(r"[0-9a-fA-F]+", text)
     mixed = re.search(r"[A-Z]", text) and re.search(r"[a-z]", text)
-    return REDACTED if digit and letter and (hexadecimal or mixed) else text
+    return bool(digit and letter and (hexadecimal or mixed))
 
 
 def _names_a_file(match: re.Match[str]) -> bool:
