@@ -104,21 +104,23 @@ def without(made: Table, heading: str) -> Table:
 
 #: Columns of :func:`calls_table` a narrow terminal does without, the first of them first.
 SPARE: Final = ("ring", "ext", "talk")
+#: The times of a call that :func:`calls_table` shows.
+TIMES: Final = ("ring", "talk")
 #: Those whose cells may go on in the next line, if it is narrower still.
 FOLDS: Final = ("disposition",)
 
 
-def calls_table(rows: Iterable[Row]) -> Table:
-    """Finished calls, one line each; times are those of the report's zone."""
+def calls_table(rows: Iterable[Row], *, times: tuple[str, ...] = TIMES) -> Table:
+    """Finished calls, one line each, with these of their times; moments are those of the report's zone."""
     rows = list(rows)
     several = of_accounts(rows)
     made = table(
         *several, headed("started", [row["started_at"] for row in rows]),
-        "", "from", "to", "ext", "disposition", "ring", "talk", "session",
-        right=("ring", "talk"), gap=1,
+        "", "from", "to", "ext", "disposition", *times, "session",
+        right=times, gap=1,
     )  # fmt: skip
     for row in rows:
-        made.add_row(*(row[name] for name in several), *call_cells(row))
+        made.add_row(*(row[name] for name in several), *_call_cells(row, times))
     return made
 
 
@@ -132,7 +134,7 @@ def legend(rows: Iterable[Row]) -> str:
     return "?: not confirmed by the platform yet" if any(row.get("confirmed_at") is None for row in rows) else ""
 
 
-def call_cells(row: Row) -> list[Any]:
+def _call_cells(row: Row, times: tuple[str, ...]) -> list[Any]:
     """One line of :func:`calls_table`; a ``?`` behind the disposition: the platform has not confirmed it yet."""
     disposition = word(row["disposition"])
     if row.get("confirmed_at") is None:
@@ -144,7 +146,12 @@ def call_cells(row: Row) -> list[Any]:
         row["to_number"] or "",
         who(row),
         disposition,
-        span(row["ring_seconds"]) if rang(row) else "",
-        span(row["talk_seconds"]) if row["answered_at"] else "",
+        *(_time(row, name) for name in times),
         row["session_id"],
     ]
+
+
+def _time(row: Row, name: str) -> str:
+    """A time of a call; blank where nobody saw it, and of a call that was not answered its talk."""
+    known = row["answered_at"] if name == "talk" else row[f"{name}_seconds"] is not None
+    return span(row[f"{name}_seconds"]) if known else ""

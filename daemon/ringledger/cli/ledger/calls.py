@@ -12,6 +12,7 @@ from ringledger.cli.ledger.unread import tell_unread, unread
 from ringledger.cli.render import (
     FOLDS,
     SPARE,
+    TIMES,
     calls_table,
     legend,
     masked_rows,
@@ -81,15 +82,17 @@ def calls(
         most_of = "the newest" if longest is None else "the first"
         cut = f"{most_of} {SCREENFUL}; --limit N shows more" if limit is None and len(rows) == SCREENFUL else ""
         unknown = "" if longest is None else f" whose {longest} time is known"
-        _print_table(rows, asked, unknown=unknown, cut=cut, spare=[one for one in SPARE if one != longest])
+        _print_table(rows, asked, unknown=unknown, cut=cut, longest=longest)
 
 
-def _print_table(rows: list[dict[str, Any]], asked: Asked, *, unknown: str, cut: str, spare: list[str]) -> None:
+def _print_table(rows: list[dict[str, Any]], asked: Asked, *, unknown: str, cut: str, longest: Longest | None) -> None:
     out = console()
     if not rows:
         out.print(none_found(asked) + unknown)
         return
-    print_table(calls_table(rows), spare=spare, folds=FOLDS)
+    times = TIMES if longest is None or longest in TIMES else (*TIMES, longest.value)
+    spare = [one for one in SPARE if one != longest]
+    print_table(calls_table(rows, times=times), spare=spare, folds=FOLDS)
     if meaning := legend(rows):
         out.print(meaning, style="dim")
     if cut:
