@@ -287,9 +287,9 @@ class Desk:
         """The row last written of a call."""
         return self.changes.records[CallKey(ACCOUNT, session)]
 
-    def happenings(self) -> list[str]:
+    def announced(self) -> list[str]:
         """What was announced, by name."""
-        return [announcement.happening.value for announcement in self.changes.announcements]
+        return [announcement.kind.value for announcement in self.changes.announcements]
 
     def reasons(self) -> list[str]:
         """Why items were ignored, in order."""

@@ -174,7 +174,7 @@ def test_a_record_without_session_is_matched_when_its_call_was_asked_for_in_vain
     far = missed(40, 5, session=None)
     assert desk.books(far).reasons() == []
     assert desk.rows()[SESSION].result is None
-    assert [told.reason for told in desk.changes.announcements if told.happening == "event.ignored"] == ["untrackable"]
+    assert [told.reason for told in desk.changes.announcements if told.kind == "event.ignored"] == ["untrackable"]
     desk.books(far, not_found=[CallKey(ACCOUNT, SESSION)])
     assert desk.rows()[SESSION].result == "Missed"
 

@@ -139,7 +139,7 @@ def test_a_record_that_runs_on_after_the_last_leg_wakes_nobody() -> None:
         assert (desk.call().phase, desk.status_of(101), desk.call().suspect) == (Phase.OPEN, NO_CALL, False)
     desk.books(claim("Voicemail", duration=230_000, read_at=T0 + 260_000))
     assert (span(desk.record()), str(desk.record().disposition)) == ((0, None, 230), "voicemail")
-    assert desk.happenings().count("call.reopened") == 1
+    assert desk.announced().count("call.reopened") == 1
 
 
 def test_a_running_record_in_a_queues_name_is_of_the_agent_who_talks() -> None:

@@ -32,7 +32,7 @@ def test_running_and_unknown_is_opened() -> None:
     call = desk.call()
     assert (call.phase, call.status, call.opened_by) == (Phase.OPEN, CONNECTED, Source.ACTIVE_CALLS)
     assert desk.status_of(EXTENSION) is CONNECTED
-    assert "poll.corrected" in desk.happenings()
+    assert "poll.corrected" in desk.announced()
 
 
 def test_a_call_opened_by_a_listing_goes_on_with_events() -> None:
@@ -89,20 +89,20 @@ def test_finished_and_unknown_is_written_in_one_go() -> None:
     record = desk.record()
     assert (record.disposition, record.started_at, record.ended_at) == (Disposition.MISSED, T0, T0 + 12_000)
     assert (record.confirmed_at, record.revision, record.talk_ms) == (T0 + 60_000, 1, 0)
-    assert desk.happenings().count("call.finished") == 1
+    assert desk.announced().count("call.finished") == 1
 
 
 def test_finished_and_finished_confirms() -> None:
     desk = finished().books(claim("Accepted", duration=10_000, read_at=T0 + 60_000))
     assert (desk.record().confirmed_at, desk.record().result) == (T0 + 60_000, "Accepted")
-    assert "call.confirmed" in desk.happenings()
-    assert "call.amended" not in desk.happenings()
+    assert "call.confirmed" in desk.announced()
+    assert "call.amended" not in desk.announced()
 
 
 def test_a_verdict_that_says_otherwise_amends() -> None:
     desk = finished().books(claim("No Answer", duration=10_000))
     assert (desk.record().disposition, desk.record().talk_ms) == (Disposition.NO_ANSWER, 0)
-    assert "call.amended" in desk.happenings()
+    assert "call.amended" in desk.announced()
 
 
 def test_the_same_verdict_twice_is_one() -> None:
@@ -110,7 +110,7 @@ def test_the_same_verdict_twice_is_one() -> None:
     revision = desk.record().revision
     desk.books(claim("Accepted", duration=10_000, read_at=T0 + 99_000))
     assert desk.record().revision == revision
-    assert desk.happenings().count("call.confirmed") == 1
+    assert desk.announced().count("call.confirmed") == 1
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -372,7 +372,7 @@ def test_a_record_that_changes_nothing_of_the_row_is_no_amendment() -> None:
 def test_who_told_of_an_end_is_said(source: Source) -> None:
     desk = talking().wait(60).books(claim("Accepted", duration=40_000, source=source))
     assert desk.changes.transitions[KEY][-1].source is source
-    assert {told.source for told in desk.changes.announcements if told.happening.value == "call.finished"} == {source}
+    assert {told.source for told in desk.changes.announcements if told.kind.value == "call.finished"} == {source}
 
 
 @pytest.mark.parametrize("leg", ["leg-9", None])

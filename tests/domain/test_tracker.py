@@ -49,7 +49,7 @@ def test_flows_1_and_2_are_one_answered_call() -> None:
     assert (record.disposition, record.leg_count, record.revision) == (Disposition.ANSWERED, 2, 1)
     assert record.started_at == ms("2015-04-10T18:48:55.133Z")
     assert record.ended_at == ms("2015-04-10T18:49:41.828Z")
-    assert desk.happenings().count("call.finished") == 1
+    assert desk.announced().count("call.finished") == 1
 
 
 def test_flow_3_is_one_outbound_call_of_one_leg() -> None:
@@ -201,7 +201,7 @@ def test_replaying_everything_after_a_restart_is_harmless() -> None:
     again.see(*events).settle()
     assert set(again.reasons()) == {"duplicate"}
     assert not again.changes.records or again.record().revision == 1
-    assert "call.finished" not in again.happenings()
+    assert "call.finished" not in again.announced()
 
 
 def test_restoring_a_call_twice_keeps_the_one_in_memory() -> None:
@@ -326,12 +326,12 @@ def test_an_intermediate_end_after_the_end_is_neither_a_sign_of_life_nor_an_end(
     desk = play(answered_call())
     desk.see(presence("101", 13, T0 + 40_000, item("NoCall", leg, termination="intermediate"))).settle()
     assert (desk.call().phase, desk.call().ended_at) == (Phase.FINISHED, T0 + 25_000)
-    assert "call.reopened" not in desk.happenings()
+    assert "call.reopened" not in desk.announced()
 
 
 def test_a_later_end_that_says_nothing_new_is_no_amendment() -> None:
     desk = play(answered_call()).see(presence("101", 13, T0 + 25_000, item("NoCall"))).settle()
-    assert (desk.call().revision, desk.happenings().count("call.amended")) == (1, 0)
+    assert (desk.call().revision, desk.announced().count("call.amended")) == (1, 0)
 
 
 @pytest.mark.parametrize(("sequence", "uuid", "accepted", "ignored"), [(2, "u", 2, 1), (1, "x", 2, 1), (2, "x", 3, 0)])

@@ -159,7 +159,7 @@ def test_settling_takes_its_time_and_the_end_is_the_platforms() -> None:
     assert not desk.tracker.drain().records
     desk.wait(4.0)
     assert desk.record().ended_at == T0 + 25_000
-    assert desk.happenings()[-1] == "call.finished"
+    assert desk.announced()[-1] == "call.finished"
     assert desk.tracker.next_deadline is None or desk.tracker.next_deadline > desk.now
 
 
@@ -187,7 +187,7 @@ def test_a_sign_of_life_after_the_end_reopens_and_the_same_row_is_amended() -> N
     desk.see(presence("101", 14, T0 + 70_000, item("NoCall"))).settle()
     record = desk.record()
     assert (record.revision, record.started_at, record.ended_at) == (2, T0, T0 + 70_000)
-    told = [name for name in desk.happenings() if name in {"call.finished", "call.reopened", "call.amended"}]
+    told = [name for name in desk.announced() if name in {"call.finished", "call.reopened", "call.amended"}]
     assert told == ["call.finished", "call.reopened", "call.amended"]
 
 
@@ -217,7 +217,7 @@ def test_a_call_that_vanishes_is_suspect_and_not_over() -> None:
     desk = Desk().see(presence(1, 1, T0, item("CallConnected")), presence(1, 2, T0 + 5)).settle()
     assert (desk.call().suspect, desk.call().phase, desk.call().status) == (True, Phase.OPEN, CONNECTED)
     assert list(desk.changes.suspects) == [CallKey(ACCOUNT, SESSION)]
-    assert desk.happenings().count("call.suspect") == 1
+    assert desk.announced().count("call.suspect") == 1
 
 
 def test_a_call_that_vanishes_is_suspect_although_an_older_leg_of_it_ended_late() -> None:
@@ -232,7 +232,7 @@ def test_a_call_that_vanishes_is_suspect_although_an_older_leg_of_it_ended_late(
 
 def test_a_suspect_call_is_reported_once_and_cleared_when_it_shows() -> None:
     desk = Desk().see(presence(1, 1, T0, item("CallConnected")), presence(1, 2, T0 + 5), presence(1, 3, T0 + 6))
-    assert desk.happenings().count("call.suspect") == 1
+    assert desk.announced().count("call.suspect") == 1
     desk.see(presence(1, 4, T0 + 7, item("CallConnected")))
     assert not desk.call().suspect
 

@@ -66,10 +66,10 @@ def test_a_counter_may_restart() -> None:
     desk = Desk().see(presence(1, 5_000, T0, item("Ringing")))
     desk.see(presence(1, 3, T0 + 60_001, item("CallConnected")))
     assert desk.call().status is CONNECTED
-    assert desk.happenings().count("sequence.restarted") == 1
+    assert desk.announced().count("sequence.restarted") == 1
     desk.see(presence(1, 4, T0 + 60_002, item("OnHold")))
     assert desk.call().status is TelephonyStatus.ON_HOLD
-    assert desk.happenings().count("sequence.restarted") == 1
+    assert desk.announced().count("sequence.restarted") == 1
 
 
 def test_exactly_a_minute_later_is_no_restart_yet() -> None:
@@ -108,7 +108,7 @@ def test_a_restart_of_a_call_needs_a_minute_without_an_event() -> None:
     desk = Desk().see(presence(1, 5_000, T0, item("Ringing")))
     for turn in range(1, 5):
         desk.see(presence(1, turn, T0 + turn * 30_000, item("CallConnected")))
-    assert desk.happenings().count("sequence.restarted") == 1  # of the extension, by what was in order
+    assert desk.announced().count("sequence.restarted") == 1  # of the extension, by what was in order
     assert desk.call().status is RINGING
     assert desk.see(presence(1, 9, T0 + 181_000, item("CallConnected"))).call().status is CONNECTED
 
@@ -139,8 +139,8 @@ def test_the_guard_outlives_the_call() -> None:
     desk.see(presence("101", 11, T0 + 5_000, item("CallConnected"), uuid="late")).settle()
     assert desk.call().phase is Phase.FINISHED
     assert desk.record()._replace(events_ignored=0) == ended
-    assert desk.happenings().count("call.opened") == 1
-    assert "call.reopened" not in desk.happenings()
+    assert desk.announced().count("call.opened") == 1
+    assert "call.reopened" not in desk.announced()
 
 
 def test_the_guard_outlives_the_call_over_a_restart_and_a_release() -> None:
@@ -178,7 +178,7 @@ def test_an_unknown_status_opens_no_call() -> None:
 
 def test_every_ignored_item_is_counted_with_its_session() -> None:
     desk = Desk().see(presence(1, 2, T0, item()), presence(1, 1, T0, item(), item("Ringing", "b", session="s9")))
-    told = [(a.reason, a.session_id) for a in desk.changes.announcements if a.happening == "event.ignored"]
+    told = [(a.reason, a.session_id) for a in desk.changes.announcements if a.kind == "event.ignored"]
     assert told == [("stale_sequence", SESSION)]
     assert desk.call().events_ignored == 1
 
@@ -197,7 +197,7 @@ def test_a_stale_answer_amends_a_missed_call() -> None:
     desk = play([rings, ends]).see(connects).settle()
     record = desk.record()
     assert (record.disposition, record.revision, record.ended_at) == (Disposition.ANSWERED, 2, T0 + 25_000)
-    assert desk.happenings().count("call.amended") == 1
+    assert desk.announced().count("call.amended") == 1
 
 
 def test_a_call_whose_first_item_is_its_end_is_still_a_call() -> None:

@@ -116,4 +116,4 @@ async def test_the_guard_still_knows_what_came_before(upgraded):
     desk.tracker.restore(await ledger.load_sessions(desk.tracker.unknown_calls(late)), now=desk.now)
     desk.see(*late).settle()
     assert await row_of(ledger, desk, "1") == ("answered", 5.0, 10.0, 25.0, 2)
-    assert "call.reopened" not in desk.happenings()
+    assert "call.reopened" not in desk.announced()

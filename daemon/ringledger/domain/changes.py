@@ -92,8 +92,8 @@ class Quarantined(NamedTuple):
     body: str
 
 
-class Happening(StrEnum):
-    """What is announced after the commit; the value is the log event's name (contract 6)."""
+class AnnouncementKind(StrEnum):
+    """What an announcement is of; the value is the log event's name (contract 6)."""
 
     OPENED = "call.opened"
     STATUS_CHANGED = "call.status_changed"
@@ -114,7 +114,7 @@ class Announcement(NamedTuple):
     ``record`` accompanies finished, amended and confirmed calls; ``detail`` says what was wrong with a payload.
     """
 
-    happening: Happening
+    kind: AnnouncementKind
     account_id: str
     session_id: str | None
     extension_id: str | None
@@ -276,7 +276,7 @@ class Changes:
         )  # fmt: skip
         self.announcements.append(
             Announcement(
-                Happening.IGNORED, observation.account_id, session_id, observation.extension_id, observation.at,
+                AnnouncementKind.IGNORED, observation.account_id, session_id, observation.extension_id, observation.at,
                 observation.sequence, observation.source, reason,
             )
         )  # fmt: skip
@@ -291,7 +291,7 @@ class Changes:
         )  # fmt: skip
         self.announcements.append(
             Announcement(
-                Happening.UNREADABLE, account_id, None, None, payload.received_at, None, payload.source,
+                AnnouncementKind.UNREADABLE, account_id, None, None, payload.received_at, None, payload.source,
                 payload.reason, detail=payload.detail,
             )
         )  # fmt: skip
@@ -303,15 +303,15 @@ class Changes:
             None if claim.running else claim.ended_at, claim.duration_ms, claim.result, claim.read_at,
         )  # fmt: skip
 
-    def happened(
-        self, happening: Happening, key: CallKey, at: int, source: Source, reason: str | None = None,
+    def announce(
+        self, kind: AnnouncementKind, key: CallKey, at: int, source: Source, reason: str | None = None,
         *, record: CallRecord | None = None, extension_id: str | None = None, sequence: int | None = None,
         from_status: TelephonyStatus | None = None, to_status: TelephonyStatus | None = None,
     ) -> None:  # fmt: skip
-        """Something of a call that people may want to hear of once it is committed."""
+        """Add an announcement about a call, to be logged, counted and sent to receivers once it is committed."""
         self.announcements.append(
             Announcement(
-                happening, key.account_id, key.session_id, extension_id, at, sequence, source, reason, from_status,
+                kind, key.account_id, key.session_id, extension_id, at, sequence, source, reason, from_status,
                 to_status, record,
             )
         )  # fmt: skip

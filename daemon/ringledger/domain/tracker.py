@@ -14,9 +14,9 @@ from typing import Final, NamedTuple, cast
 
 from ringledger.domain.call import Call, Leg, Phase
 from ringledger.domain.changes import (
+    AnnouncementKind,
     Changes,
     Extension,
-    Happening,
     IgnoredReason,
     SourceClaim,
 )
@@ -232,8 +232,8 @@ class CallTracker:
         sequence = extension.last_sequence if seen.sequence is None else seen.sequence
         newest, restarted = extension.count_sequence(sequence, seen.at)
         if restarted:
-            changes.happened(
-                Happening.RESTARTED, CallKey(seen.account_id, ""), seen.at, seen.source,
+            changes.announce(
+                AnnouncementKind.RESTARTED, CallKey(seen.account_id, ""), seen.at, seen.source,
                 extension_id=seen.extension_id, sequence=seen.sequence,
             )  # fmt: skip
         listed = self._sorted(seen)
@@ -401,8 +401,8 @@ class CallTracker:
             if found is not None:
                 groups.setdefault(found, []).append(claim)
             else:
-                self.changes.happened(
-                    Happening.IGNORED, CallKey(claim.account_id, ""), claim.read_at, claim.source,
+                self.changes.announce(
+                    AnnouncementKind.IGNORED, CallKey(claim.account_id, ""), claim.read_at, claim.source,
                     IgnoredReason.UNTRACKABLE, extension_id=claim.extension_id,
                 )  # fmt: skip
         for key, group in groups.items():
@@ -575,7 +575,7 @@ class CallTracker:
         reopened = after.live and call.published is not None and not call.reopened
         if reopened:
             call.reopened = True
-            changes.happened(Happening.REOPENED, key, call.at, call.by, "sign_of_life")
+            changes.announce(AnnouncementKind.REOPENED, key, call.at, call.by, "sign_of_life")
         call.told_version, call.told_live = call.fold().version, after.live
         self._report_status(call, after)
         if call.by not in PRESENCE_SOURCES or call.by is PRESENCE_READ:
@@ -591,8 +591,8 @@ class CallTracker:
         """Nothing can be told of a call yet: no item names a direction, or only refuted records tell of it."""
         self.changes.untold[call.key] = None
         if call.facts.undirected:
-            self.changes.happened(
-                Happening.IGNORED, call.key, call.at, call.by, IgnoredReason.UNTRACKABLE,
+            self.changes.announce(
+                AnnouncementKind.IGNORED, call.key, call.at, call.by, IgnoredReason.UNTRACKABLE,
                 extension_id=call.extension_id, sequence=call.sequence,
             )  # fmt: skip
 
@@ -633,13 +633,13 @@ class CallTracker:
             return
         if call.by in PRESENCE_SOURCES:
             first = after.changes[0] if after.changes else None
-            changes.happened(
-                Happening.OPENED, key, call.at if first is None else first.at, call.by,
+            changes.announce(
+                AnnouncementKind.OPENED, key, call.at if first is None else first.at, call.by,
                 extension_id=call.extension_id, sequence=call.sequence if first is None else first.sequence,
                 to_status=after.status if first is None else first.status,
             )  # fmt: skip
         else:
-            changes.happened(Happening.OPENED, key, call.at, call.by, "running")
+            changes.announce(AnnouncementKind.OPENED, key, call.at, call.by, "running")
 
     def _report_corrected(self, call: TrackedCall, after: Call, *, known: bool, was_live: bool, reopened: bool) -> None:
         """What no notification brought."""
@@ -654,7 +654,7 @@ class CallTracker:
             what = "reopened"
         if what is not None:
             at = after.seen_at if what == "ended_unseen" else call.at
-            self.changes.happened(Happening.CORRECTED, call.key, at, call.by, what)
+            self.changes.announce(AnnouncementKind.CORRECTED, call.key, at, call.by, what)
 
     def _report_legs(self, call: TrackedCall, after: Call) -> None:
         """All legs, if any has changed; of those that presence alone tells of, only the changed ones are made anew."""
@@ -692,8 +692,8 @@ class CallTracker:
         for index in range(max(same, len(told), 1), len(now)):
             change = now[index]
             if change.source in PRESENCE_SOURCES:
-                changes.happened(
-                    Happening.STATUS_CHANGED, key, change.at, change.source, extension_id=change.extension_id,
+                changes.announce(
+                    AnnouncementKind.STATUS_CHANGED, key, change.at, change.source, extension_id=change.extension_id,
                     sequence=change.sequence, from_status=now[index - 1].status, to_status=change.status,
                 )  # fmt: skip
 
@@ -701,8 +701,8 @@ class CallTracker:
         if after.suspect and not call.suspected:
             self.changes.suspects[call.key] = None
             if known and call.by in PRESENCE_SOURCES:
-                self.changes.happened(
-                    Happening.SUSPECT, call.key, call.at, call.by, extension_id=call.extension_id,
+                self.changes.announce(
+                    AnnouncementKind.SUSPECT, call.key, call.at, call.by, extension_id=call.extension_id,
                     sequence=call.sequence,
                 )  # fmt: skip
         call.suspected = after.suspect
@@ -758,16 +758,22 @@ class CallTracker:
         if not new:
             return
         confirms = known is not None and known.confirmed_at is None and record.confirmed_at is not None
-        what = Happening.FINISHED if known is None else Happening.CONFIRMED if confirms else Happening.AMENDED
+        what = (
+            AnnouncementKind.FINISHED
+            if known is None
+            else AnnouncementKind.CONFIRMED
+            if confirms
+            else AnnouncementKind.AMENDED
+        )
         self._say(what, call, at, source)
         if confirms and known is not None and story(known) != story(record):
-            self._say(Happening.AMENDED, call, at, source)
+            self._say(AnnouncementKind.AMENDED, call, at, source)
         self._pair_halves(call, derived)
 
-    def _say(self, what: Happening, call: TrackedCall, at: int, source: Source) -> None:
+    def _say(self, what: AnnouncementKind, call: TrackedCall, at: int, source: Source) -> None:
         record = call.published
         assert record is not None  # noqa: S101 - it has just been made
-        self.changes.happened(what, call.key, at, source, record=record, extension_id=record.extension_id)
+        self.changes.announce(what, call.key, at, source, record=record, extension_id=record.extension_id)
 
     def _claim_seen(self, call: TrackedCall, derived: Call) -> None:
         """What presence itself showed of a call, as one claim among others: from its first sign to its last."""

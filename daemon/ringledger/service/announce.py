@@ -10,7 +10,7 @@ from enum import StrEnum
 from operator import itemgetter
 from typing import Any, Final, get_type_hints
 
-from ringledger.domain.changes import Announcement, Changes, Happening
+from ringledger.domain.changes import Announcement, AnnouncementKind, Changes
 from ringledger.domain.observation import Source
 from ringledger.domain.row import CallRecord
 from ringledger.ledger.times import to_text
@@ -18,14 +18,14 @@ from ringledger.observability.logging import Event, is_heard, log_together
 from ringledger.observability.metrics import Metrics
 
 _HIDDEN: Final = frozenset({"from_raw", "to_raw"})
-#: What is not told at level info.
+#: Kinds that are not logged at level info.
 _LEVELS: Final = {
-    Happening.IGNORED: logging.DEBUG,
-    Happening.UNREADABLE: logging.WARNING,
-    Happening.RESTARTED: logging.WARNING,
+    AnnouncementKind.IGNORED: logging.DEBUG,
+    AnnouncementKind.UNREADABLE: logging.WARNING,
+    AnnouncementKind.RESTARTED: logging.WARNING,
 }
-#: Of each happening its level and its name. By value: an enumeration's own hash is slow.
-_LINES: Final = {happening._value_: (_LEVELS.get(happening, logging.INFO), Event(happening)) for happening in Happening}
+#: Level and log event of each kind, by its value: an enumeration's own hash is slow.
+_LINES: Final = {kind._value_: (_LEVELS.get(kind, logging.INFO), Event(kind)) for kind in AnnouncementKind}
 
 
 def _shown(name: str, kind: Any) -> tuple[str | None, Callable[[Any], object] | None]:
@@ -110,14 +110,14 @@ class Announcer:
         )
         metrics = self._metrics
         for told in announcements:
-            happening, record = told.happening, told.record
-            if happening is _IGNORED:
+            kind, record = told.kind, told.record
+            if kind is _IGNORED:
                 ignored[told.reason or ""] += 1
-            elif happening is _UNREADABLE:
+            elif kind is _UNREADABLE:
                 unreadable[told.reason or ""] += 1
-            elif happening is _CORRECTED:
+            elif kind is _CORRECTED:
                 corrected[told.reason or ""] += 1
-            elif happening is _FINISHED and record is not None:
+            elif kind is _FINISHED and record is not None:
                 recorded[record.direction._value_, record.disposition._value_] += 1
                 if record.ring_ms is not None:
                     metrics.call_ring_seconds.observe(record.ring_ms / 1000)
@@ -127,14 +127,14 @@ class Announcer:
             metrics.events_ignored.labels(reason=reason).inc(count)
         for reason, count in unreadable.items():
             metrics.events_unreadable.labels(reason=reason).inc(count)
-        for kind, count in corrected.items():
-            metrics.reconcile_corrections.labels(kind=kind).inc(count)
+        for what, count in corrected.items():
+            metrics.reconcile_corrections.labels(kind=what).inc(count)
         for (direction, disposition), count in recorded.items():
             metrics.calls_recorded.labels(direction=direction, disposition=disposition).inc(count)
 
 
-_IGNORED, _UNREADABLE = Happening.IGNORED, Happening.UNREADABLE
-_CORRECTED, _FINISHED = Happening.CORRECTED, Happening.FINISHED
+_IGNORED, _UNREADABLE = AnnouncementKind.IGNORED, AnnouncementKind.UNREADABLE
+_CORRECTED, _FINISHED = AnnouncementKind.CORRECTED, AnnouncementKind.FINISHED
 
 
 def _lines(
@@ -143,7 +143,7 @@ def _lines(
     """The lines of a batch that are heard."""
     heard = {level for level in (logging.DEBUG, logging.INFO, logging.WARNING) if is_heard(level)}
     for told in announcements:
-        level, event = _LINES[told.happening._value_]
+        level, event = _LINES[told.kind._value_]
         if level in heard:
             yield level, event, _fields(told, committed_at, who)
 

@@ -132,7 +132,7 @@ async def test_a_missed_call_confirmed_as_missed_is_told_once(ledger):
     assert len(await outbox.letters(ledger.reader)) == 1
     desk.changes = Changes()
     desk.books(claim("Missed", started=T0, duration=9_000))
-    assert "call.confirmed" in desk.happenings()
+    assert "call.confirmed" in desk.announced()
     await ledger.commit(desk.changes, now_ms=T0)
     assert len(await outbox.letters(ledger.reader)) == 1
 

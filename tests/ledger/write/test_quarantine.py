@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ringledger.domain.changes import Changes, Extension, Happening, Quarantined, QuarantineKind
+from ringledger.domain.changes import AnnouncementKind, Changes, Extension, Quarantined, QuarantineKind
 from ringledger.domain.facts import Record
 from ringledger.domain.observation import CallKey, FeedPosition, Source
 from ringledger.ledger.errors import LedgerRefused
@@ -48,7 +48,7 @@ async def test_a_poison_is_put_aside_and_the_rest_and_the_position_are_committed
         )  # fmt: skip
         assert json.loads(row["body"])[1] == "102"
         told = [line for changes in book.told for line in changes.announcements]
-        assert [line.reason for line in told if line.happening is Happening.UNREADABLE] == ["not_storable"]
+        assert [line.reason for line in told if line.kind is AnnouncementKind.UNREADABLE] == ["not_storable"]
         assert {line.session_id for line in told} <= {None, SESSION, "9"}
         book.desk.tracker.advance(2000.0)
         book.writer.notify(0)

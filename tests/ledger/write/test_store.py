@@ -217,7 +217,7 @@ async def test_an_end_of_a_call_whose_facts_are_gone_is_a_late_repeat(ledger, le
     desk.see(presence("101", 13, T0 + 26_000, item("NoCall", leg))).settle()
     assert desk.call().phase is Phase.FINISHED
     assert (desk.call().revision, desk.call().ended_at, len(desk.call().legs)) == (1, T0 + 25_000, 1)
-    assert "call.amended" not in desk.happenings()
+    assert "call.amended" not in desk.announced()
     assert desk.tracker.next_deadline is None
 
 

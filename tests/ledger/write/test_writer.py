@@ -130,8 +130,8 @@ async def test_nothing_is_told_before_its_commit_and_all_of_it_in_order(ledger, 
         other.execute("ROLLBACK")
         await asyncio.wait_for(book.writer.flush(), PATIENCE)
     assert book.notices == ["retrying LedgerBusy", "recovered"]
-    happenings = [line.happening.value for changes in book.told for line in changes.announcements]
-    assert happenings[:2] == ["call.opened", "call.status_changed"]
+    kinds = [line.kind.value for changes in book.told for line in changes.announcements]
+    assert kinds[:2] == ["call.opened", "call.status_changed"]
     assert await events_in(ledger) == book.seen
     assert not book.writer.failing
 

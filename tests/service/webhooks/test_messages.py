@@ -3,7 +3,7 @@ import json
 import pytest
 
 from ringledger.config.model import WEBHOOK_EVENTS, WebhookSettings
-from ringledger.domain.changes import Happening
+from ringledger.domain.changes import AnnouncementKind
 from ringledger.service.webhooks.messages import LetterWriter, receivers_of, signature
 from tests.builders import ACCOUNT, SESSION, T0, Desk, claim, item, observations, play, presence
 
@@ -163,7 +163,7 @@ def test_no_part_of_an_address_but_its_host_and_no_secret_is_shown():
 
 
 def test_events_are_those_the_settings_know():
-    assert set(WEBHOOK_EVENTS) - {"call.missed"} <= {happening.value for happening in Happening}
+    assert set(WEBHOOK_EVENTS) - {"call.missed"} <= {kind.value for kind in AnnouncementKind}
     (receiver,) = receivers_of([WebhookSettings(url="https://a.test", events=("call.*",))])
     assert receiver.events == frozenset(WEBHOOK_EVENTS)
 

@@ -16,7 +16,7 @@ from sqlalchemy import Select, and_, delete, literal_column, select, table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ringledger.domain.changes import Announcement, Changes, Happening, Quarantined, QuarantineKind
+from ringledger.domain.changes import Announcement, AnnouncementKind, Changes, Quarantined, QuarantineKind
 from ringledger.domain.facts import Event, Fact, Read, Record
 from ringledger.domain.observation import CallKey, PresenceObservation, RecordClaim, Source
 from ringledger.ledger.errors import REFUSALS, LedgerBroken, LedgerRefused, classified
@@ -232,7 +232,7 @@ def _aside(seen: Observation) -> Quarantined:
 
 def _told(entry: Quarantined, detail: str) -> Announcement:
     return Announcement(
-        Happening.UNREADABLE, entry.account_id, None, None, entry.received_at, None, entry.source, entry.reason,
+        AnnouncementKind.UNREADABLE, entry.account_id, None, None, entry.received_at, None, entry.source, entry.reason,
         detail=detail,
     )  # fmt: skip
 

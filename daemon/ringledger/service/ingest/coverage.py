@@ -12,7 +12,7 @@ from math import nan
 from typing import Any, Final
 
 from ringledger.clock import monotonic, now_ms
-from ringledger.domain.changes import Changes, Happening
+from ringledger.domain.changes import AnnouncementKind, Changes
 from ringledger.domain.coverage import FIRST, CoverageBook, CoverageSpan, CoverageState
 from ringledger.domain.observation import CallKey, PresenceObservation
 from ringledger.ledger.times import to_text
@@ -176,7 +176,7 @@ class CoverageMonitor:
     def committed(self, changes: Changes) -> None:
         """After each commit: count what the feed ought to have told and the platform's books told instead."""
         for told in changes.announcements:
-            if told.happening is Happening.CORRECTED:
+            if told.kind is AnnouncementKind.CORRECTED:
                 self._unheard += 1
                 if told.reason in BROUGHT and told.session_id is not None:
                     self._count(changes, CallKey(told.account_id, told.session_id))

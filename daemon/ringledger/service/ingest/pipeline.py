@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 from ringledger.clock import monotonic, now_ms
 from ringledger.domain.call import Phase
-from ringledger.domain.changes import Changes, Happening, Quarantined
+from ringledger.domain.changes import AnnouncementKind, Changes, Quarantined
 from ringledger.domain.matching import names_of_item, names_of_record
 from ringledger.domain.observation import (
     CallItem,
@@ -108,7 +108,7 @@ class Pipeline:
             brought = {
                 CallKey(told.account_id, told.session_id)
                 for told in changes.announcements
-                if told.happening is Happening.CORRECTED and told.reason in {"written", "opened"} and told.session_id
+                if told.kind is AnnouncementKind.CORRECTED and told.reason in {"written", "opened"} and told.session_id
             }
             for keys in self._bringing:
                 keys.update(brought)

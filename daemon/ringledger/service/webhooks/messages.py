@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from msgspec.json import encode
 
 from ringledger.config.model import WEBHOOK_EVENTS, WebhookSettings
-from ringledger.domain.changes import Announcement, Changes, Happening
+from ringledger.domain.changes import Announcement, AnnouncementKind, Changes
 from ringledger.domain.disposition import Disposition
 from ringledger.domain.observation import CallKey, Direction
 from ringledger.domain.row import CallRecord, front
@@ -88,9 +88,9 @@ def _address(url: str) -> str:
 
 
 _NAMES: Final = {
-    happening: happening.value
-    for happening in Happening
-    if happening.value in WEBHOOK_EVENTS
+    kind: kind.value
+    for kind in AnnouncementKind
+    if kind.value in WEBHOOK_EVENTS
 }  # fmt: skip
 
 
@@ -113,7 +113,7 @@ class LetterWriter:
         letters: list[Letter] = []
         missed: set[tuple[str, str]] = set()
         for told in changes.announcements:
-            name = _NAMES.get(told.happening)
+            name = _NAMES.get(told.kind)
             if name is None or told.session_id is None:
                 continue
             if readers := self._readers.get(name):
@@ -140,7 +140,7 @@ class LetterWriter:
         data = row or _change(told, changes, who)
         event = cloud_event(name, event_id, data, account_id=account_id, at=told.at, subject=session_id)
         body = encode(event).decode()
-        doubtful = name == MISSED and told.happening is not Happening.FINISHED
+        doubtful = name == MISSED and told.kind is not AnnouncementKind.FINISHED
         return [Letter(reader, account_id, session_id, event_id, name, body, doubtful) for reader in readers]
 
 
