@@ -4,7 +4,7 @@ import random
 
 from ringledger.domain.call import derive, presence_of
 from ringledger.domain.evidence import FIGURES, evidence
-from ringledger.domain.facts import Absence, Event, Fact, Ignored, Read, Record, Summary
+from ringledger.domain.facts import Absence, Fact, Ignored, PresenceEvent, Read, Record, Summary
 from ringledger.domain.observation import CallKey, Source
 from ringledger.domain.record_rules import Facts
 from ringledger.domain.row import row
@@ -14,8 +14,8 @@ from tests.domain.test_facts import EXAMPLES
 KEY = CallKey("1001", "8001")
 
 
-def event(sequence: int, at: int, status: str) -> Event:
-    return Event("101", sequence, at, (item(status),), received_at=at)
+def event(sequence: int, at: int, status: str) -> PresenceEvent:
+    return PresenceEvent("101", sequence, at, (item(status),), received_at=at)
 
 
 RINGING, ANSWERED = event(1, T0, "Ringing"), event(2, T0 + 4_000, "CallConnected")

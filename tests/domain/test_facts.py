@@ -11,11 +11,11 @@ from ringledger.domain.facts import (
     FACT_KINDS,
     RESTART_AFTER_MS,
     Absence,
-    Event,
     Fact,
     GivenUp,
     Ignored,
     LegSummary,
+    PresenceEvent,
     Read,
     Record,
     StatusChange,
@@ -28,8 +28,10 @@ from ringledger.domain.status import TelephonyStatus
 from tests.builders import T0, claim, item
 
 EXAMPLES: list[Fact] = [
-    Event("101", 7, T0, (item("Ringing", started=T0 - 5),), whole=False, uuid="a", received_at=T0 + 80, live_since=T0),
-    Event("101", 8, T0, ()),
+    PresenceEvent(
+        "101", 7, T0, (item("Ringing", started=T0 - 5),), whole=False, uuid="a", received_at=T0 + 80, live_since=T0
+    ),
+    PresenceEvent("101", 8, T0, ()),
     Read("101", T0, (item("OnHold", "leg-2", direction="Outbound"),), asked_at=T0 - 900, received_at=T0 + 40),
     Record(claim("Missed", duration=4_000, coarse=True), watched=False),
     Absence(T0, T0 - 1_000),
@@ -62,11 +64,11 @@ def test_each_type_of_fact_has_a_word() -> None:
     assert {type(fact) for fact in EXAMPLES} == set(get_args(Fact))
 
 
-def event(sequence: int, seconds: float, uuid: str = "") -> Event:
-    return Event("101", sequence, T0 + round(seconds * 1000), (), uuid=uuid)
+def event(sequence: int, seconds: float, uuid: str = "") -> PresenceEvent:
+    return PresenceEvent("101", sequence, T0 + round(seconds * 1000), (), uuid=uuid)
 
 
-def order(*events: Event) -> list[int]:
+def order(*events: PresenceEvent) -> list[int]:
     return [one.sequence for _, one in ordered(events)]
 
 

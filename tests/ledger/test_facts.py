@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from ringledger.domain.changes import IgnoredReason
 from ringledger.domain.facts import (
     Absence,
-    Event,
     GivenUp,
     Ignored,
     LegSummary,
+    PresenceEvent,
     Read,
     Record,
     StatusChange,
@@ -37,7 +37,7 @@ own = st.builds(
 items = st.lists(own | st.builds(CallItem, status_text=text), max_size=3).map(tuple)
 records = st.builds(Record, claim=st.builds(RecordClaim, read_at=ms, received_at=st.none() | ms))
 facts = st.one_of(
-    st.builds(Event, at=ms, received_at=ms, items=items),
+    st.builds(PresenceEvent, at=ms, received_at=ms, items=items),
     st.builds(Read, at=ms, received_at=ms, items=items),
     records,
     st.builds(Absence, at=ms),
@@ -74,19 +74,21 @@ def test_facts_survive_the_way_to_their_rows_and_back(told):
 
 
 def test_what_people_query_stands_in_columns():
-    told = Event("101", 7, T0, (item("Ringing", "l1", session="1"), item("OnHold", "l2", session="1")), stale=True)
+    told = PresenceEvent(
+        "101", 7, T0, (item("Ringing", "l1", session="1"), item("OnHold", "l2", session="1")), stale=True
+    )
     first, second = rows([told])
     assert (first.status, first.leg_id, first.sequence, first.reason) == ("Ringing", "l1", 7, "stale_sequence")
     assert (second.status, second.leg_id, second.source) == ("OnHold", "l2", Source.PRESENCE)
 
 
 def test_an_event_without_items_is_a_row_without_a_status():
-    (row,) = rows([Event("101", 7, T0, ())])
+    (row,) = rows([PresenceEvent("101", 7, T0, ())])
     assert (row.status, row.leg_id) == (None, None)
 
 
 def test_an_ordinary_event_says_nothing_twice():
-    (row,) = rows([Event("101", 7, T0, (item(session="1", started=T0),), uuid="u", received_at=T0 + 80)])
+    (row,) = rows([PresenceEvent("101", 7, T0, (item(session="1", started=T0),), uuid="u", received_at=T0 + 80)])
     assert row.body == (
         '[[null,"Inbound",null,["+13027430863",null,"13027430863"],["+18885434778",null,"18885434778"],1772442000000],'
         'true,"u",0]'
@@ -94,12 +96,12 @@ def test_an_ordinary_event_says_nothing_twice():
 
 
 def test_a_row_of_an_older_journal_is_no_fact():
-    (row,) = rows([Event("101", 7, T0, ())])
+    (row,) = rows([PresenceEvent("101", 7, T0, ())])
     assert list(facts_of([row._replace(body=None)])) == []
 
 
 @pytest.mark.parametrize("body", ["", "{", "[1]", "[[1,2],true,null,0]", '["x"]'])
 def test_what_cannot_be_read_is_named(body):
-    (row,) = rows([Event("101", 7, T0, (item(session="1"),))])
+    (row,) = rows([PresenceEvent("101", 7, T0, (item(session="1"),))])
     with pytest.raises(LedgerBroken, match="fact 1"):
         list(facts_of([row._replace(body=body)]))

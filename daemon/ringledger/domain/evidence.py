@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from ringledger.domain.disposition import Disposition
-from ringledger.domain.facts import Absence, Event, Fact, GivenUp, Read, Record, Summary
+from ringledger.domain.facts import Absence, Fact, GivenUp, PresenceEvent, Read, Record, Summary
 from ringledger.domain.fold import NEVER, Place
 from ringledger.domain.observation import CallKey
 from ringledger.domain.reads import READ_EPOCH, points_of
@@ -75,7 +75,7 @@ def _late(key: CallKey, facts: Sequence[Fact], places: dict[int, Place]) -> list
         changed = tuple([(name, value, after[name]) for name, value in before.items() if value != after[name]])
         place = places[number]
         passed = place < newest and (place[0] < newest[0] or place[1] == newest[1])
-        if passed or (changed and (place < newest or (over and type(facts[number]) is not Event))):
+        if passed or (changed and (place < newest or (over and type(facts[number]) is not PresenceEvent))):
             found.append(Late(number, max(0, newest[0] - place[0]), changed))
         newest, over, before = max(newest, place), over or not live, after
     return found
@@ -84,11 +84,11 @@ def _late(key: CallKey, facts: Sequence[Fact], places: dict[int, Place]) -> list
 def _places(facts: Sequence[Fact]) -> dict[int, Place]:
     """The place of each fact in the history, by its number; what is kept for the journal alone has none."""
     summary = next((fact for fact in facts if type(fact) is Summary), None)
-    events = [fact for fact in facts if type(fact) is Event]
+    events = [fact for fact in facts if type(fact) is PresenceEvent]
     placed = {id(event): place for place, event in points_of(events, (), summary)}
     found: dict[int, Place] = {}
     for number, fact in enumerate(facts):
-        if type(fact) is Event:
+        if type(fact) is PresenceEvent:
             found[number] = placed[id(fact)]
         elif type(fact) is Read:
             found[number] = fact.at, fact.extension_id, (READ_EPOCH, 0, fact.at, "")
@@ -114,7 +114,7 @@ def _rows_after(key: CallKey, facts: Sequence[Fact], numbers: Iterable[int]) -> 
 
 
 def _add(call: TrackedCall, fact: Fact) -> None:
-    if type(fact) is Event:
+    if type(fact) is PresenceEvent:
         call.add_event(fact)
     elif type(fact) is Read:
         call.add_read(fact)

@@ -31,7 +31,7 @@ class EndSource(StrEnum):
     EXPIRED = "expired"
 
 
-class Event(NamedTuple):
+class PresenceEvent(NamedTuple):
     """One notification of one extension, as far as it tells of this call.
 
     ``items``: its entries about this call whose status is known. Without any, it is a newer whole snapshot that no
@@ -179,11 +179,11 @@ class Summary(NamedTuple):
     confirmed_at: int | None = None
 
 
-Fact = Event | Read | Record | Absence | GivenUp | Ignored | Summary
+Fact = PresenceEvent | Read | Record | Absence | GivenUp | Ignored | Summary
 
 #: The stored word for each type of fact.
 FACT_KINDS: Final[dict[str, type[Fact]]] = {
-    "event": Event,
+    "event": PresenceEvent,
     "read": Read,
     "record": Record,
     "absence": Absence,
@@ -196,13 +196,13 @@ FACT_KINDS: Final[dict[str, type[Fact]]] = {
 Order = tuple[int, int, int, str]
 
 
-def ordered(events: Iterable[Event], after: Watermark | None = None) -> list[tuple[Order, Event]]:
+def ordered(events: Iterable[PresenceEvent], after: Watermark | None = None) -> list[tuple[Order, PresenceEvent]]:
     """Return the events of one extension about one call in their order. Epochs follow from the events themselves: one
     begins at an event with a smaller sequence, sent more than ``RESTART_AFTER_MS`` after the newest one before it.
     ``after``: the watermark of a summary, from which they go on.
     """
     epoch, top, newest_at = (0, -(2**63), 0) if after is None else (after.epoch, after.sequence, after.at)
-    result: list[tuple[Order, Event]] = []
+    result: list[tuple[Order, PresenceEvent]] = []
     for event in sorted(events, key=_by_time):
         if event.sequence >= top:
             top = event.sequence
@@ -214,9 +214,9 @@ def ordered(events: Iterable[Event], after: Watermark | None = None) -> list[tup
     return result
 
 
-def _by_time(event: Event) -> tuple[int, int, str]:
+def _by_time(event: PresenceEvent) -> tuple[int, int, str]:
     return event.at, event.sequence, event.uuid or ""
 
 
-def _by_order(pair: tuple[Order, Event]) -> Order:
+def _by_order(pair: tuple[Order, PresenceEvent]) -> Order:
     return pair[0]

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from ringledger.domain.facts import RESTART_AFTER_MS, EndSource, Event, Order, Read, StatusChange, Summary
+from ringledger.domain.facts import RESTART_AFTER_MS, EndSource, Order, PresenceEvent, Read, StatusChange, Summary
 from ringledger.domain.observation import (
     PRESENCE,
     PRESENCE_READ,
@@ -110,7 +110,7 @@ class Side:
     living: int = 0
     anonymous: int = 0
     named: dict[tuple[str, Direction], LegState] | None = field(default=None, compare=False)
-    told: Event | None = field(default=None, compare=False)
+    told: PresenceEvent | None = field(default=None, compare=False)
 
 
 class RecordEnd(NamedTuple):
@@ -138,7 +138,7 @@ class RecordLeg(NamedTuple):
     at: int
 
 
-Point = Event | Read | RecordEnd | RecordLeg
+Point = PresenceEvent | Read | RecordEnd | RecordLeg
 Points = list[tuple[Place, Point]]
 
 
@@ -183,7 +183,7 @@ class State:
 def apply(state: State, place: Place, point: Point) -> None:
     """Apply one point, the newest in order."""
     state.place = place
-    if type(point) is Event:
+    if type(point) is PresenceEvent:
         side = _side_of(state, point.extension_id)
         epoch, sequence, at, side.uuid = place[2]
         again = sequence == side.top and at == side.newest_at and epoch == side.epoch and _is_same(side.told, point)
@@ -224,14 +224,14 @@ def fold(points: Iterable[tuple[Place, Point]], start: Summary | None = None) ->
     return state
 
 
-def _is_same(last: Event | None, event: Event) -> bool:
+def _is_same(last: PresenceEvent | None, event: PresenceEvent) -> bool:
     return last is not None and last.whole == event.whole and last.items == event.items
 
 
 # -- places --------------------------------------------------------------------------------------------------------
 
 
-def next_place(side: Side | None, event: Event) -> Place | None:
+def next_place(side: Side | None, event: PresenceEvent) -> Place | None:
     """The place of an event that is the newest of its extension by time and by sequence; ``None`` when it is not."""
     sequence, at, uuid = event.sequence, event.at, event.uuid or ""
     if side is None:
@@ -258,7 +258,7 @@ def _side_of(state: State, extension_id: str) -> Side:
     return side
 
 
-def _show(state: State, side: Side, told: Event | Read, source: Source, place: Place) -> None:
+def _show(state: State, side: Side, told: PresenceEvent | Read, source: Source, place: Place) -> None:
     """Move the legs of one extension as its snapshot shows them (rules 3.2, 5.1)."""
     items, at, before = told.items, told.at, state.version
     state.seen_at = max(state.seen_at, at)
@@ -285,7 +285,7 @@ def _by_leg(item: CallItem) -> tuple[bool, str]:
 
 
 def _show_item(
-    state: State, side: Side, item: CallItem, told: Event | Read, source: Source, place: Place,
+    state: State, side: Side, item: CallItem, told: PresenceEvent | Read, source: Source, place: Place,
     spoken: Collection[int],
 ) -> LegState:  # fmt: skip
     at, status, named = told.at, item.status, item.started_at
@@ -336,7 +336,8 @@ def _note_start(
 
 
 def _note_answer(
-    state: State, side: Side, leg: LegState, told: Event | Read, at: int, named: int | None, status: TelephonyStatus,
+    state: State, side: Side, leg: LegState, told: PresenceEvent | Read, at: int, named: int | None,
+    status: TelephonyStatus,
     before: int,
 ) -> None:  # fmt: skip
     """Whether this event brings the answer, or the leg is only found answered (rule 4.3): one that rang and is shown
@@ -347,7 +348,7 @@ def _note_answer(
     if leg.answered_at is not None and leg.answered_at <= at:
         return
     brought = False
-    if type(told) is Event:
+    if type(told) is PresenceEvent:
         if leg.alive:
             in_sight = before > 0 and leg.shown == before and side.live_since >= told.live_since
             brought = in_sight and leg.live and leg.status is RINGING and status is TelephonyStatus.CALL_CONNECTED
@@ -435,7 +436,7 @@ def _end_earlier(state: State, side: Side, at: int) -> None:
             state.touched.append(leg.index)
 
 
-def _fill_old(state: State, side: Side, event: Event) -> None:
+def _fill_old(state: State, side: Side, event: PresenceEvent) -> None:
     """An event that the summary includes already, or is older: it may move times back and fill blanks."""
     for item in event.items:
         leg = None if item.direction is None else _find(state, side, item.direction, item.leg_id, ())

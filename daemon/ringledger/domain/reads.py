@@ -9,7 +9,7 @@ These two rules stand for every race between an answer and an event; what must s
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from ringledger.domain.facts import Event, Read, Record, Summary, Watermark, ordered
+from ringledger.domain.facts import PresenceEvent, Read, Record, Summary, Watermark, ordered
 from ringledger.domain.fold import NEVER, Place, Points, State, apply, resumed
 from ringledger.domain.observation import CallItem, Direction
 from ringledger.domain.status import NO_CALL, TelephonyStatus, aggregate
@@ -22,7 +22,7 @@ SLACK_MS: Final = 5_000
 READ_EPOCH: Final = 2**62
 
 
-def placed(events: Iterable[Event], after: Watermark | None = None) -> Points:
+def placed(events: Iterable[PresenceEvent], after: Watermark | None = None) -> Points:
     """The events of one extension and their places in the whole call: an extension's time never runs backwards."""
     time = NEVER if after is None else after.at
     result: Points = []
@@ -32,11 +32,11 @@ def placed(events: Iterable[Event], after: Watermark | None = None) -> Points:
     return result
 
 
-def rejoined(events: Sequence[Event]) -> Sequence[Event]:
+def rejoined(events: Sequence[PresenceEvent]) -> Sequence[PresenceEvent]:
     """The same, where items that came in one notification are one event: they were kept apart if nobody knew yet that
     the calls they name are one (rule 1.1), and each part would seem to be the whole snapshot.
     """
-    told: dict[tuple[str, int, int, str | None, int], Event] = {}
+    told: dict[tuple[str, int, int, str | None, int], PresenceEvent] = {}
     for number, event in enumerate(events):
         one = event.extension_id, event.sequence, event.at, event.uuid, number if event.uuid is None else -1
         known = told.get(one)
@@ -47,9 +47,9 @@ def rejoined(events: Sequence[Event]) -> Sequence[Event]:
     return events if len(told) == len(events) else list(told.values())
 
 
-def points_of(events: Sequence[Event], reads: Sequence[Read], start: Summary | None = None) -> Points:
+def points_of(events: Sequence[PresenceEvent], reads: Sequence[Read], start: Summary | None = None) -> Points:
     """The points of presence in order, from the facts alone."""
-    sides: dict[str, list[Event]] = {}
+    sides: dict[str, list[PresenceEvent]] = {}
     for event in events:
         sides.setdefault(event.extension_id, []).append(event)
     marks = {} if start is None else {mark.extension_id: mark for mark in start.watermarks}
@@ -113,8 +113,8 @@ def _own(state: State, extension_id: str) -> TelephonyStatus:
 
 
 def directed(
-    events: Sequence[Event], reads: Sequence[Read], records: Iterable[Record], start: Summary | None
-) -> tuple[list[Event], list[Read]]:
+    events: Sequence[PresenceEvent], reads: Sequence[Read], records: Iterable[Record], start: Summary | None
+) -> tuple[list[PresenceEvent], list[Read]]:
     """The same, where each item has a direction: an item that names none has that of its leg, else of its extension,
     else of the call, as the earliest fact names it that does. Until one does such an item tells nothing.
     """
@@ -131,7 +131,7 @@ def directed(
     for _, extension_id, leg_id, direction in sorted(named, reverse=True):
         ways["", ""] = ways[extension_id, ""] = ways[extension_id, leg_id] = direction
 
-    def filled(fact: Event | Read) -> tuple[CallItem, ...]:
+    def filled(fact: PresenceEvent | Read) -> tuple[CallItem, ...]:
         return tuple(
             item if item.direction is not None else item._replace(direction=way)
             for item in fact.items

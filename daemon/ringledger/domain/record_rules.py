@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ringledger.domain.disposition import Disposition, disposition_of
-from ringledger.domain.facts import Absence, EndSource, Event, Fact, GivenUp, Read, Record, Summary
+from ringledger.domain.facts import Absence, EndSource, Fact, GivenUp, PresenceEvent, Read, Record, Summary
 from ringledger.domain.fold import NEVER, LegState, Points, RecordEnd, RecordLeg, State
 from ringledger.domain.observation import PRESENCE_SOURCES, Direction, Party, RecordClaim, Source
 from ringledger.domain.reads import BEHIND_MS
@@ -45,14 +45,14 @@ class Facts:
     :class:`~ringledger.domain.tracked.TrackedCall` is the only one to change it.
     """
 
-    events: list[Event] = field(default_factory=list)
+    events: list[PresenceEvent] = field(default_factory=list)
     reads: tuple[Read, ...] = ()
     records: tuple[Record, ...] = ()
     absences: tuple[Absence, ...] = ()
     given_up: tuple[GivenUp, ...] = ()
     summary: Summary | None = None
     plain: bool = True
-    doubts: tuple[Event, ...] = ()
+    doubts: tuple[PresenceEvent, ...] = ()
     undirected: bool = False
 
     def __bool__(self) -> bool:

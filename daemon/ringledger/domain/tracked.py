@@ -12,8 +12,8 @@ from ringledger.domain.call import Call, Leg, Phase, derive, presence_of
 from ringledger.domain.facts import (
     RESTART_AFTER_MS,
     Absence,
-    Event,
     GivenUp,
+    PresenceEvent,
     Read,
     Record,
     StatusChange,
@@ -49,7 +49,7 @@ class SavedCall(NamedTuple):
     account_id: str
     session_id: str
     opened_by: Source = PRESENCE
-    events: tuple[Event, ...] = ()
+    events: tuple[PresenceEvent, ...] = ()
     reads: tuple[Read, ...] = ()
     records: tuple[Record, ...] = ()
     absences: tuple[Absence, ...] = ()
@@ -137,7 +137,7 @@ class TrackedCall:
 
     # -- adding facts ----------------------------------------------------------------------------------------------
 
-    def add_event(self, event: Event) -> None:
+    def add_event(self, event: PresenceEvent) -> None:
         """One event more. If it is the newest in order, the accumulator moves on by it; if not, it is made
         anew later.
         """
@@ -165,7 +165,7 @@ class TrackedCall:
         if not facts.plain:
             self.derived = None
 
-    def add_doubt(self, doubt: Event) -> None:
+    def add_doubt(self, doubt: PresenceEvent) -> None:
         """A newer whole snapshot of an extension does not list the call. Of an extension's doubts the newest is enough;
         an event that is newer still answers it.
         """
@@ -443,18 +443,18 @@ class TrackedCall:
         return found
 
 
-def _is_after(reads: Sequence[Read], event: Event) -> bool:
+def _is_after(reads: Sequence[Read], event: PresenceEvent) -> bool:
     """Whether an event comes after all reads, so that it can neither explain one nor make it void."""
     return all(
         read.at + SLACK_MS < event.at and (read.items or read.extension_id != event.extension_id) for read in reads
     )
 
 
-def _is_undirected(told: Iterable[Event | Read]) -> bool:
+def _is_undirected(told: Iterable[PresenceEvent | Read]) -> bool:
     return any(item.direction is None for fact in told for item in fact.items)
 
 
-def _newest_doubts(doubts: tuple[Event, ...], event: Event) -> tuple[Event, ...]:
+def _newest_doubts(doubts: tuple[PresenceEvent, ...], event: PresenceEvent) -> tuple[PresenceEvent, ...]:
     """Without those that a newer event of their extension answers."""
     return tuple(
         doubt for doubt in doubts
@@ -547,7 +547,7 @@ def restored(saved: SavedCall) -> TrackedCall:
     call.facts.undirected = _is_undirected((*saved.events, *saved.reads))
     call.published, call.reopened, call.ignored = saved.published, saved.reopened, saved.ignored
     call.accepted = sum(1 for event in saved.events if event.items and not event.stale)
-    sides: dict[str, list[Event]] = {}
+    sides: dict[str, list[PresenceEvent]] = {}
     for event in saved.events:
         if event.items:
             sides.setdefault(event.extension_id, []).append(event)

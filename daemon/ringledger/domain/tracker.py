@@ -20,7 +20,7 @@ from ringledger.domain.changes import (
     IgnoredReason,
     SourceClaim,
 )
-from ringledger.domain.facts import Absence, Event, Fact, GivenUp, Read, Record
+from ringledger.domain.facts import Absence, Fact, GivenUp, PresenceEvent, Read, Record
 from ringledger.domain.matching import (
     RECORD,
     SESSION,
@@ -299,7 +299,7 @@ class CallTracker:
         else:
             call.accepted += 1
         at = seen.at
-        event = Event(extension_id, sequence, at, told, whole, uuid, seen.received_at, stale, self.live_since)
+        event = PresenceEvent(extension_id, sequence, at, told, whole, uuid, seen.received_at, stale, self.live_since)
         call.add_event(event)
         self._note(call, event, at, seen.source, extension_id, seen.sequence)
         return not stale
@@ -313,7 +313,7 @@ class CallTracker:
             call = self.calls.get(key)
             if call is None:
                 continue
-            doubt = Event(
+            doubt = PresenceEvent(
                 seen.extension_id, sequence, seen.at, (), True, seen.uuid, seen.received_at, False, self.live_since
             )
             call.add_doubt(doubt)

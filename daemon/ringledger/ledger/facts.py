@@ -12,7 +12,7 @@ from msgspec import DecodeError, ValidationError, convert
 from msgspec.json import Decoder, Encoder
 
 from ringledger.domain.changes import IgnoredReason
-from ringledger.domain.facts import Absence, Event, Fact, GivenUp, Ignored, Read, Record, Summary
+from ringledger.domain.facts import Absence, Fact, GivenUp, Ignored, PresenceEvent, Read, Record, Summary
 from ringledger.domain.observation import CallItem, CallKey, Direction, Party, Source
 from ringledger.domain.status import TelephonyStatus, TerminationType
 from ringledger.ledger.errors import DatabaseUnreadable
@@ -38,14 +38,14 @@ _COMPLETE: Final = len(CallItem._fields)
 def fact_rows(key: CallKey, fact: Fact, now: str) -> list[Row]:
     """The rows of one fact. ``now``: the commit's time, for kinds that do not say when they came."""
     kind = type(fact)
-    if kind is Event:
+    if kind is PresenceEvent:
         return _event(key, fact)  # type: ignore[arg-type]
     if kind is Read:
         return _read(key, fact)  # type: ignore[arg-type]
     return [_SIMPLE[kind](key, fact, now)]
 
 
-def _event(key: CallKey, fact: Event) -> list[Row]:
+def _event(key: CallKey, fact: PresenceEvent) -> list[Row]:
     account_id, session_id = key
     extension_id, sequence, at, items, whole, uuid, received_at, stale, live_since = fact
     when, received, reason = to_text(at), to_text(received_at), _STALE if stale else None
@@ -200,7 +200,7 @@ def _of_items(rows: list[Any]) -> Fact:
         _, whole, asked_at = body
         return Read(first.extension_id, first.at, items, whole, asked_at, first.received_at)
     _, whole, uuid, live_since = body
-    return Event(
+    return PresenceEvent(
         first.extension_id, first.sequence, first.at, items, whole, uuid, first.received_at,
         first.reason is not None, live_since,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ringledger.domain.evidence import Late, evidence
-from ringledger.domain.facts import Absence, Event, Fact, GivenUp, Read, Record, Summary
+from ringledger.domain.facts import Absence, Fact, GivenUp, PresenceEvent, Read, Record, Summary
 from ringledger.domain.observation import CallKey, Source
 from ringledger.ledger.errors import classified
 from ringledger.ledger.facts import FactRow, facts_of
@@ -93,10 +93,10 @@ def _shown(field: str, value: Any) -> Any:
 def _fact(fact: Fact) -> Row:
     """What a fact is, when it is of and when it came, and whom it is about."""
     row: Row = dict.fromkeys(("kind", "at", "received_at", "extension_id", "sequence", "record_id", "says", "source"))
-    if isinstance(fact, Event | Read):
+    if isinstance(fact, PresenceEvent | Read):
         said = "/".join(dict.fromkeys(item.status_text for item in fact.items)) or "not listed"
         row |= {"at": fact.at, "received_at": fact.received_at, "extension_id": fact.extension_id, "says": said}
-        if isinstance(fact, Event):
+        if isinstance(fact, PresenceEvent):
             row |= {"kind": "event", "sequence": fact.sequence, "source": Source.PRESENCE}
         else:
             row |= {"kind": "read", "source": Source.PRESENCE_READ}

@@ -15,11 +15,11 @@ from ringledger.domain.changes import Extension
 from ringledger.domain.disposition import Disposition
 from ringledger.domain.facts import (
     Absence,
-    Event,
     Fact,
     GivenUp,
     Ignored,
     LegSummary,
+    PresenceEvent,
     Read,
     Record,
     StatusChange,
@@ -81,7 +81,7 @@ def call_of(key: CallKey, facts: Iterable[Fact], published: CallRecord | None, *
     by_type: dict[type[Any], list[Any]] = {}
     for fact in facts:
         by_type.setdefault(type(fact), []).append(fact)
-    events, summaries = by_type.get(Event, []), by_type.get(Summary, [])
+    events, summaries = by_type.get(PresenceEvent, []), by_type.get(Summary, [])
     ignored = len(by_type.get(Ignored, ())) + sum(len(event.items) for event in events if event.stale)
     return SavedCall(
         *key,
@@ -100,7 +100,7 @@ def call_of(key: CallKey, facts: Iterable[Fact], published: CallRecord | None, *
 
 def _opened_by(facts: dict[type[Any], list[Any]]) -> Source:
     """Who told of the call first, as far as its facts say."""
-    first, told = next(iter(facts.items()), (Event, []))
+    first, told = next(iter(facts.items()), (PresenceEvent, []))
     if first is Read:
         return Source.PRESENCE_READ
     if first is Record:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ringledger.domain.changes import Announcement, AnnouncementKind, Changes, Quarantined, QuarantineKind
-from ringledger.domain.facts import Event, Fact, Read, Record
+from ringledger.domain.facts import Fact, PresenceEvent, Read, Record
 from ringledger.domain.observation import CallKey, PresenceObservation, RecordClaim, Source
 from ringledger.ledger.errors import REFUSALS, LedgerBroken, LedgerRefused, classified
 from ringledger.ledger.facts import fact_rows
@@ -115,7 +115,7 @@ def _is_storable(key: CallKey, fact: Fact) -> bool:
 
 
 def _times_of(fact: Fact) -> Iterator[int]:
-    if isinstance(fact, Event | Read):
+    if isinstance(fact, PresenceEvent | Read):
         yield from (item.started_at for item in fact.items if item.started_at is not None)
     elif isinstance(fact, Record):
         yield from _times(fact.claim)
