@@ -233,7 +233,7 @@ def test_a_call_of_which_nothing_tells_the_direction_is_counted_and_is_no_row() 
     desk = Desk().batch(event("Ringing", 0, 1, direction=None)).settle().wait(14_401)
     assert not desk.changes.records
     assert [told.reason for told in desk.changes.announcements] == ["untrackable"]
-    desk.tracker.release(desk.changes.untold)
+    desk.tracker.release(desk.changes.untrackable)
     assert not desk.tracker.calls  # its facts are in the ledger
 
 

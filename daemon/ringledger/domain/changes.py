@@ -177,14 +177,14 @@ class Extension:
 class Changes:
     """Everything that has to be committed together.
 
-    ``facts``: what was reported of which call, in order of arrival; ``sessions``: calls whose state must be saved;
-    ``records``: finished calls to write or amend; ``legs``, ``transitions``: all of each call whose legs or history
-    have changed; ``observations``: what was seen, for the journal's replay; ``suspects``: calls to check at once,
-    ``cut``: (account, extension) whose snapshot did not hold all its calls, to be read whole; ``positions``: how
-    far each feed has been read with all this; ``coverage``: spans of sight that have moved; ``quarantined``: what
-    could not be read or stored; ``united``: keys under which nothing is stored any longer, and the calls all of it
-    is of; ``untold``: calls of which nothing but facts is known; ``begun``: calls of which no leg and no history can
-    be stored yet.
+    ``facts``: what was reported of each call, in order of arrival; ``sessions``: calls whose state must be saved;
+    ``records``: finished calls to write or amend; ``legs``, ``transitions``: the complete legs and history of each
+    call whose legs or history have changed; ``observations``: what was reported, for the journal's replay;
+    ``suspects``: calls to check at once; ``cut``: (account, extension) whose snapshot did not hold all its calls, to be
+    read whole; ``positions``: how far each feed has been read, all of the above included; ``coverage``: spans of
+    coverage that have changed; ``quarantined``: what could not be read or stored; ``united``: keys under which nothing
+    is stored any longer, each with the key of the call it is part of; ``untrackable``: calls known by their facts
+    alone, of which no row can be made; ``begun``: calls of which no leg and no history can be stored yet.
     """
 
     facts: list[tuple[CallKey, Fact]] = field(default_factory=list)
@@ -203,7 +203,7 @@ class Changes:
     coverage: list[CoverageSpan] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     united: dict[CallKey, CallKey] = field(default_factory=dict)
-    untold: dict[CallKey, None] = field(default_factory=dict)
+    untrackable: dict[CallKey, None] = field(default_factory=dict)
     begun: dict[CallKey, None] = field(default_factory=dict)
     #: When they were committed: the rows' ``updated_at``, ms; 0 before.
     committed_at: int = 0
@@ -227,7 +227,7 @@ class Changes:
         self.claims.update(later.claims)
         self.suspects.update(later.suspects)
         self.cut.update(later.cut)
-        self.untold.update(later.untold)
+        self.untrackable.update(later.untrackable)
         self.begun.update(later.begun)
         self.positions.update(later.positions)
         self.coverage += later.coverage
@@ -243,7 +243,7 @@ class Changes:
         """
         self.facts = [(one, fact) for one, fact in self.facts if one != key]
         self.facts += [(other, fact) for fact in facts]
-        for by_call in (self.sessions, self.legs, self.records, self.transitions, self.suspects, self.untold):
+        for by_call in (self.sessions, self.legs, self.records, self.transitions, self.suspects, self.untrackable):
             by_call.pop(key, None)
         for claimed in [one for one in self.claims if one[0] == key]:
             del self.claims[claimed]

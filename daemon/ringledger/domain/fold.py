@@ -337,8 +337,7 @@ def _note_start(
 
 def _note_answer(
     state: State, side: Side, leg: LegState, told: PresenceEvent | Read, at: int, named: int | None,
-    status: TelephonyStatus,
-    before: int,
+    status: TelephonyStatus, before: int,
 ) -> None:  # fmt: skip
     """Whether this event brings the answer, or the leg is only found answered (rule 4.3): one that rang and is shown
     on hold next has been answered in between.

@@ -589,7 +589,7 @@ class CallTracker:
 
     def _report_untrackable(self, call: TrackedCall) -> None:
         """Nothing can be told of a call yet: no item names a direction, or only refuted records tell of it."""
-        self.changes.untold[call.key] = None
+        self.changes.untrackable[call.key] = None
         if call.facts.undirected:
             self.changes.announce(
                 AnnouncementKind.IGNORED, call.key, call.at, call.by, IgnoredReason.UNTRACKABLE,
@@ -1191,7 +1191,7 @@ class CallTracker:
         while waiting:
             key = waiting.pop()
             call = self.calls.get(key)
-            if call is None or key in self.changes.sessions or key in self.changes.untold:
+            if call is None or key in self.changes.sessions or key in self.changes.untrackable:
                 continue
             if call.phase is not Phase.FINISHED and call.call.legs:
                 continue

@@ -54,18 +54,18 @@ def coverage(
 
     spans, status, names = read(settings, ask)
     if settings.accounts:
-        rows, untold = _by_account(spans, since, until, status, names, [one.name for one in settings.accounts])
+        rows, unrecorded = _by_account(spans, since, until, status, names, [one.name for one in settings.accounts])
     else:
         seen = cut(until_now(spans, status), since, until)
-        rows, untold = with_unknown(seen, since, until, status), [] if seen else [""]
+        rows, unrecorded = with_unknown(seen, since, until, status), [] if seen else [""]
     holes = [row for row in rows if row["state"] not in SEEN]
     if until is None or status.as_of is None or until > status.as_of:
         tell(status, as_json=frame.json)
     if frame.json:
         print_json(rows)
     else:
-        _print(rows, holes, untold=untold, cure=cure(holes, status, settings.backfill.max_days))
-    return int(Exit.DIFFERENCES if holes or untold else Exit.OK)
+        _print(rows, holes, unrecorded=unrecorded, cure=cure(holes, status, settings.backfill.max_days))
+    return int(Exit.DIFFERENCES if holes or unrecorded else Exit.OK)
 
 
 def _by_account(
@@ -78,14 +78,14 @@ def _by_account(
 ) -> tuple[list[Row], list[str]]:
     """The rows of each configured account with its name, and the names of those the ledger has no account of."""
     rows: list[Row] = []
-    untold: list[str] = []
+    unrecorded: list[str] = []
     for name in wanted:
         ids = [one for one, known in names.items() if known == name]
         own = status.of(name)
         seen = cut(until_now([row for row in spans if row["account_id"] in ids], own), since, until)
-        untold += [] if seen else [name]
+        unrecorded += [] if seen else [name]
         rows += [{"account": name, **row} for row in with_unknown(seen, since, until, own)]
-    return rows, untold
+    return rows, unrecorded
 
 
 def cut(spans: list[Row], since: int | None, until: int | None) -> list[Row]:
@@ -162,7 +162,7 @@ def _these(number: int, holes: list[Row]) -> str:
     return "it" if number == 1 else "them"
 
 
-def _print(rows: list[Row], holes: list[Row], *, untold: list[str], cure: str) -> None:
+def _print(rows: list[Row], holes: list[Row], *, unrecorded: list[str], cure: str) -> None:
     out = console()
     times = [row[name] for row in rows for name in ("from_at", "until_at")]
     several = ["account"] if any("account" in row for row in rows) else []
@@ -174,8 +174,8 @@ def _print(rows: list[Row], holes: list[Row], *, untold: list[str], cure: str) -
         made.add_row(*(row[name] for name in several), *cells)
     if rows:
         print_table(made, folds=("cause",))
-    if untold:
-        whose = f" for {', '.join(untold)}" if untold != [""] else ""
+    if unrecorded:
+        whose = f" for {', '.join(unrecorded)}" if unrecorded != [""] else ""
         out.print(f"no: the ledger has no account of this time{whose}; no daemon has watched it", style="red")
         return
     if holes and all(row["cause"] == TO_COME for row in holes):

@@ -101,7 +101,7 @@ class Pipeline:
     def committed(self, changes: Changes) -> None:
         """A batch is safe: forget what is over, tell who wants to know."""
         over = [key for key, call in changes.sessions.items() if call.phase is Phase.FINISHED]
-        self._release([*over, *changes.untold])
+        self._release([*over, *changes.untrackable])
         self._announce(changes)
         self.put_aside_so_far += len(changes.quarantined)
         if self._bringing:
