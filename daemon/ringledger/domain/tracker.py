@@ -1070,16 +1070,6 @@ class CallTracker:
                 unknown.update(self._unknown(account_id, names_of_sessions(session_id, telephony)))
         return unknown
 
-    def unknown_telephony(self, observations: Iterable[PresenceObservation]) -> set[str]:
-        """Telephony sessions that name no call in memory, of items without a session and of calls that learn theirs."""
-        unknown = set[str]()
-        for account_id, session_id, name in _sessions_of(observations):
-            if name and self._index.named(account_id, name) is None and (
-                not session_id or session_id == "0" or self._index.named(account_id, session_id) is not None
-            ):  # fmt: skip
-                unknown.add(name)
-        return unknown
-
     def known_among(self, account_id: str, names: Iterable[str]) -> set[str]:
         """Which of these sessions and telephony sessions are of calls in memory."""
         return {name for name in names if self._index.named(account_id, name) is not None}

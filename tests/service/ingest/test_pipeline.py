@@ -192,15 +192,29 @@ async def test_the_telephony_session_finds_a_call_that_is_out_of_memory(desk):
     assert await _sessions(ledger) == {OTHER: None}
 
 
-@pytest.mark.parametrize(("days", "lives"), [(0, {OTHER}), (30, {"s-1"})])
-async def test_a_telephony_session_alone_speaks_of_a_call_of_the_last_day(desk, days, lives):
-    """All calls of the ledger were looked through each time, and one of a month ago lived again."""
-    intake, _ = desk
+MONTH = 30 * 86_400_000
+
+
+@pytest.mark.parametrize("session", [None, "another"])
+@pytest.mark.parametrize("later", [20_000, MONTH])
+async def test_a_telephony_session_speaks_of_its_call_whether_that_is_in_memory_or_not(desk, session, later):
+    """What is taken in one go is one call (rule 1.1); so is what comes when the first part of it is long released."""
+    intake, ledger = desk
     await _ring(intake, OTHER, telephony="s-1")
-    again = item("Ringing", "leg-2", session=None, telephony="s-1")
-    at = T0 + 20_000 + days * 86_400_000
-    await intake.deliver(Delivery((presence("102", 60, at, again),), (), None))
-    assert {key.session_id for key in intake.tracker.calls} == lives
+    again = item("Ringing", "leg-2", session=session, telephony="s-1")
+    await intake.deliver(Delivery((presence("102", 60, T0 + later, again),), (), None))
+    assert {key.session_id for key in intake.tracker.calls} == {min(OTHER, session or OTHER, key=len)}
+    assert len(await _all(ledger, "live_call")) == 1
+
+
+async def test_two_records_of_one_telephony_session_are_one_call_however_far_apart(desk):
+    intake, ledger = desk
+    first = claim("Accepted", duration=9_000, session="1", telephony="s-1", record="r-1")
+    second = claim("Accepted", started=T0 + MONTH, duration=9_000, session="2", telephony="s-1", record="r-2")
+    for one in (first, second):
+        await intake.take_claims([one], asked=0.0)
+    assert await _all(ledger, "call") == {SESSION, "1"}
+    assert (await _row(ledger, "1")).ended_at == T0 + MONTH + 9_000
 
 
 @pytest.mark.parametrize("half", [OTHER, "outer"])
@@ -253,7 +267,7 @@ async def test_calls_that_turn_out_to_be_one_are_one_row_with_all_their_facts(de
     await _ring(intake, "", telephony="s-1")
     await intake.take_claims([claim("Missed", duration=9_000, session="log", telephony="s-2")], asked=0.0)
     await _ring(intake, OTHER, telephony="s-2")
-    assert {"s-1", "log", OTHER} <= await _all(ledger, "call")
+    assert await _all(ledger, "call") == {SESSION, "s-1", OTHER}
     told = item("CallConnected", "leg", session=OTHER, telephony="s-1")
     await intake.deliver(Delivery((presence(EXTENSION, 11, T0 + 4_500, told, uuid="both"),), (), None))
     looked_up = claim("Missed", duration=9_000, session="log", telephony="s-2")

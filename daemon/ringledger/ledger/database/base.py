@@ -67,9 +67,9 @@ class Database(ABC):
         """
 
     @abstractmethod
-    async def known(self, reader: AsyncEngine, account_id: str, session_ids: Sequence[str]) -> list[str]:
-        """Those of the account's sessions of which there is a fact or a row. Nearly every question is about calls that
-        have just begun.
+    async def known(self, reader: AsyncEngine, account_id: str, names: Sequence[str]) -> list[str]:
+        """The account's sessions that have one of these names and of which there is a fact or a row. Nearly every
+        question is about calls that have just begun.
         """
 
     def acting(self) -> AbstractContextManager[None]:

@@ -88,8 +88,8 @@ _TAKEN: Final = (
     "WHERE lease.term IS DISTINCT FROM mine.term OR holder IS DISTINCT FROM $1"
 )
 _KNOWN: Final = " UNION ".join(
-    f"SELECT session_id FROM {table} WHERE account_id = $1 AND session_id = ANY($2)"  # noqa: S608 - our own names
-    for table in (tables.fact.name, tables.call.name)
+    f"SELECT session_id FROM {column.table.name} WHERE account_id = $1 AND {column.name} = ANY($2)"  # noqa: S608 - our own
+    for column in tables.NAMES
 )
 #: What a purge has emptied.
 _TIDIED: Final = ", ".join(
@@ -379,12 +379,12 @@ class PostgresqlDatabase(Database):
     def _gone(self, error: BaseException) -> LedgerUnreachable:
         return LedgerUnreachable(f"{self.shown}: the connection is lost ({type(error).__name__})")
 
-    async def known(self, reader: AsyncEngine, account_id: str, session_ids: Sequence[str]) -> list[str]:
+    async def known(self, reader: AsyncEngine, account_id: str, names: Sequence[str]) -> list[str]:
         async with self._asking_turn:
             if self._asking is None or self._asking.is_closed():
                 self._asking = await self.connect({"default_transaction_read_only": "on"})
             try:
-                return [row[0] for row in await self._asking.fetch(_KNOWN, account_id, list(session_ids))]
+                return [row[0] for row in await self._asking.fetch(_KNOWN, account_id, list(names))]
             except asyncio.CancelledError:
                 self._asking.terminate()  # the answer that is still to come would be taken for the next one's
                 raise

@@ -22,7 +22,6 @@ from ringledger.ledger.schema.tables import call, call_source, live_call
 CHUNK: Final = 200
 #: Every number of records makes a statement of its own: kept compiled, they would take many MiB.
 UNKEPT: Final = {"compiled_cache": None}
-DAY_MS: Final = 86_400_000
 #: Calls that began less than this apart are asked for by one span of time, ms: a condition for each of a page's
 #: records took more of the processor than all else that was done with them.
 APART_MS: Final = 600_000
@@ -32,16 +31,13 @@ ROWS_APART_MS: Final = PAIR_WINDOW_MS + 5_000
 
 
 async def known_as(connection: AsyncConnection, claims: Iterable[RecordClaim]) -> set[CallKey]:
-    """The calls these records may mean or complete: told of by the same record before, of the same telephony session,
-    or the other half of a RingOut.
-    """
+    """The calls these records may mean or complete: told of by the same record, or the other half of a RingOut."""
     found: set[CallKey] = set()
     asked = list(claims)
     for start in range(0, len(asked), CHUNK):
         chunk = asked[start : start + CHUNK]
-        for query in (_told_by(chunk), _of_telephony(chunk)):
-            rows = await connection.execute(query, execution_options=UNKEPT)
-            found.update(CallKey(account_id, session_id) for account_id, session_id in rows)
+        rows = await connection.execute(_told_by(chunk), execution_options=UNKEPT)
+        found.update(CallKey(account_id, session_id) for account_id, session_id in rows)
     return found | await halves_of(connection, asked)
 
 
@@ -109,17 +105,6 @@ def sessions_of_records(calls: Iterable[SavedCall]) -> set[str]:
     return {name for name in named if name is not None} - {one.session_id for one in given}
 
 
-async def of_telephony(connection: AsyncConnection, sessions: Collection[str], at: int) -> set[CallKey]:
-    """The calls of these telephony sessions that began at most a day before ``at`` (ms): there is no index."""
-    found: set[CallKey] = set()
-    asked = sorted(sessions)
-    for start in range(0, len(asked), CHUNK):
-        query = _with_telephony(asked[start : start + CHUNK]).where(call.c.started_at >= at - DAY_MS)
-        rows = await connection.execute(query, execution_options=UNKEPT)
-        found.update(CallKey(account_id, session_id) for account_id, session_id in rows)
-    return found
-
-
 async def names_among(connection: AsyncConnection, account_id: str, names: Iterable[str]) -> set[str]:
     """Those of the names that are the session or the telephony session of a call, finished or not."""
     found: set[str] = set()
@@ -133,28 +118,11 @@ async def names_among(connection: AsyncConnection, account_id: str, names: Itera
 
 
 def _told_by(claims: Collection[RecordClaim]) -> Select[Any]:
-    """Calls one of these records told of before; only those of its time are looked through, there is no index."""
-    told = call_source.c.record_id.in_(sorted({claim.record_id for claim in claims}))
-    mine = (call.c.account_id == call_source.c.account_id) & (call.c.session_id == call_source.c.session_id)
-    return select(call.c.account_id, call.c.session_id).where(_of_their_days(claims), mine, told)
-
-
-def _of_telephony(claims: Collection[RecordClaim]) -> Select[Any]:
-    sessions = {claim.telephony_session_id for claim in claims if claim.telephony_session_id}
-    return _with_telephony(sessions).where(_of_their_days(claims))
-
-
-def _of_their_days(claims: Collection[RecordClaim]) -> ColumnElement[bool]:
-    """Begun at most a day from one of these records, as far as they say when."""
-    accounts = call.c.account_id.in_(sorted({claim.account_id for claim in claims}))
-    starts = [claim.started_at for claim in claims if claim.started_at is not None]
-    if len(starts) < len(claims):
-        return accounts
-    return accounts & call.c.started_at.between(min(starts) - DAY_MS, max(starts) + DAY_MS)
-
-
-def _with_telephony(sessions: Collection[str]) -> Select[Any]:
-    return select(call.c.account_id, call.c.session_id).where(call.c.telephony_session_id.in_(sessions))
+    """Calls one of these records told of before."""
+    told = call_source.c
+    mine = told.account_id.in_(sorted({claim.account_id for claim in claims}))
+    named = told.record_id.in_(sorted({claim.record_id for claim in claims}))
+    return select(told.account_id, told.session_id).where(mine, named).distinct()
 
 
 class _Half(NamedTuple):

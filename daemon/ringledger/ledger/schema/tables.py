@@ -20,7 +20,7 @@ from ringledger.ledger.schema.calls import COLUMNS, Kind
 from ringledger.ledger.schema.types import UtcText
 
 #: Ordinal of the newest revision; SQLite's ``user_version``.
-SCHEMA_VERSION: Final = 10
+SCHEMA_VERSION: Final = 11
 #: SQLite's ``application_id``: "RLGR".
 APPLICATION_ID: Final = 0x524C4752
 #: Whole numbers within 63 bits, on PostgreSQL too.
@@ -89,6 +89,8 @@ Index(None, call.c.extension_id, call.c.started_at)
 Index(None, call.c.from_number, call.c.started_at)
 Index(None, call.c.to_number, call.c.started_at)
 Index(None, call.c.account_id, call.c.publication)
+# The names by which facts find their call (rule 1.1).
+Index(None, call.c.account_id, call.c.telephony_session_id)
 # Elsewhere it holds all calls: an option of another dialect would load that dialect with every start.
 Index("ix_call_unconfirmed", call.c.started_at, sqlite_where=text("confirmed_at IS NULL"))
 
@@ -152,6 +154,9 @@ fact: Final = Table(
     sqlite_strict=True,
 )
 Index(None, fact.c.account_id, fact.c.session_id)
+
+#: Where the names stand by which a call is asked for.
+NAMES: Final = (fact.c.session_id, call.c.session_id, call.c.telephony_session_id)
 
 call_leg: Final = Table(
     "call_leg",
@@ -221,6 +226,7 @@ call_source: Final = Table(
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
+Index(None, call_source.c.account_id, call_source.c.record_id)
 
 #: Accounts that have a name in the configuration, and what each name stands for on the platform.
 account: Final = Table(

@@ -464,9 +464,10 @@ class Ledger:
 
     @_patient
     async def load_sessions(self, keys: Collection[CallKey]) -> list[SavedCall]:
-        """The ledger's calls of these keys: their facts, else the summary of their rows; unknown ones are absent. With
-        one half of a RingOut comes the other: a pair is judged with both. With a call that a record of another session
-        was matched with comes the call of that session, if there is one by now: the record is its own.
+        """The ledger's calls of these sessions and telephony sessions: their facts, else the summary of their rows;
+        unknown ones are absent. With one half of a RingOut comes the other: a pair is judged with both. With a call
+        that a record of another session was matched with comes the call of that session, if there is one by now: the
+        record is its own.
         """
         found: list[SavedCall] = []
         for account_id, asked in _chunks(keys):
@@ -524,9 +525,9 @@ class Ledger:
                 return
             last = keys[-1]
 
-    async def _known(self, account_id: str, session_ids: list[str]) -> list[str]:
+    async def _known(self, account_id: str, names: list[str]) -> list[str]:
         async with _translated():
-            return await self.database.known(self.reader, account_id, session_ids)
+            return await self.database.known(self.reader, account_id, names)
 
     @_patient
     async def known_as(self, claims: Collection[RecordClaim]) -> set[CallKey]:
@@ -545,12 +546,6 @@ class Ledger:
         """Finished calls that may be the other half of a RingOut of these."""
         async with self._reading() as connection:
             return await aliases.halves_of_finished(connection, rows)
-
-    @_patient
-    async def of_telephony(self, sessions: Collection[str], at: int) -> set[CallKey]:
-        """Finished calls of these telephony sessions that began at most a day before ``at``, ms."""
-        async with self._reading() as connection:
-            return await aliases.of_telephony(connection, sessions, at)
 
     @_patient
     async def names_among(self, account_id: str, names: Collection[str]) -> set[str]:

@@ -254,10 +254,18 @@ class Pipeline:
         while True:
             beat()
             await self._sleep_until(self.tracker.next_deadline)
-            async with self._order:
-                self.tracker.advance(self._clock())
+            await self._pass_time()
             if self.tracker.has_changes:
                 self._writing.notify(0)
+
+    async def pass_time(self) -> None:
+        """Settle and expire what is due by now; returns after the commit."""
+        await self._pass_time()
+        await self._commit()
+
+    async def _pass_time(self) -> None:
+        async with self._order:
+            self.tracker.advance(self._clock())
 
     async def _sleep_until(self, deadline: float | None, longest: float = 15.0) -> None:
         self._timer_moved.clear()
@@ -348,7 +356,6 @@ class Pipeline:
         asked: set[CallKey] = set()
         strangers: set[CallKey] = set()
         aliases: set[CallKey] = set(about)
-        named: set[str] = set()
         restored: list[SavedCall] = []
         if claims:  # whichever half a record tells of, the pair is judged with both in memory
             aliases.update(await self._ledger.halves_of(claims))
@@ -358,11 +365,6 @@ class Pipeline:
         while True:
             departures = self.tracker.departures
             wanted = self.tracker.unknown_calls(observations) if observations else set()
-            telephony = self.tracker.unknown_telephony(observations) - named if wanted else set()
-            if telephony:  # they may be of a call that is over
-                named |= telephony
-                aliases.update(await self._ledger.of_telephony(telephony, min(one.at for one in observations)))
-                continue  # time has passed: what was in memory may not be any longer
             if claims:
                 wanted |= self.tracker.unknown_claims(claims)
             unknown = wanted & asked - {CallKey(call.account_id, call.session_id) for call in restored} - strangers
