@@ -1,5 +1,6 @@
 """A random office: the same day for the same seed, and a truth its own events bear out."""
 
+import asyncio
 from collections import defaultdict
 from typing import Any
 
@@ -102,6 +103,20 @@ async def test_an_office_through_a_subscription(client: Any):
     await sim.run_office(Office(list(sim.pbx.extensions.values()), 100, 1), until=begin + 360_000)
     got = opened(made, await client.poll(made, tt))
     assert {item["sessionId"] for e in got for item in e["body"]["activeCalls"]} == set(sim.pbx.calls)
+
+
+async def test_whoever_asks_is_answered_while_an_office_is_late(client: Any):
+    """Its calls come faster than they can be told of: the platform works on what is due for all the time there is."""
+    busy = Office([*client.sim.pbx.extensions.values()], calls_per_hour=3_600, seed=2)
+    until = client.sim.clock.now_ms() + 600_000
+    playing = asyncio.create_task(client.sim.run_office(busy, until=until, drain=False))
+    await asyncio.sleep(0)
+    client.sim.clock.advance(600)
+    assert (await client.call("GET", "/restapi"))[0] == 200
+    assert len(client.sim.pbx.calls) > 0
+    assert not playing.done()
+    playing.cancel()
+    await asyncio.wait({playing})
 
 
 def test_an_office_needs_people_and_calls():
