@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def to_ms(moment: datetime) -> int:
@@ -21,8 +22,13 @@ def to_ms(moment: datetime) -> int:
 
 def iso_z(ms: int) -> str:
     """Today's form of a platform time: ``2026-01-05T10:00:00.120Z``."""
-    text = datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{ms % 1000:03d}Z"
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(second: int) -> str:
+    """Every event tells again when its calls began."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def iso_offset(ms: int) -> str:

@@ -8,6 +8,7 @@ import pytest
 from ringledger.simulator import Office, Pbx, SimClock, Simulator, StoryError, default_extensions, load_story
 from ringledger.simulator.clock import iso_z
 from ringledger.simulator.exchange.model import SimCall, SimLeg, Step
+from ringledger.simulator.exchange.records import Entry, Scribe
 from tests.simulator.conftest import Client
 from tests.simulator.exchange.test_office import leap
 
@@ -147,6 +148,41 @@ async def test_a_call_that_lives_again_is_written_anew(client: Client):
     assert (record["result"], record["duration"]) == ("Voicemail", 105)
     client.sim.books.options.milliseconds = False
     assert "durationMs" not in (await records(client, LOG))[0]
+
+
+async def test_a_call_that_lives_again_long_after_its_end_is_in_progress_again(client: Client):
+    other, call = await ended(client, session="701"), await ended(client)
+    passes(client, 600)
+    assert [r["sessionId"] for r in await records(client, LOG)] == ["700", "701"]
+    assert await records(client, ACTIVE) == []
+    happens(client, call, "CallConnected")
+    passes(client, 5)
+    assert [(r["sessionId"], r["finished"]) for r in await records(client, ACTIVE)] == [("700", False)]
+    assert [r["sessionId"] for r in await records(client, LOG)] == ["701"]
+    happens(client, call, "NoCall")
+    passes(client, 600)
+    assert [r["duration"] for r in await records(client, LOG + "?sessionId=700")] == [670]
+    assert [r["sessionId"] for r in await records(client, LOG)] == ["700", other.session_id]
+
+
+async def test_a_page_costs_what_it_shows(client: Client, monkeypatch: pytest.MonkeyPatch):
+    """However many calls there have been: in a flood the books are asked while events come."""
+    written: list[str] = []
+    write = Scribe.record
+
+    def counted(scribe: Scribe, entry: Entry, **options: Any) -> Any:
+        written.append(entry.call.session_id)
+        return write(scribe, entry, **options)
+
+    for number in range(30):
+        await ended(client, session=f"8{number:02}")
+    passes(client, 30)
+    monkeypatch.setattr(Scribe, "record", counted)
+    assert [r["sessionId"] for r in await records(client, LOG + "?perPage=2&page=2")] == ["827", "826"]
+    assert written == ["827", "826"]
+    assert [r["sessionId"] for r in await records(client, ACTIVE + "?perPage=1")] == ["829"]
+    assert [r["sessionId"] for r in await records(client, LOG + "?sessionId=811")] == ["811"]
+    assert written == ["827", "826", "829", "811"]
 
 
 async def test_one_record_by_its_id(client: Client):

@@ -45,6 +45,7 @@ class Pbx:
         self.calls: dict[str, SimCall] = {}
         self.listeners: list[Listener] = []
         self.told_records: list[LogRecord] = []  # of stories, for the books
+        self.woken: list[SimCall] = []  # each time that something happens to a call that was over
         self._random = random.Random(f"pbx-{seed}")
         self._sequences: dict[str, int] = {}
         self._live: dict[str, list[tuple[SimCall, SimLeg]]] = {}
@@ -63,6 +64,8 @@ class Pbx:
         """Let a planned step happen; returns the presence event's envelope after telling every listener."""
         self.calls.setdefault(call.session_id, call)
         leg = call.legs[step.leg]
+        if any(one.timeline for one in call.legs) and not any(one.live for one in call.legs):
+            self.woken.append(call)
         leg.timeline.append(Change(step.at, step.status, step.termination))
         live = self._live.setdefault(leg.extension_id, [])
         if not any(known is leg for _, known in live):

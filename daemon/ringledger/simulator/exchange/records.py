@@ -85,8 +85,8 @@ class Scribe:
 
     def record(self, entry: Entry, *, own: bool, modified_at: int) -> Json:
         """The whole record in its detailed form; :func:`simple` takes the details away."""
-        record_id = f"R{entry.call.session_id}" + (f"E{entry.extension_id}" if own else "")
-        found: Json = {"id": record_id, "sessionId": entry.call.session_id, **self._common(entry, entry.master)}
+        names = {"id": record_id(entry, own=own), "sessionId": entry.call.session_id}
+        found: Json = {**names, **self._common(entry, entry.master)}
         legs = [self._leg(entry, leg) for leg in entry.legs]
         return self.addressed(found) | {"legs": legs, "lastModifiedTime": iso_z(modified_at)}
 
@@ -142,6 +142,11 @@ class Scribe:
         if ours and other is None:
             made["extensionId"] = leg.extension_id
         return made | ({"name": name} if name else {})
+
+
+def record_id(entry: Entry, *, own: bool) -> str:
+    """The id of a row's record; ``own``: in the books of an extension."""
+    return f"R{entry.call.session_id}" + (f"E{entry.extension_id}" if own else "")
 
 
 def simple(record: Json) -> Json:

@@ -1,9 +1,10 @@
 """The payload encryption of PubNub delivery: AES-128-ECB, PKCS#7 padding, base64 (not PubNub's own cipher)."""
 
 import base64
+from functools import lru_cache
 
 from cryptography.hazmat.primitives import padding
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 
 BLOCK_BITS = 128
 
@@ -16,8 +17,7 @@ def encrypt(plain: bytes, key_base64: str) -> str:
     """
     padder = padding.PKCS7(BLOCK_BITS).padder()
     padded = padder.update(plain) + padder.finalize()
-    encryptor = _cipher(key_base64).encryptor()
-    return base64.b64encode(encryptor.update(padded) + encryptor.finalize()).decode("ascii")
+    return base64.b64encode(_encryptor(key_base64).update(padded)).decode("ascii")
 
 
 def decrypt(text: str, key_base64: str) -> bytes:
@@ -26,6 +26,12 @@ def decrypt(text: str, key_base64: str) -> bytes:
     padded = decryptor.update(base64.b64decode(text, validate=True)) + decryptor.finalize()
     unpadder = padding.PKCS7(BLOCK_BITS).unpadder()
     return unpadder.update(padded) + unpadder.finalize()
+
+
+@lru_cache(maxsize=64)
+def _encryptor(key_base64: str) -> CipherContext:
+    """Whole blocks leave nothing behind in it."""
+    return _cipher(key_base64).encryptor()
 
 
 def _cipher(key_base64: str) -> Cipher[modes.ECB]:

@@ -4,6 +4,7 @@ What must stay true: an event carries all calls of its extension, newest first a
 ``totalActiveCalls`` counts them all.
 """
 
+from json import JSONEncoder
 from typing import Any
 
 from ringledger.simulator.clock import iso_offset, iso_z
@@ -11,6 +12,8 @@ from ringledger.simulator.exchange.model import Extension, SimCall, SimLeg, Styl
 
 Json = dict[str, Any]
 MAX_ITEMS = 7
+#: An envelope as text.
+dumped = JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 DETAILED = "?detailedTelephonyState=true"
 
 

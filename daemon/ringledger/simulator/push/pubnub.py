@@ -25,7 +25,7 @@ from aiohttp import web
 from ringledger.simulator.clock import SimClock
 from ringledger.simulator.faults.pubnub import CONTENT_TYPE, FaultQueue, spoiled_answer, with_bad_message
 from ringledger.simulator.push.encryption import encrypt
-from ringledger.simulator.push.payloads import Json
+from ringledger.simulator.push.payloads import Json, dumped
 from ringledger.simulator.push.subscriptions import Subscription
 
 QUEUE_LIMIT = 100
@@ -72,8 +72,8 @@ class PubNub:
         }
 
     def deliver(self, subscription: Subscription, envelope: Json) -> None:
-        text = json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
-        self.publish(subscription.delivery["address"], encrypt(text.encode(), subscription.delivery["encryptionKey"]))
+        sealed = encrypt(dumped(envelope).encode(), subscription.delivery["encryptionKey"])
+        self.publish(subscription.delivery["address"], sealed)
 
     def close(self, subscription: Subscription) -> None:
         self._dead.add(subscription.delivery["address"])

@@ -19,8 +19,8 @@ from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
 
+from ringledger.simulator.push.payloads import Json, dumped
 from ringledger.simulator.push.subscriptions import Subscription
-from ringledger.simulator.rest.answers import Json
 from ringledger.simulator.rest.oauth import Session
 
 BUFFER_SIZE = 100
@@ -63,7 +63,7 @@ class Peer:
 
     def send_frame(self, meta: Json, body: Any = None) -> None:
         frame = [meta] if body is None else [meta, body]
-        self.send(json.dumps(frame, ensure_ascii=False, separators=(",", ":")))
+        self.send(dumped(frame))
 
     def send_error(self, code: str, message: str, *, status: int = 400, close: bool = True) -> None:
         meta = {"type": "Error", "messageId": secrets.token_hex(8), "status": status, "headers": {}}

@@ -27,6 +27,8 @@ DAY_MS = 86_400_000
 SYNC_FRAME_MS = 30 * DAY_MS
 MAX_SYNC = 250
 WITH_SESSION = frozenset({"sessionId", "view", "page", "perPage"})
+#: What is asked of the records themselves.
+FILTERS = frozenset({"direction", "type", "phoneNumber", "extensionNumber", "showBlocked"})
 
 
 @dataclass
@@ -53,15 +55,13 @@ class Books:
     async def active_calls(self, request: web.Request) -> web.Response:
         """GET .../active-calls: calls in progress, and those that have just ended, newest first."""
         extension = self._scope(request)
-        records = [known.record for known in self.shelf.listed(extension)]
-        return self._page(request, extension, "active-calls", _matching(records, request))
+        return self._page(request, extension, "active-calls", _matching(self.shelf.listed(extension), request))
 
     async def call_log(self, request: web.Request) -> web.Response:
         """GET .../call-log: ended calls, newest first; the last 24 hours unless asked otherwise."""
         extension = self._scope(request)
         _check_session(request)
-        records = _within([known.record for known in self.shelf.logged(extension)], request, self.clock.now_ms())
-        return self._page(request, extension, "call-log", _matching(records, request))
+        return self._page(request, extension, "call-log", _matching(self._asked_for(request, extension), request))
 
     async def one_record(self, request: web.Request) -> web.Response:
         """GET .../call-log/{id}."""
@@ -70,8 +70,8 @@ class Books:
         if "," in wanted:
             raise api_error(501, "CMN-202", "Several records at once are not served here")
         for known in self.shelf.logged(extension):
-            if known.record["id"] == wanted:
-                return web.json_response(_shown(known.record, request))
+            if known.id == wanted:
+                return web.json_response(_shown(known, request))
         raise not_found("callRecordId")
 
     async def sync(self, request: web.Request) -> web.Response:
@@ -80,36 +80,36 @@ class Books:
         kind = request.query.get("syncType", "FSync")
         if kind not in ("FSync", "ISync"):
             raise invalid("syncType")
-        now, logged = self.clock.now_ms(), self.shelf.logged(extension)
-        scope = extension.id if extension else ""
-        known = self._full(request, logged, now) if kind == "FSync" else self._since(request, logged, scope)
+        now, scope = self.clock.now_ms(), extension.id if extension else ""
+        known = self._full(request, extension, now) if kind == "FSync" else self._since(request, extension, scope)
         group = request.query.get("statusGroup", "All")
         if group not in ("All", "Missed"):
             raise invalid("statusGroup")
-        records = [k.record for k in known if group == "All" or unanswered(k.record)]
+        records = [_shown(one, request) for one in known if group == "All" or unanswered(one.write())]
         info = {"syncType": kind, "syncToken": self.tokens.issue(scope, now), "syncTime": self.clock.now_iso()}
         uri = f"{self.shelf.base(extension)}/call-log-sync"
-        return web.json_response({"uri": uri, "records": [_shown(r, request) for r in records], "syncInfo": info})
+        return web.json_response({"uri": uri, "records": records, "syncInfo": info})
 
     # -- synchronisation ----------------------------------------------------------------------------------------
 
-    def _full(self, request: web.Request, logged: list[Known], now: int) -> list[Known]:
+    def _full(self, request: web.Request, extension: Extension | None, now: int) -> list[Known]:
         count = _count(request, "recordCount")
         if count is None:
             raise invalid("recordCount")
         since = _instant(request, "dateFrom")
         if since is not None and since < now - SYNC_FRAME_MS - DAY_MS:
             raise invalid("dateFrom")
-        return [k for k in logged if since is None or _start(k.record) >= since][:count]
+        return self.shelf.logged(extension, since=since or 0)[:count]
 
-    def _since(self, request: web.Request, logged: list[Known], scope: str) -> list[Known]:
+    def _since(self, request: web.Request, extension: Extension | None, scope: str) -> list[Known]:
         life = self.options.sync_token_seconds
         since = self.tokens.read(request.query.get("syncToken", ""), scope, life)
-        new = [known for known in logged if known.at > since]
-        if len(new) > self.options.max_changes:
+        known = self.shelf.logged(extension, after=since)
+        if len(known) > self.options.max_changes:
             raise self.tokens.refusal("CLG-104")
-        older = [known for known in logged if known.at <= since][: _count(request, "recordCount") or 0]
-        return (new + older)[:MAX_SYNC]
+        if count := _count(request, "recordCount"):
+            known += [one for one in self.shelf.logged(extension) if one.at <= since][:count]
+        return known[:MAX_SYNC]
 
     # -- answers ------------------------------------------------------------------------------------------------
 
@@ -124,17 +124,28 @@ class Books:
         self.permissions.require("ReadCallLog", ADMIN)
         return None
 
-    def _page(self, request: web.Request, extension: Extension | None, name: str, records: list[Json]) -> web.Response:
+    def _asked_for(self, request: web.Request, extension: Extension | None) -> list[Known]:
+        """Those that began between dateFrom and dateTo; a session is looked for in all of time."""
+        if "sessionId" in request.query:
+            return self.shelf.of_session(extension, request.query["sessionId"])
+        if "telephonySessionId" in request.query:
+            return self.shelf.logged(extension)
+        until = _instant(request, "dateTo")
+        until = self.clock.now_ms() if until is None else until
+        since = _instant(request, "dateFrom")
+        return self.shelf.logged(extension, since=until - DAY_MS if since is None else since, until=until)
+
+    def _page(self, request: web.Request, extension: Extension | None, name: str, records: list[Known]) -> web.Response:
         uri = f"{self.shelf.base(extension)}/{name}"
-        page = page_of([_shown(r, request) for r in records], request, uri, totals=self.options.totals)
-        return web.json_response(page)
+        page = page_of(records, request, uri, totals=self.options.totals)
+        return web.json_response(page | {"records": [_shown(one, request) for one in page["records"]]})
 
 
-def _shown(record: Json, request: web.Request) -> Json:
+def _shown(known: Known, request: web.Request) -> Json:
     view = request.query.get("view", "Simple")
     if view not in ("Simple", "Detailed"):
         raise invalid("view")
-    return record if view == "Detailed" else simple(record)
+    return known.write() if view == "Detailed" else simple(known.write())
 
 
 def _check_session(request: web.Request) -> None:
@@ -149,42 +160,31 @@ def _check_session(request: web.Request) -> None:
         raise api_error(400, "CLG-110", text)
 
 
-def _within(records: list[Json], request: web.Request, now: int) -> list[Json]:
-    """Those that began between dateFrom and dateTo; a session is looked for in all of time."""
-    if {"sessionId", "telephonySessionId"} & set(request.query):
-        return records
-    until = _instant(request, "dateTo")
-    until = now if until is None else until
-    since = _instant(request, "dateFrom")
-    since = until - DAY_MS if since is None else since
-    return [record for record in records if since <= _start(record) <= until]
-
-
-def _matching(records: list[Json], request: web.Request) -> list[Json]:
+def _matching(known: list[Known], request: web.Request) -> list[Known]:
     """Those the other filters let through. Several values of a filter are alternatives."""
     query = request.query
-    for name in ("direction", "type"):
-        if wanted := query.getall(name, []):
-            records = [record for record in records if record[name] in wanted]
-    for name in ("sessionId", "telephonySessionId"):
+    for place, name in enumerate(("sessionId", "telephonySessionId")):
         if name in query:
-            records = [record for record in records if record.get(name) == query[name]]
-    if number := query.get("phoneNumber", "").lstrip("+ "):
-        records = [record for record in records if number in _numbers(record, "phoneNumber")]
-    if extension := query.get("extensionNumber"):
-        records = [record for record in records if extension in _numbers(record, "extensionNumber")]
-    if query.get("showBlocked", "true").lower() == "false":
-        records = [record for record in records if record["result"] != "Blocked"]
-    return records
+            known = [one for one in known if one.names[place] == query[name]]
+    if not FILTERS.intersection(query):
+        return known
+    return [one for one in known if _fits(one.write(), request)]
+
+
+def _fits(record: Json, request: web.Request) -> bool:
+    query = request.query
+    number, extension = query.get("phoneNumber", "").lstrip("+ "), query.get("extensionNumber")
+    return (
+        all(record[name] in wanted for name in ("direction", "type") if (wanted := query.getall(name, [])))
+        and (not number or number in _numbers(record, "phoneNumber"))
+        and (not extension or extension in _numbers(record, "extensionNumber"))
+        and (query.get("showBlocked", "true").lower() != "false" or record["result"] != "Blocked")
+    )
 
 
 def _numbers(record: Json, name: str) -> set[str]:
     sides = [part.get(side, {}) for part in (record, *record.get("legs", ())) for side in ("from", "to")]
     return {str(side.get(name, "")).lstrip("+") for side in sides}
-
-
-def _start(record: Json) -> int:
-    return to_ms(datetime.fromisoformat(record["startTime"]))
 
 
 def _instant(request: web.Request, name: str) -> int | None:

@@ -3,6 +3,8 @@
 Other families of routes (active-calls, call log, ...) are classes of the same shape: ``add_routes(router)``.
 """
 
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
@@ -119,7 +121,7 @@ class Rest:
         }
 
 
-def page_of(records: list[Json], request: web.Request, uri: str, *, totals: bool = True) -> Json:
+def page_of(records: Sequence[Any], request: web.Request, uri: str, *, totals: bool = True) -> Json:
     """One page of a collection, with ``paging`` and ``navigation`` as the platform gives them; it does not always
     give ``totals``."""
     page, per_page = _number(request, "page", 1), _number(request, "perPage", 100)
