@@ -172,7 +172,7 @@ async def _settled(sim: Simulator, child: Child, seconds: float = 60.0) -> None:
         while not (
             len(child.query("SELECT 1 FROM all_calls")) >= len(true)
             and not child.query("SELECT 1 FROM active_calls")
-            and not child.query("SELECT 1 FROM all_calls WHERE confirmed_at IS NULL")
+            and not child.query("SELECT 1 FROM unconfirmed_calls")
         ):
             await asyncio.sleep(0.2)
 

@@ -62,7 +62,7 @@ def rows_of(database: Path, sql: str) -> list[dict[str, Any]]:
 
 async def complete(sim: Simulator, child: FastChild) -> None:
     """Until every call is there and confirmed."""
-    pending = "SELECT 1 FROM active_calls UNION ALL SELECT 1 FROM all_calls WHERE confirmed_at IS NULL LIMIT 1"
+    pending = "SELECT 1 FROM active_calls UNION ALL SELECT 1 FROM unconfirmed_calls LIMIT 1"
     async with asyncio.timeout(60):
         while len(rows_of(child.database, "SELECT 1 FROM all_calls")) < len(sim.pbx.truth()) or rows_of(
             child.database, pending

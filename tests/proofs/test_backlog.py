@@ -145,7 +145,7 @@ async def _recorded(child: Child, true: set[str]) -> None:
 async def _confirmed(child: Child) -> None:
     """Until the platform's records have had their say on every call."""
     async with asyncio.timeout(CONFIRMED_SECONDS):
-        while child.query("SELECT 1 FROM all_calls WHERE confirmed_at IS NULL AND part_of IS NULL LIMIT 1"):
+        while child.query("SELECT 1 FROM unconfirmed_calls LIMIT 1"):
             await asyncio.sleep(1.0)
 
 

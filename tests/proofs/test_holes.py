@@ -43,7 +43,7 @@ async def _complete(rig: Rig) -> None:
         lambda: (
             len(rig.query("SELECT 1 FROM all_calls")) >= len(rig.sim.pbx.truth())
             and not rig.query("SELECT 1 FROM active_calls")
-            and not rig.query("SELECT 1 FROM all_calls WHERE confirmed_at IS NULL")
+            and not rig.query("SELECT 1 FROM unconfirmed_calls")
         ),
         "every call is there and confirmed",
         seconds=40,

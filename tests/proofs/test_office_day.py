@@ -25,7 +25,7 @@ COMPLETE_WITHIN = LOOKUPS[1] + 60.0
 
 
 async def _complete(rig: Rig) -> None:
-    pending = "SELECT 1 FROM active_calls UNION ALL SELECT 1 FROM all_calls WHERE confirmed_at IS NULL"
+    pending = "SELECT 1 FROM active_calls UNION ALL SELECT 1 FROM unconfirmed_calls"
     await rig.until(
         lambda: len(rig.query("SELECT 1 FROM all_calls")) >= len(rig.sim.pbx.truth()) and not rig.query(pending),
         "every call is there and confirmed",

@@ -72,7 +72,7 @@ async def test_an_office_where_everything_goes_wrong(faults: tuple[str, ...], tr
                 lambda: (
                     len(rig.query("SELECT 1 FROM all_calls")) >= len(pbx.truth())
                     and not rig.query("SELECT 1 FROM active_calls")
-                    and not rig.query("SELECT 1 FROM all_calls WHERE confirmed_at IS NULL")
+                    and not rig.query("SELECT 1 FROM unconfirmed_calls")
                 ),
                 "everything is over and confirmed",
                 seconds=CONFIRMED_WITHIN,
