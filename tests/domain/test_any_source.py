@@ -208,6 +208,14 @@ def test_who_rang_has_not_talked_since_the_beginning() -> None:
     assert (record.answered_at, record.answer_estimated, record.ring_ms) == (T0 + 45 * S, True, None)
 
 
+def test_a_record_in_progress_tells_of_no_moment_before_its_own_duration() -> None:
+    """Its answer's date may be older: of a clock that is behind, or cut to whole seconds."""
+    running = claim(None, extension="101", duration=95 * S, read_at=T0 + 80 * S)
+    told = event("Ringing", 0, 1), event("CallConnected", 90, 2), event("NoCall", 120, 3)
+    record = one_outcome(*told, running).record()
+    assert (record.answered_at, record.answer_estimated, record.ring_ms) == (T0 + 90 * S, False, 90 * S)
+
+
 def test_a_blank_is_not_filled_with_the_number_of_the_opposite_end() -> None:
     theirs = event("Ringing", 1, 1, 102, sender=CALLEE)
     desk = one_outcome(event("Ringing", 0, 1, sender=None), theirs, event("NoCall", 9, 2, sender=None))

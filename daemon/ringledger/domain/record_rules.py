@@ -129,7 +129,7 @@ def readings_of(facts: Facts, state: State) -> Readings:
         tuple(sorted(finished.values(), key=_by_start)),
         tuple(sorted([one for key, one in vague.items() if key not in finished and key not in running], key=_by_start)),
         tuple(sorted(runs, key=lambda one: _by_start(one.claim))),
-        min([claim.read_at for claim in ran], default=None),
+        min([_shown_by(claim) for claim in ran], default=None),
         min([claim.started_at for claim in ran if claim.started_at is not None], default=None),
         tuple(one.claim for one in own),
     )
@@ -212,6 +212,13 @@ def end_of(claim: RecordClaim) -> int:
     """The end that a record says; before everything when it says none."""
     ended_at = claim.ended_at
     return NEVER if ended_at is None else ended_at
+
+
+def _shown_by(running: RecordClaim) -> int:
+    """When the platform was asked for a record in progress: its answer's date has whole seconds, may be that of a clock
+    which is behind, and nothing tells of a moment before its own duration (rule 6.8).
+    """
+    return max(running.read_at, end_of(running))
 
 
 def end_source_of(source: Source) -> EndSource:

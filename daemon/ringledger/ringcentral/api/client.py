@@ -45,7 +45,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All pages of a listing, each record once. ``read_at``: when the first page was told, ms."""
+    """All pages of a listing, each record once. ``read_at``: when the first page was told, ms; a record has the date of
+    its own page (rule 6.8).
+    """
 
     claims: tuple[RecordClaim, ...]
     unreadable: tuple[Unreadable, ...]
@@ -279,7 +281,7 @@ class PlatformClient(Connection):
         path, params = query.path(self.account, name), query.params()
         async for body, read_at in self.pages(path, group=RateGroup.HEAVY, params=params, background=background):
             first = read_at if first is None else first
-            page = self._records(body, account_id, source, first)
+            page = self._records(body, account_id, source, read_at)
             claims.update((claim.record_id, claim) for claim in page.claims)
             unreadable += page.unreadable
             if len(claims) > MAX_LISTED:

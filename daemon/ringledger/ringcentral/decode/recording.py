@@ -223,7 +223,7 @@ class _Reader:
             pages = None
         pages = pages or _Pages(asked_at=asked_at, read_at=read_at)
         page = decode_records(
-            body, account_id=self._account_id, source=source, default_region=self._region, read_at=pages.read_at
+            body, account_id=self._account_id, source=source, default_region=self._region, read_at=read_at
         )
         pages.add(page, number, received_at)
         if page.next_page is None:
