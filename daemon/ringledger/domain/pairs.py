@@ -4,14 +4,11 @@ Newer payloads show a RingOut as an inbound leg to one's own telephone and the o
 own. Somebody who calls back a caller he has just missed, or just spoken to, has made two calls, however quick he was.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from ringledger.domain.call import Call
-from ringledger.domain.observation import (
-    INBOUND,
-    OUTBOUND,
-    Direction,
-)
+from ringledger.domain.observation import INBOUND, OUTBOUND, CallKey, Direction
 
 #: How far apart the two sessions of one RingOut start at most, ms.
 PAIR_WINDOW_MS: Final = 5_000
@@ -26,6 +23,19 @@ def direction_of(call: Call) -> Direction | None:
         return None
     first = legs[0].direction
     return first if len(legs) == 1 or all(leg.direction is first for leg in legs) else None
+
+
+def wholes(inners: Mapping[CallKey, Call], outers: Mapping[CallKey, Call]) -> dict[CallKey, CallKey]:
+    """Which outer call each inner one is the leg of: one has one at most, and the nearest choose first."""
+    pairs = [
+        (abs(one.started_at - other.started_at), inner, outer)
+        for inner, one in inners.items() for outer, other in outers.items() if is_pair(one, other)
+    ]  # fmt: skip
+    found: dict[CallKey, CallKey] = {}
+    for _, inner, outer in sorted(pairs):
+        if inner not in found and outer not in found.values():
+            found[inner] = outer
+    return found
 
 
 def is_pair(inner: Call, outer: Call) -> bool:

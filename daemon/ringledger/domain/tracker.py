@@ -48,7 +48,7 @@ from ringledger.domain.observation import (
     RecordClaim,
     Source,
 )
-from ringledger.domain.pairs import direction_of, is_pair, may_pair
+from ringledger.domain.pairs import direction_of, may_pair, wholes
 from ringledger.domain.reads import SLACK_MS
 from ringledger.domain.record_rules import SILENT_AFTER_MS, digits, end_of, is_old
 from ringledger.domain.row import primary_leg, said, story
@@ -791,12 +791,26 @@ class CallTracker:
 
     def _whole_of(self, call: TrackedCall, derived: Call) -> str | None:
         """The session of the RingOut that a call is the inner leg of. With one half the ledger gives back the other."""
-        found = [
-            (abs(other.started_at - derived.started_at), key.session_id)
-            for key, other in self._crossed(call, derived, INBOUND)
-            if is_pair(derived, other)
-        ]
-        return min(found)[1] if found else None
+        whole = self._wholes_around(call, derived).get(call.key) if direction_of(derived) is INBOUND else None
+        return None if whole is None else whole.session_id
+
+    def _wholes_around(self, call: TrackedCall, derived: Call) -> dict[CallKey, CallKey | None]:
+        """The whole of each call that may be the inner leg of the same RingOut as this one, or is no leg of any."""
+        way = direction_of(derived)
+        if way is None or not self._crossed(call, derived, way):
+            return {}
+        sides: dict[Direction, dict[CallKey, Call]] = {INBOUND: {}, OUTBOUND: {}}
+        sides[way][call.key] = derived
+        waiting = [(call, derived, way)]
+        while waiting:
+            one, known, way = waiting.pop()
+            others = sides[OUTBOUND if way is INBOUND else INBOUND]
+            for key, other in self._crossed(one, known, way):
+                if key not in others and (may_pair(known, other) or may_pair(other, known)):
+                    others[key] = other
+                    waiting.append((self.calls[key], other, OUTBOUND if way is INBOUND else INBOUND))
+        found = wholes(sides[INBOUND], sides[OUTBOUND])
+        return {inner: found.get(inner) for inner in sides[INBOUND]}
 
     def _crossed(self, call: TrackedCall, derived: Call, direction: Direction) -> list[tuple[CallKey, Call]]:
         """Calls in memory with the numbers crossed, if this one has that direction."""
@@ -818,10 +832,11 @@ class CallTracker:
         return [self.calls[key] for key in (*whole, *parts)]
 
     def _pair_halves(self, call: TrackedCall, derived: Call) -> None:
-        """Publish again the calls whose row does not say yet that they are part of this one."""
-        for half, other in self._crossed(call, derived, OUTBOUND):
-            if is_pair(other, derived) and self.calls[half].published is not None and half not in call.halves:
-                self._touched_row(self.calls[half])
+        """Publish again the calls whose row does not say yet which call they are part of, or another."""
+        for key, whole in self._wholes_around(call, derived).items():
+            half = self.calls[key]
+            if half.part_of != (None if whole is None else whole.session_id):
+                self._touched_row(half)
 
     def _recheck_halves(self, call: TrackedCall) -> None:
         for key in call.halves:
