@@ -236,7 +236,8 @@ class TrackedCall:
         for read in theirs.reads:
             self.add_read(read)
         for record in theirs.records:
-            self.add_record(record)
+            if record not in mine.records:
+                self.add_record(record)
         for doubt in theirs.doubts:
             self.add_doubt(doubt)
         for absence in theirs.absences:

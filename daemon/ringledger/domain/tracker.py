@@ -21,10 +21,13 @@ from ringledger.domain.changes import (
     SourceClaim,
 )
 from ringledger.domain.facts import Absence, Fact, GivenUp, PresenceEvent, Read, Record
+from ringledger.domain.fold import NEVER
 from ringledger.domain.matching import (
+    MATCH_WINDOW_MS,
     RECORD,
     SESSION,
     CallIndex,
+    Ends,
     Names,
     Unconfirmed,
     ends_of,
@@ -48,7 +51,7 @@ from ringledger.domain.observation import (
     RecordClaim,
     Source,
 )
-from ringledger.domain.pairs import direction_of, may_pair, wholes
+from ringledger.domain.pairs import PAIR_WINDOW_MS, direction_of, may_pair, wholes
 from ringledger.domain.reads import SLACK_MS
 from ringledger.domain.record_rules import SILENT_AFTER_MS, digits, end_of, is_old
 from ringledger.domain.row import primary_leg, said, story
@@ -62,6 +65,10 @@ DEFAULT_STALE_AFTER_SECONDS: Final = 14_400.0
 FRESH_MS: Final = 5_000
 #: Of so many live calls what was folded is kept; of those that nobody speaks of for longer the facts alone.
 MOST_FOLDED: Final = 1_000
+#: How much later than a call that is gone one may begin that has to do with it, ms: the other half of a RingOut, and
+#: whose record that call was. A row's start is its record's, which may be a little later than presence's.
+GONE_PAIR_MS: Final = 2 * PAIR_WINDOW_MS
+GONE_RECORD_MS: Final = MATCH_WINDOW_MS + PAIR_WINDOW_MS
 #: Reads of presence are remembered so long for calls whose events come later, ms.
 REMEMBER_READS_MS: Final = 3_600_000
 
@@ -115,6 +122,10 @@ class CallTracker:
         self._unmatched: dict[CallKey, TrackedCall] = {}
         #: How often calls that were known apart have become one.
         self._united = 0
+        #: The latest start of a call that is not in memory, ms, and of one that records alone have told of.
+        self.gone_until = self.gone_unseen_until = NEVER
+        #: Calls beside which others may be that are not in memory, since the last time somebody asked.
+        self._astray: dict[CallKey, None] = {}
         #: How often a call has left memory: whoever let time pass sees by it whether what was here is here still.
         self.departures = 0
         #: Live calls of which something was heard last, the newest last.
@@ -610,10 +621,14 @@ class CallTracker:
             call.found_by = signature
             claims = [one.claim for one in call.facts.records] if call.matched else ()
             self._index.note(call.key, ends_of(call.key.account_id, after, claims))
+            if after.started_at <= self.gone_until + GONE_PAIR_MS:
+                self._astray[call.key] = None
         elif after.live is call.told_live and not call.matched:
             return
         if after.answered_at is None or call.matched:
             self._unmatched[call.key] = call
+            if after.started_at <= self.gone_unseen_until + GONE_RECORD_MS:
+                self._astray[call.key] = None
 
     def _keep_time(self, call: TrackedCall, after: Call, *, over: bool) -> None:
         """Settle, or publish at once what needs no settling (rules 5.2, 5.3)."""
@@ -934,10 +949,11 @@ class CallTracker:
             call, other = other, call
         self._drop(other)
         over = other.over and call.phase is not Phase.SETTLING
+        known = set(call.facts.all)  # a record that was matched with one and left it for the other is with both
         call.absorb(other)
         call.over = call.over or over
         call.at, call.by = other.at, other.by
-        self.changes.unite(other.key, call.key, other.facts.all)
+        self.changes.unite(other.key, call.key, [fact for fact in other.facts.all if fact not in known])
         for record in other.facts.records:
             self.changes.claim(call.key, record.claim)
         call.names |= {name: min(kind, call.names.get(name, kind)) for name, kind in other.names.items()}
@@ -1085,6 +1101,27 @@ class CallTracker:
                 unknown.update(self._unknown(account_id, names_of_sessions(session_id, telephony)))
         return unknown
 
+    def astray(self) -> list[Ends]:
+        """By which numbers and starts calls are found that may have others beside them which are not in memory: the
+        other half of a RingOut, or a call that is known by its record alone (rules 7.2, 7.9). Ask the ledger for those,
+        ``restore`` them, and let them ``meet``. Each is named once, until something changes.
+        """
+        self._report()
+        astray, self._astray = self._astray, {}
+        return [ends for key in astray for ends in self._index.ends(key)]
+
+    def meet(self, ends: Iterable[Ends]) -> None:
+        """Calls that are found by these may have others beside them by now."""
+        for key in {key: None for one in ends for key in self._index.near(one)}:
+            call = self.calls[key]
+            self._unmatched[key] = call
+            self._pair_halves(call, call.call)
+        self._report()
+
+    def has(self, key: CallKey) -> bool:
+        """Whether a call is in memory, under this key or another: it may have got a better name since its commit."""
+        return self._index.named(*key) is not None
+
     def known_among(self, account_id: str, names: Iterable[str]) -> set[str]:
         """Which of these sessions and telephony sessions are of calls in memory."""
         return {name for name in names if self._index.named(account_id, name) is not None}
@@ -1207,6 +1244,7 @@ class CallTracker:
             waiting += self._kept.pop(key, ())  # whatever has become of the pair they might have been
             del self.calls[key]
             gone.add(key)
+            self._note_gone(call)
             self.departures += 1
             self._folded.pop(key, None)
             self._index.forget(key)
@@ -1214,6 +1252,13 @@ class CallTracker:
         while len(self._folded) > self._most_folded:
             self._folded.pop(next(iter(self._folded))).rest()
         return gone
+
+    def _note_gone(self, call: TrackedCall) -> None:
+        """A call that has been heard of leaves memory: others may be near it."""
+        if call.published is not None:
+            self.gone_until = max(self.gone_until, call.call.started_at)
+            if not call.facts.is_shown:
+                self.gone_unseen_until = max(self.gone_unseen_until, call.call.started_at)
 
     def _absent(self, call: TrackedCall) -> None:
         """Presence shows a call at no extension that we keep in memory."""

@@ -9,14 +9,17 @@ from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ringledger.domain.matching import MATCH_WINDOW_MS, Ends
 from ringledger.domain.observation import CallKey, Direction, RecordClaim
 from ringledger.domain.pairs import PAIR_WINDOW_MS
+from ringledger.domain.record_rules import bare
 from ringledger.domain.row import CallRecord
 from ringledger.domain.tracked import SavedCall
 from ringledger.ledger.schema.tables import call, call_source, live_call
+from ringledger.ledger.schema.types import UtcText
 
 #: Records asked about in one SELECT.
 CHUNK: Final = 200
@@ -28,17 +31,25 @@ APART_MS: Final = 600_000
 #: How far apart the rows of a RingOut's halves may begin: a row has its record's start, which is not presence's, by
 #: which both are judged once they are in memory, ms.
 ROWS_APART_MS: Final = PAIR_WINDOW_MS + 5_000
+#: The same of calls that are matched by numbers and start, ms.
+LIKE_APART_MS: Final = MATCH_WINDOW_MS + 5_000
 
 
 async def known_as(connection: AsyncConnection, claims: Iterable[RecordClaim]) -> set[CallKey]:
-    """The calls these records may mean or complete: told of by the same record, or the other half of a RingOut."""
+    """The calls these records may mean or complete: told of by the same record, never connected and like it by numbers
+    and start (rule 7.2), or the other half of a RingOut.
+    """
     found: set[CallKey] = set()
     asked = list(claims)
     for start in range(0, len(asked), CHUNK):
         chunk = asked[start : start + CHUNK]
         rows = await connection.execute(_told_by(chunk), execution_options=UNKEPT)
         found.update(CallKey(account_id, session_id) for account_id, session_id in rows)
-    return found | await halves_of(connection, asked)
+    meant = [
+        _like_it(one.account_id, one.direction, one.from_party.number, one.to_party.number, one.started_at)
+        for one in asked
+    ]
+    return found | await _alike(connection, [*meant, *map(_half_of, asked)])
 
 
 async def halves_of(connection: AsyncConnection, claims: Iterable[RecordClaim]) -> set[CallKey]:
@@ -55,6 +66,28 @@ async def halves_of_finished(connection: AsyncConnection, rows: Iterable[CallRec
     return await _alike(connection, crossed)
 
 
+async def beside(connection: AsyncConnection, ends: Iterable[Ends]) -> set[CallKey]:
+    """The calls that may have to do with those found by these numbers and starts: other halves of a RingOut, and ones
+    that never connected and may be of one record.
+    """
+    sought: list[_Sought | None] = []
+    for account_id, direction, caller, callee, window in ends:
+        middle = window * MATCH_WINDOW_MS + MATCH_WINDOW_MS // 2
+        sought += [
+            _crossed(account_id, caller, callee, direction, middle),
+            _like_it(account_id, direction, caller, callee, middle),
+        ]
+    sought = [None if one is None else one._replace(within=one.within + MATCH_WINDOW_MS // 2) for one in sought]
+    return await _alike(connection, sought)
+
+
+async def newest_start(connection: AsyncConnection, account_id: str) -> int | None:
+    """When the last of the account's calls began that has a row, ms."""
+    wanted = select(func.max(call.c.started_at, type_=UtcText)).where(call.c.account_id == account_id)
+    newest: int | None = (await connection.execute(wanted)).scalar()
+    return newest
+
+
 async def halves_of_open(connection: AsyncConnection, account_id: str) -> set[str]:
     """The sessions of finished calls that may be the other half of one that is not over: its row will be judged with
     both.
@@ -69,16 +102,19 @@ async def halves_of_open(connection: AsyncConnection, account_id: str) -> set[st
     return {key.session_id for key in await _alike(connection, halves)}
 
 
-async def _alike(connection: AsyncConnection, wanted_halves: Iterable["_Half | None"]) -> set[CallKey]:
+async def _alike(connection: AsyncConnection, looked_for: Iterable["_Sought | None"]) -> set[CallKey]:
     """The calls that are looked for, as far as the ledger has them."""
     found: set[CallKey] = set()
-    for halves in _together(wanted_halves):
-        wanted: dict[tuple[str, str | None, str | None, Direction], list[int]] = {}
-        for half in halves:
-            wanted.setdefault((half.account_id, half.from_number, half.to_number, half.direction), []).append(half.at)
-        for row in await connection.execute(_like(halves), execution_options=UNKEPT):
-            starts = wanted.get((row.account_id, row.from_number, row.to_number, Direction(row.direction)), ())
-            if any(abs(row.started_at - at) <= ROWS_APART_MS for at in starts):
+    for group in _together(looked_for):
+        wanted: dict[tuple[str, str | None, str | None, Direction], list[_Sought]] = {}
+        for one in group:
+            wanted.setdefault((one.account_id, one.from_number, one.to_number, one.direction), []).append(one)
+        for row in await connection.execute(_like(group), execution_options=UNKEPT):
+            ends = row.account_id, bare(row.from_number), bare(row.to_number), Direction(row.direction)
+            if any(
+                abs(row.started_at - one.at) <= one.within and not (one.unanswered and row.answered_at is not None)
+                for one in wanted.get(ends, ())
+            ):
                 found.add(CallKey(row.account_id, row.session_id))
     return found
 
@@ -88,7 +124,7 @@ async def other_halves(connection: AsyncConnection, calls: Iterable[SavedCall]) 
     rows = [one.published for one in calls if one.published is not None]
     found = {row.part_of for row in rows if row.part_of is not None}
     outer = (
-        _Half(row.account_id, None, None, Direction.OUTBOUND, row.started_at, row.session_id)
+        _Sought(row.account_id, None, None, Direction.OUTBOUND, row.started_at, session_id=row.session_id)
         for row in rows if row.direction is Direction.OUTBOUND
     )  # fmt: skip
     for halves in _together(outer):
@@ -125,18 +161,31 @@ def _told_by(claims: Collection[RecordClaim]) -> Select[Any]:
     return select(told.account_id, told.session_id).where(mine, named).distinct()
 
 
-class _Half(NamedTuple):
-    """A call that is looked for: one with these numbers and this direction, begun near ``at`` (ms)."""
+class _Sought(NamedTuple):
+    """A call that is looked for: one with these numbers (without ``+``) and this direction, begun no farther from
+    ``at`` than ``within`` (ms); ``unanswered``: and never connected.
+    """
 
     account_id: str
     from_number: str | None
     to_number: str | None
     direction: Direction
     at: int
+    within: int = ROWS_APART_MS
+    unanswered: bool = False
     session_id: str = ""
 
 
-def _half_of(claim: RecordClaim) -> _Half | None:
+def _like_it(
+    account_id: str, direction: Direction, sender: str | None, callee: str | None, at: int | None
+) -> _Sought | None:
+    """A call that never connected and may be the same as this one. ``None``: nobody can tell by numbers and start."""
+    if at is None or not sender or not callee:
+        return None
+    return _Sought(account_id, bare(sender), bare(callee), direction, at, LIKE_APART_MS, unanswered=True)
+
+
+def _half_of(claim: RecordClaim) -> _Sought | None:
     """The other half of a record's call: the same numbers crossed, the other direction. ``None``: it has none."""
     if claim.started_at is None:
         return None
@@ -144,16 +193,16 @@ def _half_of(claim: RecordClaim) -> _Half | None:
     return _crossed(claim.account_id, sender, callee, claim.direction, claim.started_at)
 
 
-def _crossed(account_id: str, sender: str | None, callee: str | None, direction: Direction, at: int) -> _Half | None:
+def _crossed(account_id: str, sender: str | None, callee: str | None, direction: Direction, at: int) -> _Sought | None:
     if not sender or not callee:
         return None
     other = Direction.OUTBOUND if direction is Direction.INBOUND else Direction.INBOUND
-    return _Half(account_id, callee, sender, other, at)
+    return _Sought(account_id, bare(callee), bare(sender), other, at)
 
 
-def _together(halves: Iterable[_Half | None]) -> Iterable[Sequence[_Half]]:
+def _together(halves: Iterable[_Sought | None]) -> Iterable[Sequence[_Sought]]:
     """In the order of their starts, in groups that one question asks for: few, and near each other in time."""
-    group: list[_Half] = []
+    group: list[_Sought] = []
     for half in sorted((one for one in halves if one is not None), key=attrgetter("at")):
         if group and (len(group) == CHUNK or half.at - group[-1].at > APART_MS):
             yield group
@@ -163,19 +212,25 @@ def _together(halves: Iterable[_Half | None]) -> Iterable[Sequence[_Half]]:
         yield group
 
 
-def _like(halves: Sequence[_Half]) -> Select[Any]:
+def _like(halves: Sequence[_Sought]) -> Select[Any]:
     """Calls of these numbers in the time that the halves take up together: a few more than are meant."""
-    callers = call.c.from_number.in_(sorted({half.from_number or "" for half in halves}))
-    callees = call.c.to_number.in_(sorted({half.to_number or "" for half in halves}))
+    callers = call.c.from_number.in_(_written(half.from_number for half in halves))
+    callees = call.c.to_number.in_(_written(half.to_number for half in halves))
     columns = (call.c.account_id, call.c.session_id, call.c.from_number, call.c.to_number, call.c.direction,
-               call.c.started_at)  # fmt: skip
+               call.c.started_at, call.c.answered_at)  # fmt: skip
     return select(*columns).where(_of_accounts(halves) & callers & callees & _around(halves))
 
 
-def _of_accounts(halves: Sequence[_Half]) -> ColumnElement[bool]:
+def _written(numbers: Iterable[str | None]) -> list[str]:
+    """As a row may have them: with and without ``+`` a number is the same (rule 10.2)."""
+    return sorted({text for number in numbers if number for text in (number, f"+{number}")})
+
+
+def _of_accounts(halves: Sequence[_Sought]) -> ColumnElement[bool]:
     return call.c.account_id.in_(sorted({half.account_id for half in halves}))
 
 
-def _around(halves: Sequence[_Half]) -> ColumnElement[bool]:
-    """Begun within the window of a RingOut's halves around these, which stand in the order of their starts."""
-    return call.c.started_at.between(halves[0].at - ROWS_APART_MS, halves[-1].at + ROWS_APART_MS)
+def _around(halves: Sequence[_Sought]) -> ColumnElement[bool]:
+    """Begun no farther than is allowed from one of these, which stand in the order of their starts."""
+    within = max(half.within for half in halves)
+    return call.c.started_at.between(halves[0].at - within, halves[-1].at + within)

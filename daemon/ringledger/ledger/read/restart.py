@@ -45,13 +45,14 @@ from ringledger.ledger.schema.calls import restored
 @dataclass(frozen=True, slots=True)
 class OpenState:
     """What the ledger remembers of an account. ``halves``: finished calls that may be the other half of a RingOut of
-    which one is still open. ``positions``: by feed, the newest of each.
+    which one is still open. ``positions``: by feed, the newest of each. ``newest_start``: of all finished calls, ms.
     """
 
     sessions: list[SavedCall] = field(default_factory=list)
     halves: list[SavedCall] = field(default_factory=list)
     extensions: list[Extension] = field(default_factory=list)
     positions: dict[str, FeedPosition] = field(default_factory=dict)
+    newest_start: int | None = None
 
 
 class UnconfirmedCall(NamedTuple):

@@ -22,6 +22,7 @@ from ringledger.domain.changes import Changes
 from ringledger.domain.coverage import CoverageSpan, CoverageState
 from ringledger.domain.facts import Fact, Ignored, Summary
 from ringledger.domain.lease import Fence
+from ringledger.domain.matching import Ends
 from ringledger.domain.observation import CallKey, FeedPosition, RecordClaim
 from ringledger.domain.row import CallRecord
 from ringledger.domain.tracked import SavedCall
@@ -452,6 +453,7 @@ class Ledger:
             wanted = select(live.c.session_id).where(live.c.account_id == account_id)
             open_ones = (await connection.execute(wanted)).scalars().all()
             halves = await aliases.halves_of_open(connection, account_id)
+            newest_start = await aliases.newest_start(connection, account_id)
             extensions = await _rows(connection, select(extension).where(extension.c.account_id == account_id))
             mine = select(position).where(position.c.account_id == account_id)
             positions = await _rows(connection, mine.order_by(position.c.at))
@@ -460,6 +462,7 @@ class Ledger:
             halves=await self.load_sessions([CallKey(account_id, session_id) for session_id in sorted(halves)]),
             extensions=[extension_of(row) for row in extensions],
             positions={row["feed"]: position_of(row) for row in positions},
+            newest_start=newest_start,
         )
 
     @_patient
@@ -546,6 +549,12 @@ class Ledger:
         """Finished calls that may be the other half of a RingOut of these."""
         async with self._reading() as connection:
             return await aliases.halves_of_finished(connection, rows)
+
+    @_patient
+    async def beside(self, ends: Collection[Ends]) -> set[CallKey]:
+        """Finished calls that may have to do with those found by these numbers and starts (rules 7.2, 7.9)."""
+        async with self._reading() as connection:
+            return await aliases.beside(connection, ends)
 
     @_patient
     async def names_among(self, account_id: str, names: Collection[str]) -> set[str]:

@@ -245,6 +245,8 @@ class Pipeline:
     def resume(self, state: OpenState) -> None:
         """Go on where the last commit left off: open and settling calls, extensions (rule 9.2)."""
         calls = [*state.sessions, *state.halves]
+        if state.newest_start is not None:
+            self.tracker.gone_until = self.tracker.gone_unseen_until = state.newest_start
         self.tracker.restore(calls, state.extensions, now=self._clock())
         self._release([CallKey(call.account_id, call.session_id) for call in calls])  # some came with open ones
         self._timer_moved.set()
@@ -266,6 +268,7 @@ class Pipeline:
     async def _pass_time(self) -> None:
         async with self._order:
             self.tracker.advance(self._clock())
+            self._release([CallKey(call.account_id, call.session_id) for call in await self._beside()])
 
     async def _sleep_until(self, deadline: float | None, longest: float = 15.0) -> None:
         self._timer_moved.clear()
@@ -335,7 +338,26 @@ class Pipeline:
             restored = await self._restored(observations, claims, candidates, about)
             self.tracker.restore(restored, now=self._clock())
             yield began
+            restored += await self._beside()
             self._release([CallKey(call.account_id, call.session_id) for call in restored])
+
+    async def _beside(self) -> list[SavedCall]:
+        """Restore what is not in memory and may have to do with calls that have just changed, and let them meet. Only
+        what came late makes this a question to the ledger.
+        """
+        restored: list[SavedCall] = []
+        while ends := self.tracker.astray():
+            near, departures = set[CallKey](), -1
+            while departures != self.tracker.departures:  # what is gone by now may not have had a row when it was asked
+                departures = self.tracker.departures
+                near |= await self._ledger.beside(ends)
+            while missing := [key for key in near if not self.tracker.has(key)]:
+                near.difference_update(missing)
+                loaded = await self._ledger.load_sessions(missing)
+                self.tracker.restore(loaded, now=self._clock())
+                restored += loaded
+            self.tracker.meet(ends)
+        return restored
 
     def _release(self, keys: Collection[CallKey]) -> None:
         """Forget calls that are over and committed; the ledger has them back."""
