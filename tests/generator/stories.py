@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass, field
 
 from tests.generator.kinds import KINDS, Planner
+from tests.generator.pairs import PAIRS
 from tests.generator.voices import Fact, Platform
 from tests.generator.world import DISPOSITIONS, Call, Truth, truth_of
 
@@ -24,6 +25,26 @@ class Story:
     facts: list[Fact]
     truth: dict[str, Truth]
     blind: list[tuple[int, int]] = field(default_factory=list)
+
+
+def pair(seed: int, *, kind: str | None = None, sources: str = "log") -> Story:
+    """The story of a seed about calls near one another, of which no truth is known but that any order tells the same.
+    ``sources``: as of :func:`story`.
+    """
+    rng = random.Random(f"pair/{kind}/{sources}/{seed}")
+    chosen = kind or rng.choice(sorted(PAIRS))
+    calls = PAIRS[chosen](Planner(rng, T0 + rng.randrange(3_600_000)))
+    platform = Platform(calls, rng, modern=chosen == "shared_telephony" or rng.random() < 0.7, exact=rng.random() < 0.6)
+    facts = platform.events()
+    depth = SOURCES.index(sources)
+    facts += _reads(platform, rng) if depth >= 1 else []
+    if depth >= 2:
+        facts += [
+            platform.listing(rng.randint(platform.begun + 1_000, platform.over + 30_000))
+            for _ in range(rng.randint(1, 3))
+        ]
+    facts += _logged(platform, rng, single=False, details=False) if depth >= 3 else []
+    return Story(f"pair/{kind or 'any'}/{sources}/{seed}", chosen, sorted(facts, key=lambda one: one.sent), {})
 
 
 def story(seed: int, *, kind: str | None = None, sources: str = "log") -> Story:

@@ -7,13 +7,15 @@ again; a story that fails is written down as a recording for `ringledger replay`
 
 import json
 import os
+import random
 from pathlib import Path
 
 import pytest
 
 from tests.generator.__main__ import COLUMNS, check, recording
 from tests.generator.arrival import LOSS, MODES, in_order
-from tests.generator.stories import SOURCES, story
+from tests.generator.playing import broken, play, unlike
+from tests.generator.stories import SOURCES, pair, story
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "40"))
 SEED = int(os.environ.get("SEED", "1"))
@@ -30,6 +32,20 @@ def test_the_same_facts_give_the_same_row_and_the_true_one(sources: str, tmp_pat
             one = story(seed, sources=sources)
             if found:
                 wrong[f"{_written(kept, seed, sources, way)} ({one.kind})"] = found
+    assert not wrong, "\n".join(f"{name}: {'; '.join(found[:4])}" for name, found in list(wrong.items())[:20])
+
+
+@pytest.mark.parametrize("sources", SOURCES)
+def test_of_calls_near_one_another_the_same_facts_give_the_same_rows(sources: str):
+    wrong: dict[str, list[str]] = {}
+    for seed in range(SEED, SEED + EXAMPLES):
+        one = pair(seed, sources=sources)
+        for mode in MODES:
+            for loss in (0.0, LOSS):
+                facts, lines = recording(one, mode, loss)
+                told = play(lines, batch=random.Random(f"{one.seed}/{mode}").choice([1, 3, 50]))
+                if found := unlike(play(in_order(facts, one)), told) + broken(told):
+                    wrong[f"{one.seed} {mode} -{loss:.0%} ({one.kind})"] = found
     assert not wrong, "\n".join(f"{name}: {'; '.join(found[:4])}" for name, found in list(wrong.items())[:20])
 
 

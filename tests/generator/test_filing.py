@@ -6,6 +6,7 @@ A tenth of the stories of `test_any_order`, in each of its ways; a story that di
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,24 +15,25 @@ from tests.generator.__main__ import recording
 from tests.generator.arrival import LOSS, MODES, in_order
 from tests.generator.filing import file
 from tests.generator.playing import broken, play, unlike
-from tests.generator.stories import SOURCES, story
+from tests.generator.stories import SOURCES, Story, pair, story
 from tests.generator.test_any_order import EXAMPLES, SEED
 from tests.generator.voices import Json
 
 pytestmark = pytest.mark.timeout(3600)
 
 
+@pytest.mark.parametrize("told", [story, pair])
 @pytest.mark.parametrize("sources", SOURCES)
-async def test_what_is_filed_is_what_the_facts_say(sources: str, tmp_path: Path):
+async def test_what_is_filed_is_what_the_facts_say(sources: str, told: Callable[..., Story], tmp_path: Path):
     wrong: dict[str, list[str]] = {}
     for seed in range(SEED, SEED + max(1, EXAMPLES // 10)):
-        one = story(seed, sources=sources)
+        one = told(seed, sources=sources)
         for mode in MODES:
             loss = random.Random(f"{one.seed}/{mode}/loss").choice([0.0, LOSS])
             facts, lines = recording(one, mode, loss)
             portions, stops = cut(lines, random.Random(f"{one.seed}/{mode}/file"))
-            told = await file(tmp_path / f"{sources}-{seed}-{mode}.db", portions, stops=stops)
-            found = unlike(play(in_order(facts, one)), told) + broken(told)
+            filed = await file(tmp_path / f"{sources}-{seed}-{mode}.db", portions, stops=stops)
+            found = unlike(play(in_order(facts, one)), filed) + broken(filed)
             if found:
                 kept = tmp_path / f"{sources}-{seed}-{mode}.jsonl"
                 kept.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), "utf-8")

@@ -180,7 +180,7 @@ class Platform:
         ended = at if result is None else max(leg.ended or 0 for leg in legs) + call.unseen
         made: Json = {
             "id": f"R{call.session}E{master.extension}" if len(legs) < len(call.legs) else f"R{call.session}",
-            "sessionId": call.session,
+            "sessionId": call.logged_as or call.session,
             "startTime": iso(started),
             "duration": (ended - started) // 1000,
             "type": "Voice",
@@ -194,7 +194,9 @@ class Platform:
         if self.exact:
             made["durationMs"] = ended - started
         if self.modern:
-            made |= {"telephonySessionId": call.telephony, "finished": result is not None}
+            made |= {"finished": result is not None}
+        if self.modern and not call.logged_as:
+            made |= {"telephonySessionId": call.telephony}
         return made
 
 

@@ -73,6 +73,8 @@ class Call:
     part_of: str | None = None
     #: How much later than presence the platform's records say it ended (voicemail goes on unseen), ms.
     unseen: int = 0
+    #: The session by which the platform's records know it; empty: the same.
+    logged_as: str = ""
 
     @property
     def begun(self) -> int:
