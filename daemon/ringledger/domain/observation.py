@@ -205,10 +205,11 @@ class FeedPosition:
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """What a feed hands over in one go. ``position`` is where the feed stands after it; ``after_gap``: something may be
-    missing between this and what was handed over before.
+    missing between this and what was handed over before; ``more``: it has more to hand over at once, it is behind.
     """
 
     observations: tuple[PresenceObservation, ...]
     unreadable: tuple[Unreadable, ...]
     position: FeedPosition | None
     after_gap: bool = False
+    more: bool = False

@@ -8,6 +8,7 @@ from ringledger.domain.observation import CallKey, Delivery
 from ringledger.domain.tracker import CallTracker
 from ringledger.ledger.write.store import Ledger
 from ringledger.ledger.write.writer import LedgerWriter
+from ringledger.service.ingest import pipeline
 from ringledger.service.ingest.lookups import Waiting, may_mean
 from ringledger.service.ingest.pipeline import Pipeline
 from ringledger.service.ingest.readings import MOST_REMEMBERED, PORTION, Readings, portions
@@ -120,6 +121,28 @@ async def test_the_feed_does_not_wait_for_a_whole_answer(desk):
     await intake.deliver(Delivery((ringing,), (), None))
     assert not answer.done()
     assert len(await answer) == 10 * PORTION
+
+
+async def test_records_wait_until_a_feed_that_is_behind_has_caught_up(desk):
+    """What it has still to tell is not written from the books first, to be made anew with each event."""
+    intake, ledger = desk
+    told = [presence(EXTENSION, n, T0 + n, item("Ringing", session="feed")) for n in range(1, 9)]
+    await intake.deliver(Delivery((told[0],), (), None, more=True))
+    answer = asyncio.create_task(intake.take_claims(log(5), asked=0.0))
+    for one in told[1:-1]:
+        await intake.deliver(Delivery((one,), (), None, more=True))
+    assert not answer.done()
+    assert await facts(ledger) == 7
+    await intake.deliver(Delivery((told[-1],), (), None))
+    assert len(await answer) == 5
+
+
+async def test_a_feed_that_is_always_behind_holds_no_records_back_for_ever(desk, monkeypatch):
+    intake, _ = desk
+    monkeypatch.setattr(pipeline, "CATCH_UP_SECONDS", 0.1)
+    ringing = presence(EXTENSION, 1, T0, item("Ringing", session="feed"))
+    await intake.deliver(Delivery((ringing,), (), None, more=True))
+    assert len(await intake.take_claims(log(5), asked=0.0)) == 5
 
 
 def test_only_calls_that_a_record_may_mean_are_fetched_for_it():

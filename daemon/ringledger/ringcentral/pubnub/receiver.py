@@ -141,7 +141,7 @@ class Receiver:
         moved = max(token, self.cursor)
         self._came_in(len(entries))  # before it is delivered: what may be missing is missing before it
         async with self._one_at_a_time:
-            await self._deliver(fresh, moved, after_gap=len(entries) >= QUEUE_LENGTH)
+            await self._deliver(fresh, moved, full=len(entries) >= QUEUE_LENGTH)
             self.cursor = moved
         self.unreadable_since = None
         self._remember(fresh)
@@ -189,7 +189,7 @@ class Receiver:
         self._connected()
         return begin
 
-    async def _deliver(self, entries: list[Any], cursor: int, *, after_gap: bool = False) -> None:
+    async def _deliver(self, entries: list[Any], cursor: int, *, full: bool = False) -> None:
         if not entries and not self._position_due():
             return
         observations: list[PresenceObservation] = []
@@ -202,7 +202,8 @@ class Receiver:
                 unreadable.append(error.unreadable(received_at))
         position = self._position(cursor) if self.current else None
         try:
-            await self._sink.deliver(Delivery(tuple(observations), tuple(unreadable), position, after_gap))
+            delivery = Delivery(tuple(observations), tuple(unreadable), position, after_gap=full, more=full)
+            await self._sink.deliver(delivery)
         except Exception as error:
             self._sink_failures += 1
             if self._sink_failures >= MOST_SINK_FAILURES:

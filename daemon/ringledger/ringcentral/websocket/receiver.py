@@ -24,6 +24,8 @@ FEED: Final = "websocket"
 #: A quiet feed's position is written so often, so that a restart finds a fresh one.
 IDLE_POSITION_SECONDS: Final = 30.0
 SEEN_EVENTS: Final = 2000
+#: So many events at once: more of them wait than come.
+BEHIND: Final = 250
 #: First and longest pause before a failed delivery is repeated.
 REPEAT_SECONDS: Final = (0.2, 10.0)
 #: An event so much younger than the reconnect is no replay; clocks are that inexact.
@@ -106,7 +108,8 @@ class Receiver:
         idle = time.monotonic() - self._written > IDLE_POSITION_SECONDS
         if observations or unreadable or force or idle:
             position = bookmark.position() if bookmark.token else None
-            await commit(self._sink, Delivery(tuple(observations), tuple(unreadable), position))
+            more = len(observations) >= BEHIND
+            await commit(self._sink, Delivery(tuple(observations), tuple(unreadable), position, more=more))
             self._written = time.monotonic()
         self.bookmark = bookmark
         self._remember(fresh)

@@ -33,8 +33,10 @@ from ringledger.service.ingest.readings import Candidates, Readings, nobody, por
 #: How long background work waits at most for a pause in what the feed brings, and what is a pause, seconds.
 CALM_SECONDS = 0.5
 BREATH_SECONDS = 0.02
-#: A feed that brings so many observations at once is behind. Then it has four fifths of the time, else half of it.
-BEHIND = 250
+#: A feed that has more to hand over is behind. What the books say of the calls it has still to tell of would cost much
+#: more than its events: a row made from a record, fetched again and made anew with each of them. So it is let catch up,
+#: for so long at most; then it has four fifths of the time, as it has half of it when it is not behind.
+CATCH_UP_SECONDS = 60.0
 BEHIND_SHARE = 4.0
 
 
@@ -71,7 +73,8 @@ class Pipeline:
         #: Deliveries of feeds that are under way, and when the last of them was over.
         self._feeding = 0
         self._fed_at = -CALM_SECONDS
-        self._behind = False
+        #: Since when the feed is behind.
+        self._behind_since: float | None = None
         self._order = asyncio.Lock()
         self._timer_moved = asyncio.Event()
 
@@ -135,7 +138,10 @@ class Pipeline:
         """Take what a feed brings; returns after the commit (``FeedSink``)."""
         observations = self._wanted(delivery.observations)
         self._feeding += 1
-        self._behind = len(observations) >= BEHIND
+        if not delivery.more:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = self._clock()
         try:
             await self._deliver(delivery, observations)
         finally:
@@ -144,12 +150,14 @@ class Pipeline:
 
     async def calm(self, seconds: float = CALM_SECONDS) -> None:
         """Let the feed go first: returns when nothing it brought waits, or after ``seconds``. For background work,
-        before each of its steps.
+        before each of its steps. A feed that has fallen behind is waited for until it has caught up, or for longer.
         """
-        deadline = self._clock() + seconds
+        began = self._clock()
+        if self._behind_since is not None:
+            seconds = max(seconds * BEHIND_SHARE, self._behind_since + CATCH_UP_SECONDS - began)
         while (  # noqa: ASYNC110 - a pause is what is waited for
-            self._feeding or self._clock() - self._fed_at < BREATH_SECONDS
-        ) and self._clock() < deadline:
+            self._feeding or self._behind_since is not None or self._clock() - self._fed_at < BREATH_SECONDS
+        ) and self._clock() - began < seconds:
             await asyncio.sleep(BREATH_SECONDS)
 
     async def _deliver(self, delivery: Delivery, observations: Sequence[PresenceObservation]) -> None:
@@ -178,7 +186,7 @@ class Pipeline:
         position: FeedPosition | None = None,
     ) -> set[CallKey]:
         """Take records of active-calls or the call log; returns the calls they speak of, after the commit. The feed
-        goes first: they are taken a few at a time, and after each time it has as long as that took.
+        goes first: they are taken a few at a time, each when it has caught up and has had as long as the last took.
 
         ``candidates``: which calls a record may mean although its session is another; ``about``: calls whose records
         these are to be; ``not_found``: those of them whose own have been asked for and do not exist;
@@ -189,7 +197,9 @@ class Pipeline:
         listed: set[CallKey] = set()
         looked_up = bool(about or not_found)
         steps = [claims] if looked_up else list(portions(claims))
+        took = 0.0
         for number, step in enumerate(steps, 1):
+            await self.calm(took)
             fresh = step if again or looked_up else self._readings.fresh(step, self.tracker.concerns)
             taken = {id(one) for one in fresh}
             known = [one for one in step if id(one) not in taken]
@@ -210,8 +220,6 @@ class Pipeline:
                 took = self._clock() - began
             await self._commit()
             self._readings.committed(fresh)
-            if not last:
-                await self.calm(took * BEHIND_SHARE if self._behind else took)
         return listed
 
     async def knows(self, claims: Collection[RecordClaim]) -> set[str]:
