@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ringledger.domain.observation import CallKey, Delivery
+from ringledger.domain.observation import CallKey, Delivery, RecordClaim
 from ringledger.domain.tracker import CallTracker
 from ringledger.ledger.write.store import Ledger
 from ringledger.ledger.write.writer import LedgerWriter
@@ -143,6 +143,32 @@ async def test_a_feed_that_is_always_behind_holds_no_records_back_for_ever(desk,
     ringing = presence(EXTENSION, 1, T0, item("Ringing", session="feed"))
     await intake.deliver(Delivery((ringing,), (), None, more=True))
     assert len(await intake.take_claims(log(5), asked=0.0)) == 5
+
+
+async def test_answers_that_come_together_share_the_time_that_the_feed_leaves(desk, monkeypatch):
+    """While a feed is behind for long it has four fifths of the time, however many listings are taken: a few records
+    of one of them, then its turn.
+    """
+    intake, _ = desk
+    monkeypatch.setattr(pipeline, "CATCH_UP_SECONDS", 0.0)
+    turns: list[str] = []
+    calm, committed = intake.calm, intake._readings.committed
+
+    async def begins(seconds: float) -> None:
+        turns.append("begins")
+        await calm(seconds)
+
+    def ends(fresh: list[RecordClaim]) -> None:
+        committed(fresh)
+        turns.append("ends")
+
+    monkeypatch.setattr(intake, "calm", begins)
+    monkeypatch.setattr(intake._readings, "committed", ends)
+    ringing = presence(EXTENSION, 1, T0, item("Ringing", session="feed"))
+    await intake.deliver(Delivery((ringing,), (), None, more=True))
+    others = [[one._replace(session_id=f"{n}{one.session_id}") for one in log(PORTION + 1)] for n in range(3)]
+    await asyncio.gather(*(intake.take_claims(told, asked=0.0) for told in others))
+    assert turns == ["begins", "ends"] * 6
 
 
 def test_only_calls_that_a_record_may_mean_are_fetched_for_it():

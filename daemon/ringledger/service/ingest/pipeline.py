@@ -75,6 +75,10 @@ class Pipeline:
         self._fed_at = -CALM_SECONDS
         #: Since when the feed is behind.
         self._behind_since: float | None = None
+        #: Poll, synchronisation and back-fill take turns, or each of them would have the share of all; what the last
+        #: turn took, seconds.
+        self._taking = asyncio.Lock()
+        self._took = 0.0
         self._order = asyncio.Lock()
         self._timer_moved = asyncio.Event()
 
@@ -186,7 +190,7 @@ class Pipeline:
         position: FeedPosition | None = None,
     ) -> set[CallKey]:
         """Take records of active-calls or the call log; returns the calls they speak of, after the commit. The feed
-        goes first: they are taken a few at a time, each when it has caught up and has had as long as the last took.
+        goes first: they are taken a few at a time, when it has caught up and has had as long as the last few took.
 
         ``candidates``: which calls a record may mean although its session is another; ``about``: calls whose records
         these are to be; ``not_found``: those of them whose own have been asked for and do not exist;
@@ -197,29 +201,29 @@ class Pipeline:
         listed: set[CallKey] = set()
         looked_up = bool(about or not_found)
         steps = [claims] if looked_up else list(portions(claims))
-        took = 0.0
         for number, step in enumerate(steps, 1):
-            await self.calm(took)
-            fresh = step if again or looked_up else self._readings.fresh(step, self.tracker.concerns)
-            taken = {id(one) for one in fresh}
-            known = [one for one in step if id(one) not in taken]
-            listed.update(CallKey(one.account_id, one.call_session_id) for one in known if one.call_session_id)
-            last = number == len(steps)
-            if not fresh and not last:
-                continue
-            async with self._applying((), fresh, candidates, about) as began:
-                now = self._clock()
-                told = [
-                    one._replace(asked_at=self._on_our_clock(asked), received_at=self._on_our_clock(now))
-                    for one in fresh
-                ]
-                listed |= self.tracker.take(Records(tuple(told), frozenset(not_found)), now)
-                if last:
-                    self._note_position(position)
-                    self._unreadable(unreadable)
-                took = self._clock() - began
-            await self._commit()
-            self._readings.committed(fresh)
+            async with self._taking:
+                await self.calm(self._took)
+                fresh = step if again or looked_up else self._readings.fresh(step, self.tracker.concerns)
+                taken = {id(one) for one in fresh}
+                known = [one for one in step if id(one) not in taken]
+                listed.update(CallKey(one.account_id, one.call_session_id) for one in known if one.call_session_id)
+                last = number == len(steps)
+                if not fresh and not last:
+                    continue
+                async with self._applying((), fresh, candidates, about) as began:
+                    now = self._clock()
+                    told = [
+                        one._replace(asked_at=self._on_our_clock(asked), received_at=self._on_our_clock(now))
+                        for one in fresh
+                    ]
+                    listed |= self.tracker.take(Records(tuple(told), frozenset(not_found)), now)
+                    if last:
+                        self._note_position(position)
+                        self._unreadable(unreadable)
+                await self._commit()
+                self._readings.committed(fresh)
+                self._took = self._clock() - began
         return listed
 
     async def knows(self, claims: Collection[RecordClaim]) -> set[str]:
