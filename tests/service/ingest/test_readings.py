@@ -1,6 +1,7 @@
 """What has been read is not taken again, answers are taken in portions, and the feed goes between them."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -143,6 +144,15 @@ async def test_a_feed_that_is_always_behind_holds_no_records_back_for_ever(desk,
     ringing = presence(EXTENSION, 1, T0, item("Ringing", session="feed"))
     await intake.deliver(Delivery((ringing,), (), None, more=True))
     assert len(await intake.take_claims(log(5), asked=0.0)) == 5
+
+
+async def test_a_feed_that_is_cut_while_it_is_behind_is_not_waited_for(desk):
+    intake, _ = desk
+    ringing = presence(EXTENSION, 1, T0, item("Ringing", session="feed"))
+    await intake.deliver(Delivery((ringing,), (), None, more=True))
+    began = time.monotonic()
+    assert len(await intake.take_claims(log(3 * PORTION), asked=0.0)) == 3 * PORTION
+    assert pipeline.CUT_SECONDS <= time.monotonic() - began < pipeline.CUT_SECONDS + 1
 
 
 async def test_answers_that_come_together_share_the_time_that_the_feed_leaves(desk, monkeypatch):

@@ -37,6 +37,8 @@ BREATH_SECONDS = 0.02
 #: more than its events: a row made from a record, fetched again and made anew with each of them. So it is let catch up,
 #: for so long at most; then it has four fifths of the time, as it has half of it when it is not behind.
 CATCH_UP_SECONDS = 60.0
+#: One that brings nothing for so long has been cut, and is not waited for: the books are all there is.
+CUT_SECONDS = 10.0
 BEHIND_SHARE = 4.0
 
 
@@ -160,9 +162,14 @@ class Pipeline:
         if self._behind_since is not None:
             seconds = max(seconds * BEHIND_SHARE, self._behind_since + CATCH_UP_SECONDS - began)
         while (  # noqa: ASYNC110 - a pause is what is waited for
-            self._feeding or self._behind_since is not None or self._clock() - self._fed_at < BREATH_SECONDS
+            self._feeding or self._clock() - self._fed_at < self._breath
         ) and self._clock() - began < seconds:
             await asyncio.sleep(BREATH_SECONDS)
+
+    @property
+    def _breath(self) -> float:
+        """What is a pause of the feed, seconds."""
+        return BREATH_SECONDS if self._behind_since is None else CUT_SECONDS
 
     async def _deliver(self, delivery: Delivery, observations: Sequence[PresenceObservation]) -> None:
         async with self._applying(observations):
