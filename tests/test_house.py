@@ -94,6 +94,20 @@ def test_every_module_opens_with_a_docstring():
     assert not [str(path) for path in modules() if not ast.get_docstring(tree(path))]
 
 
+def test_one_class_has_one_name():
+    """The simulator has its own opinion of the platform and the same words for it; ``web/rows.py`` has the names of the
+    public API's schemas."""
+    names: dict[str, list[str]] = {}
+    for path in modules():
+        where = str(path.relative_to(PACKAGE))
+        if where.startswith("simulator/") or where == "web/rows.py":
+            continue
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef):
+                names.setdefault(node.name, []).append(where)
+    assert {name: where for name, where in names.items() if len(where) > 1} == {}
+
+
 def test_no_function_is_over_60_lines():
     functions = ast.FunctionDef | ast.AsyncFunctionDef
     long = [

@@ -20,10 +20,10 @@ sys.path.insert(0, str(ROOT))
 
 from ringledger.ledger.errors import LedgerSlow  # noqa: E402
 from ringledger.ledger.read import queries  # noqa: E402
+from ringledger.ledger.read.engine import ReadEngine  # noqa: E402
 from ringledger.ledger.read.filters import CallFilter  # noqa: E402
 from ringledger.ledger.read.groups import By  # noqa: E402
 from ringledger.ledger.read.hours import hours_and_extensions  # noqa: E402
-from ringledger.ledger.read.source import Source  # noqa: E402
 from ringledger.ledger.read.stats import stats  # noqa: E402
 from tests import office  # noqa: E402
 from tests.bench.filled import LAST, fill  # noqa: E402
@@ -33,7 +33,7 @@ MONTH = (office.ms_of(LAST - timedelta(days=61)), office.ms_of(LAST - timedelta(
 SECONDS = 5.0
 
 
-async def measure(source: Source, name: str, ask: Callable[[Any], Awaitable[Any]], limit: float) -> bool:
+async def measure(source: ReadEngine, name: str, ask: Callable[[Any], Awaitable[Any]], limit: float) -> bool:
     """Whether the median was within the limit, ms."""
     took, busy = [], []
     found: Any = None
@@ -54,7 +54,7 @@ async def measure(source: Source, name: str, ask: Callable[[Any], Awaitable[Any]
     return not verdict
 
 
-async def questions(source: Source) -> bool:
+async def questions(source: ReadEngine) -> bool:
     async with source.reading() as engine:
         newest = await queries.calls(engine, CallFilter(direction="Inbound"), limit=400)
     number = next(row["from_number"] for row in newest if row["from_number"] and row["from_number"].startswith("+1312"))
@@ -101,7 +101,7 @@ def main() -> int:
         url = f"sqlite+aiosqlite:///{path}"
 
         async def ask() -> bool:
-            source = Source(url, seconds=SECONDS, connections=3)
+            source = ReadEngine(url, seconds=SECONDS, connections=3)
             try:
                 return await questions(source)
             finally:

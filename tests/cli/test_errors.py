@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ringledger.cli.context import Frame
+from ringledger.cli.context import GlobalOptions
 from ringledger.cli.errors import Failure, explained, told, usage
 from ringledger.config.provenance import SettingsError
 from ringledger.exits import Exit
@@ -90,15 +90,15 @@ def test_a_secret_in_an_error_does_not_come_out(capsys):
 
 
 def test_the_traceback_goes_to_the_log_at_debug_only(clean, capsys):
-    frame = Frame()
+    options = GlobalOptions()
     try:
         raise ZeroDivisionError("oops")
     except ZeroDivisionError as error:
-        told(error, frame)
+        told(error, options)
         assert "Traceback" not in capsys.readouterr().err
         clean.setenv("RINGLEDGER_LOG__LEVEL", "debug")
         clean.setenv("RINGLEDGER_LOG__FORMAT", "json")
-        told(error, frame)
+        told(error, options)
     first, last = capsys.readouterr().err.splitlines()
     assert "Traceback" in json.loads(first)["exception"]
     assert last.startswith("ringledger: internal error: ZeroDivisionError: oops")

@@ -41,7 +41,7 @@ from ringledger.ringcentral.subscriptions.subscription import (
 )
 from ringledger.ringcentral.websocket import frames
 from ringledger.ringcentral.websocket.frames import read_details, read_fault, read_frame
-from ringledger.ringcentral.websocket.receiver import Bookmark
+from ringledger.ringcentral.websocket.receiver import WebSocketBookmark
 from tests.fuzz.way import SEEDS, way
 from tests.platform.payloads import EVENT_2015, event, item, record
 
@@ -165,7 +165,7 @@ def frame(data: bytes) -> None:
         sound([*read.headers.items()], LONGEST)
         details, fault = read_details(read), read_fault(read)
         sound([details.recovery_buffer_size, fault.error_code, fault.message], LONGEST)
-        sound(Bookmark("s", "f").after([read]).position().token, 2 * LONGEST)
+        sound(WebSocketBookmark("s", "f").after([read]).position().token, 2 * LONGEST)
         notification(read.body)
 
 

@@ -21,7 +21,7 @@ from ringledger.ledger.read.restart import record_of
 from ringledger.ledger.schema import tables
 from ringledger.ledger.write.store import Ledger
 from ringledger.ledger.write.writer import LedgerWriter
-from ringledger.ringcentral.decode.recording import Answer, FeedState, Recorded, read_recording
+from ringledger.ringcentral.decode.recording import FeedState, Recorded, RecordedListing, read_recording
 from ringledger.service.ingest.pipeline import Pipeline
 from tests.generator.playing import ABOUT_ARRIVAL, SETTLE_SECONDS, STALE_AFTER_SECONDS, Outcome
 from tests.generator.voices import Json
@@ -94,7 +94,7 @@ class _Life:
             if isinstance(one, PresenceObservation):
                 await self._until(one.received_at)
                 await self.intake.take_presence(one, asked=self.now)
-            elif isinstance(one, Answer):
+            elif isinstance(one, RecordedListing):
                 await self._until(one.received_at)
                 await self._answer(one)
             elif isinstance(one, FeedState):
@@ -108,7 +108,7 @@ class _Life:
             await self._until(pushed[-1].received_at)
             await self.intake.deliver(Delivery(tuple(pushed), (), None))
 
-    async def _answer(self, answer: Answer) -> None:
+    async def _answer(self, answer: RecordedListing) -> None:
         listed = await self.intake.take_claims(answer.claims, asked=self.now)
         if answer.complete and answer.source is Source.ACTIVE_CALLS:
             await self.intake.take_listing(listed, read_at=answer.read_at)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ringledger.config.model import load_settings
-from ringledger.service.health.checks import Facts
+from ringledger.service.health.checks import CheckFacts
 from ringledger.service.health.diagnosis import PLATFORM_WITHIN, platform_facts
 
 pytestmark = pytest.mark.virtual_time
@@ -29,7 +29,7 @@ async def test_a_platform_that_hangs_is_given_up_in_time(tmp_path: Path) -> None
         }
         settings = load_settings(None, overrides=own)
         began = asyncio.get_running_loop().time()
-        facts = await platform_facts(settings, Facts(), trial=True)
+        facts = await platform_facts(settings, CheckFacts(), trial=True)
         assert asyncio.get_running_loop().time() - began <= PLATFORM_WITHIN + 1
         never.set()
     assert facts.platform_error == f"http://127.0.0.1:{port}: no answer within 20 s"

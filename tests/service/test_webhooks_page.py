@@ -17,7 +17,7 @@ from ringledger.cli.platform.messages import sms
 from ringledger.config.model import WEBHOOK_EVENTS, WebhookSettings, load_settings
 from ringledger.ledger.times import to_text
 from ringledger.service.webhooks.delivery import post, posting
-from ringledger.service.webhooks.messages import LetterWriter, Receiver, receivers_of, signature
+from ringledger.service.webhooks.messages import LetterWriter, WebhookReceiver, receivers_of, signature
 from ringledger.service.webhooks.worker import DOWN_AFTER, PARALLEL, RetrySchedule
 from tests.builders import Desk, item, presence
 from tests.ports import free_port
@@ -49,7 +49,7 @@ def verified(snippets):
 
 def delivery(secret=b"hush", age=0, body=b'{"a":1}'):
     timestamp = int(time.time()) - age
-    receiver = Receiver("key", "https://a.test", "https://a.test", secret)
+    receiver = WebhookReceiver("key", "https://a.test", "https://a.test", secret)
     return receiver.headers("1/2/call.finished/1", timestamp, body), body
 
 

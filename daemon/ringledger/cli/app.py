@@ -14,7 +14,7 @@ import typer
 from typer.completion import get_completion_inspect_parameters
 
 from ringledger import __version__, tracker_kind
-from ringledger.cli.context import Frame, hoisted, rest_of
+from ringledger.cli.context import GlobalOptions, hoisted, rest_of
 from ringledger.cli.errors import told, usage
 from ringledger.cli.help import PlainCommand, PlainGroup
 from ringledger.cli.ledger.active import active, presence
@@ -73,11 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:
         raise KeyboardInterrupt from None
     except Exception as error:  # noqa: BLE001 - the last resort: told in one line
-        return told(error, _frame, command=next((word for word in rest_of(words) if not word.startswith("-")), ""))
+        return told(error, _options, command=next((word for word in rest_of(words) if not word.startswith("-")), ""))
     return code
 
 
-_frame = Frame()
+_options = GlobalOptions()
 
 
 def _unread() -> int:
@@ -151,8 +151,8 @@ def program(
     """Read the options that hold for every command."""
     if account is not None and ctx.invoked_subcommand in OF_ALL:
         raise usage(f"--account: `{ctx.invoked_subcommand}` is about all accounts; leave it out")
-    _frame.config, _frame.json, _frame.account = config, json, account
-    ctx.obj = _frame
+    _options.config, _options.json, _options.account = config, json, account
+    ctx.obj = _options
 
 
 def _register() -> None:

@@ -23,7 +23,17 @@ from ringledger.cli.terminal import Terminal, console, say_lines
 from ringledger.cli.times import show_in
 from ringledger.config.model import Settings, load_settings
 
-__all__ = ["EVERYWHERE", "Frame", "console", "frame_of", "hoisted", "origin", "print_table", "read", "reading"]
+__all__ = [
+    "EVERYWHERE",
+    "GlobalOptions",
+    "console",
+    "hoisted",
+    "options_of",
+    "origin",
+    "print_table",
+    "read",
+    "reading",
+]
 
 T = TypeVar("T")
 
@@ -37,7 +47,7 @@ NAMED: Final = 10
 
 
 @dataclass(slots=True)
-class Frame:
+class GlobalOptions:
     """The options given for the whole program (``ctx.obj``)."""
 
     config: Path | None = None
@@ -96,10 +106,10 @@ async def with_accounts(engine: Any, settings: Settings, rows: list[dict[str, An
     return [{"account": names.get(row["account_id"], row["account_id"]), **row} for row in rows]
 
 
-def frame_of(ctx: typer.Context) -> Frame:
-    """The frame of the running command."""
-    frame = ctx.find_root().obj
-    return frame if isinstance(frame, Frame) else Frame()
+def options_of(ctx: typer.Context) -> GlobalOptions:
+    """Return the global options of the running command."""
+    options = ctx.find_root().obj
+    return options if isinstance(options, GlobalOptions) else GlobalOptions()
 
 
 def hoisted(arguments: list[str]) -> list[str]:

@@ -42,7 +42,7 @@ class SettingsError(ValueError):
         self.problems = problems
 
 
-class Unreadable(Exception):
+class SecretUnreadable(Exception):
     """A file with a secret is there, and this process may not read it."""
 
 
@@ -188,7 +188,7 @@ def _credential(path: Path, origin: str) -> tuple[str, str]:
     """The text of a credential and where it is from; both empty when there is none."""
     try:
         text = _secret(path, origin) if path.is_file() else ""
-    except Unreadable as error:
+    except SecretUnreadable as error:
         return "", str(error)
     except OSError:  # the directory is closed to us: whether there is one cannot be known
         return "", ""
@@ -282,7 +282,7 @@ def _take_file(layer: Layer, prefix: str, table: dict[str, Any], name: str, dire
     try:
         table[target] = _secret(directory / table[name], f"{origin}: {prefix}.{name}")
         layer.origins[f"{prefix}.{target}"] = f"{origin} ({name})"
-    except Unreadable as error:  # not ours to read: whoever needs it says so
+    except SecretUnreadable as error:  # not ours to read: whoever needs it says so
         layer.origins[f"{prefix}.{target}"] = str(error)
 
 
@@ -291,7 +291,7 @@ def _secret(path: Path, where: str) -> str:
         return path.read_text(encoding="utf-8").strip()
     except PermissionError as error:
         named = where if where == str(path) else f"{where}: {path}"
-        raise Unreadable(f"{named} {UNREADABLE}: {error.strerror}") from None
+        raise SecretUnreadable(f"{named} {UNREADABLE}: {error.strerror}") from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise SettingsError(f"{where}: {path} cannot be read: {reason}") from None

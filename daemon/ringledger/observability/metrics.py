@@ -18,7 +18,7 @@ __all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-Family = TypeVar("Family", Counter, Gauge, "Known")
+Family = TypeVar("Family", Counter, Gauge, "OptionalGauge")
 
 RING = (1, 2.5, 5, 10, 15, 20, 30, 45, 60, 120)
 TALK = (5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
@@ -27,7 +27,7 @@ TAKEOVER = (0.5, 1, 2.5, 5, 10, 15, 30, 60, 300)
 COMMIT = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
 
 
-class Known(Gauge):
+class OptionalGauge(Gauge):
     """A gauge without a sample while it is not known: before its first value, and while NaN."""
 
     def __init__(self, name: str, documentation: str, labelnames: Sequence[str] = (), **options: Any) -> None:
@@ -102,7 +102,7 @@ class Metrics:
         self.push_last_event_timestamp_seconds = self._gauge(
             "push_last_event_timestamp_seconds", "When the feed last brought something.", each=True
         )
-        self.subscription_expiry_timestamp_seconds = Known(
+        self.subscription_expiry_timestamp_seconds = OptionalGauge(
             "ringledger_subscription_expiry_timestamp_seconds",
             "When the subscription ends unless it is renewed; no sample while that is not known.",
             ["account"] if self._by_account else (),

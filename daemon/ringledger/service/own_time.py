@@ -35,8 +35,8 @@ class PlatformTime(Protocol):
         """Now, from the last ``Date`` and the monotonic clock since; ``None``: it has told none."""
 
 
-class Step(NamedTuple):
-    """Our time was set: what it was and what it is now, ms."""
+class ClockStep(NamedTuple):
+    """A step of this machine's clock: its time before and after, ms."""
 
     before: int
     after: int
@@ -60,7 +60,7 @@ class OwnTime:
             return self._platform.platform_now_ms()
         return round((self.clock() + self._offset) * 1000)
 
-    def watch(self) -> Step | None:
+    def watch(self) -> ClockStep | None:
         """Compare the clocks; returns the step when our time has been set. To be called every few seconds."""
         offset = self.wall() - self.clock()
         if abs(offset - self._offset) <= STEP_SECONDS:
@@ -72,7 +72,7 @@ class OwnTime:
             return None
         before = self.now()
         self._offset, self._stepped_at = offset, None
-        return Step(before, self.now())
+        return ClockStep(before, self.now())
 
     def _proved(self, offset: float) -> bool:
         told = self._platform.dated_now_ms()

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from ringledger import __version__
 from ringledger.config.model import Settings
-from ringledger.ledger.read.source import Source
+from ringledger.ledger.read.engine import ReadEngine
 from ringledger.web import problems
 from ringledger.web.access import Doorkeeper, hosts_of
 from ringledger.web.api import api
@@ -33,7 +33,7 @@ def application(
 ) -> tuple[ASGIApp, Callable[[], None]]:
     """The whole application, and what ends its streams. Raises ``SettingsError``: a token that cannot be read."""
     doorkeeper = Doorkeeper(settings, directory=directory, env=env)
-    source = Source(settings.database.url, seconds=settings.serve.query_seconds, connections=SEARCHES + GLANCES)
+    source = ReadEngine(settings.database.url, seconds=settings.serve.query_seconds, connections=SEARCHES + GLANCES)
 
     backend = Backend(
         settings, source, doorkeeper, settings.report.zone, read_number, Turns(SEARCHES), Turns(GLANCES), status

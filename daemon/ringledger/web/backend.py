@@ -16,8 +16,8 @@ from fastapi import Depends, Request
 
 from ringledger.config.model import Settings
 from ringledger.ledger.read import queries
+from ringledger.ledger.read.engine import ReadEngine
 from ringledger.ledger.read.filters import CallFilter
-from ringledger.ledger.read.source import Source
 from ringledger.observability.redaction import mask_number
 from ringledger.web.access import Doorkeeper, Viewer
 from ringledger.web.problems import Problem
@@ -60,7 +60,7 @@ class Backend:
     """The application's shared state. ``read_number``: the one reader of telephone numbers."""
 
     settings: Settings
-    source: Source
+    source: ReadEngine
     doorkeeper: Doorkeeper
     zone: tzinfo
     read_number: Callable[[str], str | None]

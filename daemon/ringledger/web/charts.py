@@ -49,7 +49,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class GridLine:
     """A line of the grid, px from the top, with its value."""
 
     y: float
@@ -62,7 +62,7 @@ class Chart:
 
     title: str
     bars: Sequence[Bar]
-    lines: Sequence[Line]
+    lines: Sequence[GridLine]
     head: Sequence[str]
     note: str = ""
     dots: Sequence[tuple[float, float, str]] = ()
@@ -212,8 +212,8 @@ def _ceiling(most: float, *, minutes: bool = False) -> float:
     return float(next(step for step in steps if step >= most))
 
 
-def _grid(most: float, named: Any) -> list[Line]:
-    return [Line(PLOT * (1 - part), named(round(most * part))) for part in (0.5, 1.0)]
+def _grid(most: float, named: Any) -> list[GridLine]:
+    return [GridLine(PLOT * (1 - part), named(round(most * part))) for part in (0.5, 1.0)]
 
 
 def _cells(name: str, row: Sequence[Hour], week: Sequence[Sequence[Hour]]) -> list[Cell]:

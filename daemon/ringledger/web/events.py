@@ -36,7 +36,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LiveEvent:
     """One event. ``position``: from where a reader goes on after it."""
 
     name: str
@@ -119,13 +119,13 @@ class Follower:
             changes = [_published(row, behind) for row, behind in rows]
             for key, row in now.items():
                 if (before := self._open.get(key)) != row:
-                    changes.append(Change("opened" if before is None else "changed", row, position))
-            changes += [Change("closed", row, position) for key, row in self._open.items() if key not in now]
+                    changes.append(LiveEvent("opened" if before is None else "changed", row, position))
+            changes += [LiveEvent("closed", row, position) for key, row in self._open.items() if key not in now]
             self._tell(changes)
         self._open = {(row["account_id"], row["session_id"]): row for row in active}
         self._position = position
 
-    def _tell(self, changes: Sequence[Change]) -> None:
+    def _tell(self, changes: Sequence[LiveEvent]) -> None:
         written: dict[tuple[Viewer, frozenset[str]], bytes] = {}
         for listener in list(self._listeners):
             whose = (listener.viewer, listener.mine)
@@ -179,9 +179,9 @@ async def stream(
     return StreamingResponse(told, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-async def _since(backend: Backend, position: str) -> list[Change]:
+async def _since(backend: Backend, position: str) -> list[LiveEvent]:
     """What was written since a position. Raises ``Problem``: it is none."""
-    changes: list[Change] = []
+    changes: list[LiveEvent] = []
     while True:
         asked = position
         try:
@@ -193,12 +193,12 @@ async def _since(backend: Backend, position: str) -> list[Change]:
             return changes
 
 
-def _published(row: Row, position: str) -> Change:
-    return Change("finished" if row["revision"] == 1 else "amended", row, position)
+def _published(row: Row, position: str) -> LiveEvent:
+    return LiveEvent("finished" if row["revision"] == 1 else "amended", row, position)
 
 
 async def _told(
-    backend: Backend, follower: Follower, listener: _Listener, missed: list[Change]
+    backend: Backend, follower: Follower, listener: _Listener, missed: list[LiveEvent]
 ) -> AsyncIterator[bytes]:
     viewer = listener.viewer
 
@@ -228,7 +228,7 @@ async def _told(
         follower.leave(listener)
 
 
-def _event(change: Change, viewer: Viewer, mine: frozenset[str]) -> bytes:
+def _event(change: LiveEvent, viewer: Viewer, mine: frozenset[str]) -> bytes:
     """The text of an event; empty: not for this viewer."""
     if viewer.role == "own" and change.row["extension_id"] not in mine:
         return b""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from ringledger.ledger.schema.calls import SHOWN, CallColumn, Kind
+from ringledger.ledger.schema.calls import SHOWN, CallColumn, ColumnKind
 
 Row = TypeVar("Row", bound=BaseModel)
 
@@ -31,7 +31,12 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-_TYPES: dict[Kind, Any] = {Kind.TIME: Time, Kind.TRUTH: Truth, Kind.COUNT: Count, Kind.SPAN: Seconds}
+_TYPES: dict[ColumnKind, Any] = {
+    ColumnKind.TIME: Time,
+    ColumnKind.TRUTH: Truth,
+    ColumnKind.COUNT: Count,
+    ColumnKind.SPAN: Seconds,
+}
 
 
 def _field(column: CallColumn) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ringledger.cli.ledger.replay import Told, Written
+from ringledger.cli.ledger.replay import LedgerCalls, ReportedCalls
 from ringledger.clock import now_ms
 from ringledger.domain.observation import Delivery
 from ringledger.domain.tracker import CallTracker
@@ -174,12 +174,12 @@ def test_a_call_this_version_would_lose_is_a_difference_and_1(cli, one_call):
 
 def test_a_replay_has_to_bring_out_what_was_told_whole():
     """A record is a whole call; events are one if the ledger has accepted any of them."""
-    told = Told()
+    told = ReportedCalls()
     told.add(claim("Accepted", session="booked", started=0, duration=9))
     told.add(claim(None, session="running", started=0, duration=9))
     items = [item("CallConnected", session=name) for name in ("seen", "late", "going on")]
     told.add(presence("101", 1, 0, *items))
-    written = Written({("400100", name) for name in ("booked", "running", "seen", "late", "not told")}, ACCEPTED)
+    written = LedgerCalls({("400100", name) for name in ("booked", "running", "seen", "late", "not told")}, ACCEPTED)
     assert {session for _, session in written.of(told)} == {"booked", "seen"}
 
 

@@ -16,7 +16,7 @@ from ringledger.cli.operate.doctor import exit_code
 from ringledger.config.model import load_settings
 from ringledger.ringcentral.auth.permissions import judged
 from ringledger.service.health.checklist import CHECKS, examine
-from ringledger.service.health.checks import Facts, Finding, ProblemDelay, Severity
+from ringledger.service.health.checks import CheckFacts, Finding, ProblemDelay, Severity
 from ringledger.service.health.diagnosis import machine_facts
 from ringledger.simulator import Options, Simulator
 from tests import standing
@@ -268,10 +268,10 @@ def test_a_configuration_with_secrets_is_looked_at_wherever_it_is_named_from(cle
 
 def test_codes_are_unique_and_nothing_is_judged_without_facts():
     assert len({one.code for one in CHECKS}) == len(CHECKS)
-    assert list(examine(Facts())) == []
+    assert list(examine(CheckFacts())) == []
 
 
-BAD = Facts(
+BAD = CheckFacts(
     ready=False, starting_for=700, stuck=("poll",), account_state="rejected", feed_down=5, poll_age=900,
     poll_interval=180, store_trouble="full", disk_free=0,
     open_secrets=("/x",), open_database="/x", readers_locked_out=True, unit_drift=("/x",), retention_set=False,
@@ -296,21 +296,21 @@ def test_every_problem_has_a_reason_and_a_cure():
 
 
 def test_a_daemon_that_has_only_just_started_is_a_warning():
-    young = list(examine(Facts(ready=False, starting_for=590, feed_down=590, feed_cause="token")))
+    young = list(examine(CheckFacts(ready=False, starting_for=590, feed_down=590, feed_cause="token")))
     assert [(one.code, one.severity) for one in young] == [("started", "warning"), ("feed", "warning")]
     assert young[0].found == "still starting, for 10 min now"
     assert exit_code(young) == 1
-    old = list(examine(Facts(ready=False, starting_for=610, feed_down=610)))
+    old = list(examine(CheckFacts(ready=False, starting_for=610, feed_down=610)))
     assert {one.severity for one in old} == {"failure"}
-    (down,) = examine(Facts(feed_down=30))
+    (down,) = examine(CheckFacts(feed_down=30))
     assert down.severity == "failure", "it has been ready"
 
 
 def test_a_simulated_platforms_clock_is_its_own():
-    (one,) = examine(Facts(clock_offset=3600, simulated=True))
+    (one,) = examine(CheckFacts(clock_offset=3600, simulated=True))
     assert one.severity == "ok"
     assert one.found.startswith("+3600.0 s from the simulated platform's")
-    (one,) = examine(Facts(clock_offset=3600))
+    (one,) = examine(CheckFacts(clock_offset=3600))
     assert one.severity == "failure"
 
 
@@ -339,24 +339,24 @@ def test_credentials_that_only_root_may_read_are_no_failure_of_the_service(cli, 
 
 
 def test_refused_extensions_are_named_and_many_are_counted():
-    (one,) = examine(Facts(subscription_error="", refused=(("7", "SUB-408"), ("8", ""))))
+    (one,) = examine(CheckFacts(subscription_error="", refused=(("7", "SUB-408"), ("8", ""))))
     assert (one.code, one.severity, one.found) == (
         "subscription",
         "warning",
         "not granted for extension 7 (SUB-408), 8",
     )
-    (one,) = examine(Facts(subscription_error="", refused=tuple((str(n), "") for n in range(8))))
+    (one,) = examine(CheckFacts(subscription_error="", refused=tuple((str(n), "") for n in range(8))))
     assert one.found == "not granted for extension 0, 1, 2, 3, 4 and 3 more"
-    (one,) = examine(Facts(subscription_error="", refused=()))
+    (one,) = examine(CheckFacts(subscription_error="", refused=()))
     assert (one.severity, one.found) == ("ok", "granted")
 
 
 def test_a_daemon_that_never_polled_has_no_last_poll():
-    (one,) = examine(Facts(poll_age=14, poll_interval=180, polled=False))
+    (one,) = examine(CheckFacts(poll_age=14, poll_interval=180, polled=False))
     assert (one.severity, one.found) == ("ok", "none since the start 14 s ago")
-    (one,) = examine(Facts(poll_age=900, poll_interval=180, polled=False))
+    (one,) = examine(CheckFacts(poll_age=900, poll_interval=180, polled=False))
     assert (one.severity, one.found) == ("warning", "none since the start 900 s ago")
-    (one,) = examine(Facts(poll_age=14, poll_interval=180))
+    (one,) = examine(CheckFacts(poll_age=14, poll_interval=180))
     assert (one.severity, one.found) == ("ok", "last one 14 s ago")
 
 
@@ -399,13 +399,13 @@ def test_a_running_daemon_is_asked(cli, platform, clean, tmp_path, transport):
 def test_a_young_problem_is_not_shown_yet():
     now = [0.0]
     delay = ProblemDelay(lambda: now[0], CHECKS)
-    findings = list(examine(Facts(feed_down=1.0)))
+    findings = list(examine(CheckFacts(feed_down=1.0)))
     assert not delay.shown(findings)[0].bad
     now[0] = 59
     assert not delay.shown(findings)[0].bad
     now[0] = 60
     assert delay.shown(findings)[0].bad
-    delay.shown(list(examine(Facts(feed_down=0.0))))
+    delay.shown(list(examine(CheckFacts(feed_down=0.0))))
     assert not delay.shown(findings)[0].bad
 
 
@@ -541,7 +541,7 @@ print(database_facts(settings, Facts()).no_access)
 
 
 def test_fewer_filters_than_were_asked_for_are_a_warning():
-    (one,) = examine(Facts(subscription_error="", filters=(3, 5)))
+    (one,) = examine(CheckFacts(subscription_error="", filters=(3, 5)))
     assert (one.severity, one.found) == ("warning", "carries 3 of 5 filters that were asked for")
-    (one,) = examine(Facts(subscription_error="", filters=(5, 5)))
+    (one,) = examine(CheckFacts(subscription_error="", filters=(5, 5)))
     assert (one.severity, one.found) == ("ok", "granted, 5 of 5 filters")

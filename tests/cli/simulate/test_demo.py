@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ringledger.cli.context import console
-from ringledger.cli.simulate.demo import STORIES, Result, Show, _platform, _stories, problems
+from ringledger.cli.simulate.demo import STORIES, DemoResult, Show, _platform, _stories, problems
 from tests import office
 from tests.cli.conftest import SCENARIOS, command
 from tests.until import PATIENCE
@@ -87,7 +87,7 @@ def test_what_it_shows_fits_80_columns(clean, capsys, tmp_path):
     for call in calls:
         show.event(call | {"event": "call.finished"})
         show.event(call | {"event": "call.amended", "disposition": "answered", "part_of": "900000000001"})
-    show.result(Result(calls, calls, 0), tmp_path / "demo.db")
+    show.result(DemoResult(calls, calls, 0), tmp_path / "demo.db")
     lines = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).splitlines()
     assert any("(inner leg of a RingOut) (corrected)" in line for line in lines)
     assert any(line.startswith("  export RINGLEDGER_DATABASE__URL=") for line in lines)
@@ -102,8 +102,8 @@ async def test_it_finds_out_when_a_call_is_missing_or_wrong():
     sim = _platform(20.0, past_days=0)
     stories = _stories(sim)
     rows = [dict(row) for story in stories for row in story.expected]
-    assert problems(sim, stories, Result(rows, rows, 0)) == []
-    assert problems(sim, stories, Result(rows[1:], rows[1:], 0)) == ["call 67029198021 of the tutorial is missing"]
+    assert problems(sim, stories, DemoResult(rows, rows, 0)) == []
+    assert problems(sim, stories, DemoResult(rows[1:], rows[1:], 0)) == ["call 67029198021 of the tutorial is missing"]
     wrong = [rows[0] | {"talk_seconds": 15.0}, rows[1]]
-    assert "has talk_seconds 15.0 instead of 15.141" in problems(sim, stories, Result(wrong, wrong, 0))[0]
-    assert problems(sim, stories, Result(rows, rows, 2)) == ["2 calls are still open"]
+    assert "has talk_seconds 15.0 instead of 15.141" in problems(sim, stories, DemoResult(wrong, wrong, 0))[0]
+    assert problems(sim, stories, DemoResult(rows, rows, 2)) == ["2 calls are still open"]

@@ -3,7 +3,13 @@ import json
 import pytest
 
 from ringledger.domain.observation import PresenceObservation, Source, Unreadable
-from ringledger.ringcentral.decode.recording import Answer, FeedState, RecordingError, account_of, read_recording
+from ringledger.ringcentral.decode.recording import (
+    FeedState,
+    RecordedListing,
+    RecordingError,
+    account_of,
+    read_recording,
+)
 from tests.builders import T0, envelope, ms
 
 PATH = "/restapi/v1.0/account/77/extension/101/presence?detailedTelephonyState=true"
@@ -52,7 +58,7 @@ def test_a_read_of_presence_has_its_three_times():
 def test_the_pages_of_a_listing_are_one_answer_at_its_last():
     other = RECORD | {"id": "R2"}
     seen = read(page(1, False, RECORD, asked_at=T0), notification(), page(2, True, other, asked_at=T0 + 1))
-    assert [type(one) for one in seen] == [PresenceObservation, Answer]
+    assert [type(one) for one in seen] == [PresenceObservation, RecordedListing]
     assert [claim.record_id for claim in seen[1].claims] == ["R1", "R2"]
     assert {(claim.asked_at, claim.received_at) for claim in seen[1].claims} == {(T0, T0 + 2)}
     assert [claim.read_at for claim in seen[1].claims] == [T0 + 1, T0 + 2]

@@ -7,7 +7,12 @@ import pytest
 from ringledger.domain.observation import FeedPosition, Unreadable
 from ringledger.ringcentral.delivery import FeedNoticeKind
 from ringledger.ringcentral.websocket.frames import Frame, Wsc
-from ringledger.ringcentral.websocket.receiver import IDLE_POSITION_SECONDS, Bookmark, Receiver, read_bookmark
+from ringledger.ringcentral.websocket.receiver import (
+    IDLE_POSITION_SECONDS,
+    WebSocketBookmark,
+    WebSocketReceiver,
+    read_bookmark,
+)
 from tests.platform.payloads import ACCOUNT, REGION, event
 from tests.platform.support import Recorder
 
@@ -19,8 +24,10 @@ def frame(name: str | None, number: int, kind: str = "ServerNotification", **bod
     return Frame(kind, name, 200, Wsc(f"T{number}", number), payload)
 
 
-def intake(sink: Recorder) -> Receiver:
-    return Receiver(sink, Bookmark("sub", "mark", "T0"), account_id=ACCOUNT, default_region=REGION, seen=OrderedDict())
+def intake(sink: Recorder) -> WebSocketReceiver:
+    return WebSocketReceiver(
+        sink, WebSocketBookmark("sub", "mark", "T0"), account_id=ACCOUNT, default_region=REGION, seen=OrderedDict()
+    )
 
 
 async def test_a_batch_is_one_delivery_at_its_newest_context() -> None:
@@ -29,7 +36,7 @@ async def test_a_batch_is_one_delivery_at_its_newest_context() -> None:
     assert await gate.take([frame("a", 1), frame("b", 3), frame("c", 2)]) == 3
     assert sink.uuids == ["a", "b", "c"]
     (position,) = sink.positions
-    assert read_bookmark(position) == Bookmark("sub", "mark", "T3", 3)
+    assert read_bookmark(position) == WebSocketBookmark("sub", "mark", "T3", 3)
     assert position.key == "sub"
 
 
@@ -39,7 +46,7 @@ async def test_a_context_without_events_is_kept_and_not_written() -> None:
     assert await gate.take([frame(None, 4, kind="Heartbeat")]) == 0
     assert (gate.bookmark.token, sink.positions) == ("T4", [])
     await gate.take([], force=True)
-    assert read_bookmark(sink.positions[-1]) == Bookmark("sub", "mark", "T4", 4)
+    assert read_bookmark(sink.positions[-1]) == WebSocketBookmark("sub", "mark", "T4", 4)
 
 
 async def test_a_quiet_feed_keeps_its_position_fresh() -> None:
@@ -63,7 +70,7 @@ async def test_a_quiet_feed_that_was_recovered_keeps_its_position_fresh() -> Non
     assert sink.positions == []
     gate._written -= IDLE_POSITION_SECONDS + 1
     await gate.take([])
-    assert read_bookmark(sink.positions[-1]) == Bookmark("sub", "mark", "T0")
+    assert read_bookmark(sink.positions[-1]) == WebSocketBookmark("sub", "mark", "T0")
 
 
 async def test_the_same_event_is_delivered_once() -> None:
@@ -85,7 +92,7 @@ async def test_nobody_is_told_of_a_context_before_its_commit() -> None:
     sink.refuse = 3
     gate = intake(sink)
     before = gate.bookmark
-    seen: list[Bookmark] = []
+    seen: list[WebSocketBookmark] = []
     deliver = sink.deliver
 
     async def watching(delivery: Any) -> None:
@@ -132,4 +139,4 @@ def test_a_position_without_a_context_is_none(token: str) -> None:
 def test_a_position_of_another_feed_is_none() -> None:
     token = '{"subscription_id":"s","filters":"f","token":"T"}'
     assert read_bookmark(FeedPosition("pubnub", "s", token, 1)) is None
-    assert read_bookmark(FeedPosition("websocket", "s", token, 1)) == Bookmark("s", "f", "T")
+    assert read_bookmark(FeedPosition("websocket", "s", token, 1)) == WebSocketBookmark("s", "f", "T")

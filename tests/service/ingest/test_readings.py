@@ -12,7 +12,7 @@ from ringledger.ledger.write.writer import LedgerWriter
 from ringledger.service.ingest import pipeline
 from ringledger.service.ingest.lookups import Waiting, may_mean
 from ringledger.service.ingest.pipeline import Pipeline
-from ringledger.service.ingest.readings import MOST_REMEMBERED, PORTION, Readings, portions
+from ringledger.service.ingest.readings import MOST_REMEMBERED, PORTION, RememberedReadings, portions
 from tests.builders import ACCOUNT, EXTENSION, T0, claim, item, presence
 from tests.template import migrated
 
@@ -86,7 +86,7 @@ async def test_a_call_in_memory_hears_each_reading(desk):
 
 async def test_a_reading_that_was_not_committed_is_not_known(desk):
     intake, _ = desk
-    readings = Readings()
+    readings = RememberedReadings()
     assert readings.fresh(log(1), intake.tracker.concerns) == log(1)
     assert readings.fresh(log(1), intake.tracker.concerns) == log(1)
     readings.committed(log(1))
@@ -94,7 +94,7 @@ async def test_a_reading_that_was_not_committed_is_not_known(desk):
 
 
 def test_memory_of_readings_is_bounded():
-    readings = Readings()
+    readings = RememberedReadings()
     readings.committed(log(MOST_REMEMBERED + 10))
     assert len(readings.fresh(log(MOST_REMEMBERED + 10), lambda _: False)) == 10
     nameless = claim("Missed", duration=9_000)._replace(session_id=None, telephony_session_id=None)

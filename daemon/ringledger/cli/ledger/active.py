@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ringledger.cli.context import account_id, console, frame_of, print_table, read, with_accounts
+from ringledger.cli.context import account_id, console, options_of, print_table, read, with_accounts
 from ringledger.cli.ledger.calls import FullNumbers
 from ringledger.cli.render import masked_rows, of_accounts, print_json, table, who, word
 from ringledger.cli.status import stamped, tell
@@ -35,16 +35,16 @@ def active(
     """
     from ringledger.ledger.read import queries
 
-    frame = frame_of(ctx)
-    settings = frame.settings()
-    masked = frame.masked(settings, full_numbers)
+    options = options_of(ctx)
+    settings = options.settings()
+    masked = options.masked(settings, full_numbers)
     if watch:
-        asyncio.run(_watch(settings, masked=masked, as_json=frame.json))
+        asyncio.run(_watch(settings, masked=masked, as_json=options.json))
         return
     found, status = read(settings, _with_status(settings, queries.active_calls))
     rows = masked_rows(found, masked=masked)
-    tell(status, as_json=frame.json)
-    if frame.json:
+    tell(status, as_json=options.json)
+    if options.json:
         print_json(stamped(rows, status))
     else:
         _print_active(rows)
@@ -125,11 +125,11 @@ def presence(ctx: typer.Context) -> None:
     """Each extension's status now, or as of when a line on standard error says; see `active`."""
     from ringledger.ledger.read import queries
 
-    frame = frame_of(ctx)
-    settings = frame.settings()
+    options = options_of(ctx)
+    settings = options.settings()
     rows, status = read(settings, _with_status(settings, queries.presence))
-    tell(status, as_json=frame.json)
-    if frame.json:
+    tell(status, as_json=options.json)
+    if options.json:
         print_json(stamped(rows, status))
         return
     if not rows:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.text import Text
 
-from ringledger.cli.context import console, frame_of, print_table, read
+from ringledger.cli.context import console, options_of, print_table, read
 from ringledger.cli.ledger.calls import FullNumbers
 from ringledger.cli.ledger.filters import Asked, From, Until, call_filter, filtered, of_account
 from ringledger.cli.platform.client import PATIENCE, MaxWait, ask, bar, period
@@ -52,8 +52,8 @@ def audit(
     """
     from ringledger.service.commands.audit import audit as compared
 
-    frame = frame_of(ctx)
-    settings = frame.account_settings()
+    options = options_of(ctx)
+    settings = options.account_settings()
     first, last = period(since, until, settings)
     wanted = call_filter(asked, settings)
     wanted = read(
@@ -66,11 +66,11 @@ def audit(
             lambda asking: compared(asking, first, last, progress, asked=wanted, grace_ms=grace_ms),
             max_wait=max_wait,
         )
-    masked = frame.masked(settings, full_numbers)
+    masked = options.masked(settings, full_numbers)
     rows = masked_rows(map(row_of, report.differences), masked=masked)
     for row in rows:
         row.update({side: _masked(row, side) if masked else row[side] for side in ("ledger", "platform")})
-    if frame.json:
+    if options.json:
         print_json(_document(report, rows, first, last, grace))
     else:
         _print(report, rows, grace)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ringledger.cli.context import console, frame_of
+from ringledger.cli.context import console, options_of
 from ringledger.cli.errors import Failure, of_kind, off_limits
 from ringledger.cli.ledger.filters import From, Until
 from ringledger.cli.platform.client import PATIENCE, MaxWait, Progress, ask, bar, period, tell
@@ -31,14 +31,14 @@ def backfill(ctx: typer.Context, since: From, until: Until = None, max_wait: Max
     What is there already is confirmed or corrected, never doubled. Holes of `ringledger coverage` within the period
     are healed.
     """
-    frame = frame_of(ctx)
-    settings = frame.account_settings()
+    options = options_of(ctx)
+    settings = options.account_settings()
     first, last = period(since, until, settings)
     with bar("reading the call log", first, last) as progress:
         found = _by_the_daemon(settings, first, last, max_wait, progress)
         if found is None:
             found = ask(settings, lambda asking: _alone(asking, first, last, progress), max_wait=max_wait)
-    if frame.json:
+    if options.json:
         print_json(found)
         return
     who = "the daemon has" if found["by"] == "daemon" else "no daemon runs: this command has"

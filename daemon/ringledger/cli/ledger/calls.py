@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ringledger.cli.context import console, frame_of, print_table, read, with_accounts
+from ringledger.cli.context import console, options_of, print_table, read, with_accounts
 from ringledger.cli.errors import usage
 from ringledger.cli.help import PlainGroup
 from ringledger.cli.ledger.filters import Asked, call_filter, filtered, none_found, of_account
@@ -58,12 +58,12 @@ def calls(
         return
     from ringledger.ledger.read import queries
 
-    frame = frame_of(ctx)
-    if csv and frame.json:
+    options = options_of(ctx)
+    if csv and options.json:
         raise usage("--csv and --json exclude each other; keep one")
-    settings = frame.settings()
+    settings = options.settings()
     wanted = call_filter(asked, settings)
-    tabular = not (csv or frame.json)
+    tabular = not (csv or options.json)
     most = limit if limit or not tabular else SCREENFUL
 
     async def look(engine: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -72,9 +72,9 @@ def calls(
         return await with_accounts(engine, settings, found), await unread(engine, mine, settings)
 
     rows, holes = read(settings, look)
-    tell_unread(holes, as_json=frame.json)
-    rows = masked_rows(rows, masked=frame.masked(settings, full_numbers))
-    if frame.json:
+    tell_unread(holes, as_json=options.json)
+    rows = masked_rows(rows, masked=options.masked(settings, full_numbers))
+    if options.json:
         print_json(rows)
     elif csv:
         print_csv(rows, CALL_COLUMNS)

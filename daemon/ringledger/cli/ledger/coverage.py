@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ringledger.cli.context import account_id, console, frame_of, print_table, read
+from ringledger.cli.context import account_id, console, options_of, print_table, read
 from ringledger.cli.ledger.filters import Since, Until, span_of
 from ringledger.cli.render import print_json, table, word
 from ringledger.cli.status import tell
@@ -41,8 +41,8 @@ def coverage(
     from ringledger.ledger.read import queries
     from ringledger.service.health.status import status_of
 
-    frame = frame_of(ctx)
-    settings = frame.settings()
+    options = options_of(ctx)
+    settings = options.settings()
     since, until = span_of(since_text, until_text, settings)
     earlier = None if since is None else since - SLACK_MS
 
@@ -60,8 +60,8 @@ def coverage(
         rows, unrecorded = with_unknown(seen, since, until, status), [] if seen else [""]
     holes = [row for row in rows if row["state"] not in SEEN]
     if until is None or status.as_of is None or until > status.as_of:
-        tell(status, as_json=frame.json)
-    if frame.json:
+        tell(status, as_json=options.json)
+    if options.json:
         print_json(rows)
     else:
         _print(rows, holes, unrecorded=unrecorded, cure=cure(holes, status, settings.backfill.max_days))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.padding import Padding
 
-from ringledger.cli.context import account_id, console, frame_of, print_table, read, tell_left_out
+from ringledger.cli.context import account_id, console, options_of, print_table, read, tell_left_out
 from ringledger.cli.errors import Failure, usage
 from ringledger.cli.ledger.calls import FullNumbers
 from ringledger.cli.render import masked_rows, print_json, rang, table, who, word
@@ -39,8 +39,8 @@ def show(
 
     if not session.strip():
         raise usage("SESSION is empty; `ringledger calls` lists them")
-    frame = frame_of(ctx)
-    settings = frame.settings()
+    options = options_of(ctx)
+    settings = options.settings()
 
     async def look(engine: Any) -> "CallStory | None":
         return await queries.call(engine, session, account_id=await account_id(engine, settings))
@@ -49,8 +49,8 @@ def show(
     if story is None:
         where = settings.database.shown
         raise Failure(Exit.DIFFERENCES, f"no call {session} in {where}; `ringledger calls` lists them")
-    shown = _masked(asdict(story), masked=frame.masked(settings, full_numbers))
-    if frame.json:
+    shown = _masked(asdict(story), masked=options.masked(settings, full_numbers))
+    if options.json:
         print_json(shown | {"explanation": explanation(story)})
     else:
         numbers = read(settings, queries.extension_numbers)

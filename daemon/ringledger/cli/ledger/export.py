@@ -14,7 +14,7 @@ from typing import IO, Annotated, Any, Final, Protocol
 
 import typer
 
-from ringledger.cli.context import frame_of, reading
+from ringledger.cli.context import options_of, reading
 from ringledger.cli.errors import usage
 from ringledger.cli.ledger.calls import FullNumbers
 from ringledger.cli.ledger.filters import Asked, call_filter, filtered, of_account
@@ -68,16 +68,16 @@ def export(
     In CSV an apostrophe stands before text that a spreadsheet would take for a formula (and before an apostrophe), at
     the beginning and behind a semicolon, a tab or a line's end; the other forms have the text as it is.
     """
-    frame = frame_of(ctx)
-    if frame.json and format is not Format.JSONL:
+    options = options_of(ctx)
+    if options.json and format is not Format.JSONL:
         raise usage(f"--format {format} and --json exclude each other; keep one")
-    settings = frame.settings()
+    settings = options.settings()
     sheet_of = _sheets(format)
     if format is Format.PARQUET and output is None and sys.stdout.isatty():
         raise usage("parquet is nothing for a terminal; name a file with --output")
     wanted = call_filter(asked, settings)
     asyncio.run(
-        _export(settings, wanted, sheet_of, output, masked=frame.masked(settings, full_numbers), as_json=frame.json)
+        _export(settings, wanted, sheet_of, output, masked=options.masked(settings, full_numbers), as_json=options.json)
     )
 
 

@@ -11,7 +11,7 @@ from typing import IO, Any, Final, cast
 from msgspec.json import Encoder
 
 from ringledger.cli.errors import usage
-from ringledger.ledger.schema.calls import CALL_COLUMNS, SHOWN, Kind
+from ringledger.ledger.schema.calls import CALL_COLUMNS, SHOWN, ColumnKind
 from ringledger.ledger.times import to_ms_or_none
 from ringledger.text import CsvWriter, json_text
 
@@ -89,19 +89,19 @@ def parquet_sheet() -> Callable[[IO[bytes]], ParquetSheet]:
 
 def _type(arrow: Any, name: str) -> Any:
     match _KINDS[name]:
-        case Kind.TIME:
+        case ColumnKind.TIME:
             return arrow.timestamp("ms", tz="UTC")
-        case Kind.TRUTH:
+        case ColumnKind.TRUTH:
             return arrow.bool_()
-        case Kind.COUNT:
+        case ColumnKind.COUNT:
             return arrow.int64()
-        case Kind.SPAN:
+        case ColumnKind.SPAN:
             return arrow.float64()
         case _:
             return arrow.string()
 
 
 def _converted(name: str, values: tuple[Any, ...]) -> Any:
-    if _KINDS[name] is Kind.TIME:
+    if _KINDS[name] is ColumnKind.TIME:
         return map(to_ms_or_none, values)
-    return map(bool, values) if _KINDS[name] is Kind.TRUTH else values
+    return map(bool, values) if _KINDS[name] is ColumnKind.TRUTH else values

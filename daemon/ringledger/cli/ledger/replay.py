@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ringledger.cli.context import console, frame_of, print_table
+from ringledger.cli.context import console, options_of, print_table
 from ringledger.cli.errors import Failure, usage
 from ringledger.cli.ledger.calls import FullNumbers
 from ringledger.cli.ledger.filters import Since, past
@@ -45,7 +45,7 @@ BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ReplayDifference:
     """One column of one call that comes out different; ``None`` for ``column``: the call is in one of them only."""
 
     session_id: str
@@ -55,8 +55,8 @@ class Difference:
 
 
 @dataclass(slots=True)
-class Told:
-    """Calls by what spoke of them: presence, or a record of the platform's books of a call that is over."""
+class ReportedCalls:
+    """Calls by what reported them: presence (``shown``), or a record of a finished call (``booked``)."""
 
     shown: set[Key] = field(default_factory=set)
     booked: set[Key] = field(default_factory=set)
@@ -67,14 +67,14 @@ class Told:
     def add(self, seen: "Recorded | RecordClaim") -> None:
         """Note the calls that are spoken of."""
         from ringledger.domain.observation import PresenceObservation, RecordClaim, Unreadable
-        from ringledger.ringcentral.decode.recording import Answer
+        from ringledger.ringcentral.decode.recording import RecordedListing
 
         if isinstance(seen, RecordClaim):
             if seen.call_session_id and seen.result and not seen.running:
                 self.booked.add((seen.account_id, seen.call_session_id))
         elif isinstance(seen, PresenceObservation):
             self.shown.update((seen.account_id, item.call_session_id) for item in seen.items if item.call_session_id)
-        elif isinstance(seen, Answer):
+        elif isinstance(seen, RecordedListing):
             self.unreadable += len(seen.unreadable)
             for claim in seen.claims:
                 self.add(claim)
@@ -91,14 +91,14 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class LedgerCalls:
     """The ledger's finished calls before its journal was read, and those of whose events the journal has accepted one:
     a call is told whole by a record, but not by events that were too late for it."""
 
     finished: set[Key]
     accepted: set[Key]
 
-    def of(self, told: Told) -> set[Key]:
+    def of(self, told: ReportedCalls) -> set[Key]:
         """The calls a replay of what was told has to bring out."""
         return self.finished & (told.booked | (told.shown & self.accepted))
 
@@ -125,8 +125,8 @@ def replay(
     """
     if (file is None) == (not journal):
         raise usage("replay: give either FILE or --journal; see ringledger replay --help")
-    frame = frame_of(ctx)
-    settings = frame.settings()
+    options = options_of(ctx)
+    settings = options.settings()
     since = None if since_text is None else past("since", since_text, settings)
     broken: list[Failure] = []
     written = asyncio.run(_written(settings, since or 0)) if journal and diff else None
@@ -134,8 +134,8 @@ def replay(
     if told.unreadable:
         say(f"ringledger: {counted(told.unreadable, 'payload')} put aside as unreadable", stderr=True)
     if not diff:
-        shown = masked_rows(rows, masked=frame.masked(settings, full_numbers))
-        if frame.json:
+        shown = masked_rows(rows, masked=options.masked(settings, full_numbers))
+        if options.json:
             print_json(shown)
         elif shown:
             print_table(calls_table(shown), spare=SPARE, folds=FOLDS)
@@ -148,8 +148,8 @@ def replay(
     found = differences(recorded, rows, ignored=ignored, since=since)
     if written is not None:
         found += lost(recorded, rows, known=written.of(told) - unfinished, since=since)
-    if frame.json:
-        print_json([{name: getattr(one, name) for name in Difference.__slots__} for one in found])
+    if options.json:
+        print_json([{name: getattr(one, name) for name in ReplayDifference.__slots__} for one in found])
     else:
         _print(found, len(rows))
     return _ended(Exit.DIFFERENCES if found else Exit.OK, broken)
@@ -165,30 +165,30 @@ def _ended(code: Exit, broken: list[Failure]) -> int:
 
 def differences(
     recorded: list[Row], replayed: list[Row], *, ignored: frozenset[str], since: int | None
-) -> list[Difference]:
+) -> list[ReplayDifference]:
     """What differs between the database and the replay. Calls that began before ``since`` are not whole: left out."""
     from ringledger.ledger.times import to_text
 
     known = {(row["account_id"], row["session_id"]): row for row in recorded}
-    found: list[Difference] = []
+    found: list[ReplayDifference] = []
     for row in replayed:
         if since is not None and row["started_at"] < to_text(since):
             continue
         session, old = row["session_id"], known.get((row["account_id"], row["session_id"]))
         if old is None:
-            found.append(Difference(session, None, None, "a call"))
+            found.append(ReplayDifference(session, None, None, "a call"))
             continue
         if since is not None and old["started_at"] < to_text(since):
             continue
         found += [
-            Difference(session, name, old[name], value)
+            ReplayDifference(session, name, old[name], value)
             for name, value in row.items()
             if name not in ignored and old[name] != value
         ]
     return found
 
 
-def lost(recorded: list[Row], replayed: list[Row], *, known: set[Key], since: int | None) -> list[Difference]:
+def lost(recorded: list[Row], replayed: list[Row], *, known: set[Key], since: int | None) -> list[ReplayDifference]:
     """Calls of the database that do not come out, among those the journal tells of (``known``). Calls that began before
     ``since`` are left out, as above.
     """
@@ -197,13 +197,13 @@ def lost(recorded: list[Row], replayed: list[Row], *, known: set[Key], since: in
     missing = known - {(row["account_id"], row["session_id"]) for row in replayed}
     first = "" if since is None else to_text(since)
     return [
-        Difference(row["session_id"], None, "a call", None)
+        ReplayDifference(row["session_id"], None, "a call", None)
         for row in recorded
         if (row["account_id"], row["session_id"]) in missing and row["started_at"] >= first
     ]
 
 
-def _print(found: list[Difference], calls: int) -> None:
+def _print(found: list[ReplayDifference], calls: int) -> None:
     out = console()
     for one in found:
         if one.column is not None:
@@ -217,13 +217,13 @@ def _print(found: list[Difference], calls: int) -> None:
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
-async def _written(settings: "Settings", since: int) -> Written:
+async def _written(settings: "Settings", since: int) -> LedgerCalls:
     from ringledger.ledger.read import queries
     from ringledger.ledger.write.store import Ledger
 
     ledger = await Ledger.open(settings.database.url, read_only=True)
     try:
-        return Written(await queries.finished(ledger.reader), await queries.accepted(ledger.reader, since=since))
+        return LedgerCalls(await queries.finished(ledger.reader), await queries.accepted(ledger.reader, since=since))
     finally:
         await ledger.close()
 
@@ -244,7 +244,9 @@ async def _recorded(settings: "Settings") -> tuple[list[Row], set[Key]]:
         await ledger.close()
 
 
-async def _play_journal(playback: "Playback", scratch: "Ledger", settings: "Settings", since: int, told: Told) -> None:
+async def _play_journal(
+    playback: "Playback", scratch: "Ledger", settings: "Settings", since: int, told: ReportedCalls
+) -> None:
     """Every call of the journal as its facts tell it; calls that are still open then stay open."""
     from ringledger.ledger.write.store import Ledger
 
@@ -280,11 +282,11 @@ async def _file(settings: "Settings", path: Path, since: int, broken: list[Failu
 def _came_at(one: "Recorded") -> int:
     """The time by which ``--since`` judges: of a notification or an answer the platform's own, ms."""
     from ringledger.domain.observation import Unreadable
-    from ringledger.ringcentral.decode.recording import Answer
+    from ringledger.ringcentral.decode.recording import RecordedListing
 
     if isinstance(one, Unreadable):
         return sys.maxsize  # it has no time that could be believed
-    return one.read_at if isinstance(one, Answer) else one.at
+    return one.read_at if isinstance(one, RecordedListing) else one.at
 
 
 # -- replaying -------------------------------------------------------------------------------------------------------
@@ -292,7 +294,7 @@ def _came_at(one: "Recorded") -> int:
 
 async def _replayed(
     settings: "Settings", file: Path | None, since: int, broken: list[Failure]
-) -> tuple[list[Row], Told]:
+) -> tuple[list[Row], ReportedCalls]:
     """The rows that come out, and what was told. ``broken`` gets what ended the reading of a file before its end."""
     from ringledger.ledger.read import queries
     from ringledger.ledger.schema.migrate import upgrade
@@ -304,7 +306,7 @@ async def _replayed(
         await asyncio.to_thread(upgrade, url)
         scratch = await Ledger.open(url)
         try:
-            told = Told()
+            told = ReportedCalls()
             playback = Playback(
                 settle_seconds=settings.calls.settle_seconds, stale_after_seconds=settings.calls.stale_after_seconds
             )
@@ -317,7 +319,9 @@ async def _replayed(
             await scratch.close()
 
 
-async def _play(playback: "Playback", scratch: "Ledger", source: "AsyncIterator[Recorded]", told: Told) -> None:
+async def _play(
+    playback: "Playback", scratch: "Ledger", source: "AsyncIterator[Recorded]", told: ReportedCalls
+) -> None:
     """Everything, and a settling time after it; calls still open then stay open."""
     async for seen in source:
         told.add(seen)

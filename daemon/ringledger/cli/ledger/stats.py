@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.bar import Bar
 
-from ringledger.cli.context import console, frame_of, print_table, read
+from ringledger.cli.context import console, options_of, print_table, read
 from ringledger.cli.errors import usage
 from ringledger.cli.ledger.calls import FullNumbers
 from ringledger.cli.ledger.filters import Asked, call_filter, filtered, none_found, of_account
@@ -40,10 +40,10 @@ def stats(
     """
     from ringledger.ledger.read.stats import stats as counted
 
-    frame = frame_of(ctx)
-    if csv and frame.json:
+    options = options_of(ctx)
+    if csv and options.json:
         raise usage("--csv and --json exclude each other; keep one")
-    settings = frame.settings()
+    settings = options.settings()
     wanted = call_filter(asked, settings)
 
     async def look(engine: Any) -> tuple[tuple[list[Row], Row], list[Row]]:
@@ -51,10 +51,10 @@ def stats(
         return await counted(engine, mine, by, zone=settings.report.zone), await unread(engine, mine, settings)
 
     (groups, total), holes = read(settings, look)
-    tell_unread(holes, as_json=frame.json)
+    tell_unread(holes, as_json=options.json)
     if by is By.NUMBER:
-        groups = masked_rows(groups, masked=frame.masked(settings, full_numbers), names=("number",))
-    if frame.json:
+        groups = masked_rows(groups, masked=options.masked(settings, full_numbers), names=("number",))
+    if options.json:
         print_json(groups)
     elif csv:
         print_csv(groups, _columns(by))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ringledger.cli.context import frame_of, missing
+from ringledger.cli.context import missing, options_of
 from ringledger.cli.errors import Failure, usage
 from ringledger.cli.operate.database import db_app
 from ringledger.cli.render import print_json
@@ -47,8 +47,8 @@ def backup_database(
     from ringledger.ledger.schema.migrate import version_of
     from ringledger.rights import may_write
 
-    frame = frame_of(ctx)
-    settings = frame.settings()
+    options = options_of(ctx)
+    settings = options.settings()
     must_be_a_file(settings, "backup")
     must_exist(settings)
     if target is not None and keep is not None:
@@ -67,7 +67,7 @@ def backup_database(
             removed = _remove_old(made.parent, keep) if keep is not None else []
     else:
         made, removed = backup(database, target), []
-    if frame.json:
+    if options.json:
         print_json({"path": str(made), "bytes": made.stat().st_size, "removed": [str(one) for one in removed]})
     else:
         gone = f"; removed {len(removed)} older" if removed else ""
@@ -133,15 +133,15 @@ def restore_database(
     """
     from ringledger.ledger.file.restore import restore
 
-    frame = frame_of(ctx)
-    settings = frame.settings()
+    options = options_of(ctx)
+    settings = options.settings()
     must_be_a_file(settings, "restore")
     if source.is_dir():
         raise usage(f"{source}: is a directory; name a copy")
     if not source.exists():
         raise Failure(Exit.IO, f"{source}: no such file; name a copy")
     report = restore(settings.database.url, source)
-    if frame.json:
+    if options.json:
         kept = None if report.kept is None else str(report.kept)
         print_json({"path": str(settings.database.path), "from": str(source), "schema": report.version, "kept": kept})
         return
@@ -163,8 +163,8 @@ def downgrade_database(
     """
     from ringledger.ledger.file.downgrade import go_back, way_back
 
-    frame = frame_of(ctx)
-    settings = frame.settings()
+    options = options_of(ctx)
+    settings = options.settings()
     must_be_a_file(settings, "downgrade")
     must_exist(settings)
     way = way_back(settings.database.url)
@@ -176,7 +176,7 @@ def downgrade_database(
         raise usage(f"{plan}; add --yes to go back")
     report = go_back(settings.database.url, way)
     kept = str(report.kept)
-    if frame.json:
+    if options.json:
         done = {"before": way.before, "after": report.version, "from": str(way.copy), "later": way.later, "kept": kept}
         print_json(done)
     else:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from ringledger.cli.context import console, frame_of, print_table
+from ringledger.cli.context import console, options_of, print_table
 from ringledger.cli.render import print_json, table
 from ringledger.config.model import Settings, load_settings
 
@@ -24,15 +24,15 @@ def check_config(
     whoever only reads the database needs none. With --online the platform is asked: 78 without credentials, 77 when it
     rejects them, 69 when it does not answer.
     """
-    frame = frame_of(ctx)
-    settings = load_settings(frame.config)
+    options = options_of(ctx)
+    settings = load_settings(options.config)
     found = settings.sources()
     from ringledger.service.health.diagnosis import login_missing
 
     if online:
         for account in settings.of_accounts().values():
             _ask(account)
-    if frame.json:
+    if options.json:
         print_json([{"key": one.key, "value": _plain(one.value), "source": one.source} for one in found])
         return
     defaults = {one.key: one.value for one in Settings().sources()}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ringledger.cli.context import frame_of, missing
+from ringledger.cli.context import missing, options_of
 from ringledger.cli.errors import usage
 from ringledger.cli.help import PlainGroup
 from ringledger.cli.render import print_json
@@ -28,10 +28,10 @@ def upgrade_database(ctx: typer.Context) -> None:
     """
     from ringledger.ledger.schema.migrate import upgrade
 
-    frame = frame_of(ctx)
-    settings = frame.settings()
+    options = options_of(ctx)
+    settings = options.settings()
     report = upgrade(settings.database.url, zone=settings.report.zone)
-    if frame.json:
+    if options.json:
         copy = None if report.backup is None else str(report.backup)
         print_json({"path": settings.database.shown, "before": report.before, "after": report.after, "backup": copy})
     elif report.before == report.after:
@@ -48,15 +48,15 @@ def check_database(ctx: typer.Context) -> int:
     from ringledger.ledger.errors import DatabaseMissing
     from ringledger.ledger.schema.migrate import check
 
-    frame = frame_of(ctx)
-    settings = frame.settings()
+    options = options_of(ctx)
+    settings = options.settings()
     try:
         report = check(settings.database.url)
     except DatabaseMissing:
         if not settings.database.is_file:
             raise
         raise DatabaseMissing(missing(settings, "`ringledger db upgrade` creates it")) from None
-    if frame.json:
+    if options.json:
         found = {"version": report.version, "newest": report.newest, "problems": list(report.problems)}
         print_json({"path": settings.database.shown, **found})
     else:
@@ -81,8 +81,8 @@ def copy_database(
     from ringledger.config.model import DatabaseSettings
     from ringledger.ledger.copy import copy
 
-    frame = frame_of(ctx)
-    settings = frame.settings()
+    options = options_of(ctx)
+    settings = options.settings()
     if re.search(r"://[^/?#@:]*:[^/?#]*@|[?&]password=", to):
         raise usage("--to holds a password, which others on this machine can see; use ~/.pgpass or ?passwordfile=FILE")
     try:
@@ -91,7 +91,7 @@ def copy_database(
         raise usage("--to should be sqlite+aiosqlite:///PATH or postgresql://USER@HOST/DATABASE") from None
     done = asyncio.run(copy(settings.database.url, given.url))
     different = [one for one in done if not one.equal]
-    if frame.json:
+    if options.json:
         print_json({"from": settings.database.shown, "to": given.shown, "tables": [asdict(one) for one in done]})
     else:
         for one in done:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from ringledger.cli.context import console, frame_of, print_table
+from ringledger.cli.context import console, options_of, print_table
 from ringledger.cli.render import print_json, table
 from ringledger.cli.status import sentence
 from ringledger.cli.times import counted
@@ -64,11 +64,11 @@ def doctor(
     asked what it finds, also of its login and its feed; without one a subscription is made for a trial and deleted.
     Nothing else is changed.
     """
-    frame = frame_of(ctx)
-    settings = frame.settings()
+    options = options_of(ctx)
+    settings = options.settings()
     configure_logging("critical", settings.log.format, settings.log.numbers)  # the checks say it
     findings = _findings(settings, offline=offline, expected=expect_running)
-    if frame.json:
+    if options.json:
         print_json([one.told() for one in findings])
     else:
         _print(findings)

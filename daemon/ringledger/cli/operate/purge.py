@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from ringledger.cli.context import account_id, frame_of, read
+from ringledger.cli.context import account_id, options_of, read
 from ringledger.cli.errors import Failure, off_limits, usage
 from ringledger.cli.ledger.filters import now_ms, past
 from ringledger.cli.operate.care import must_exist
@@ -51,20 +51,20 @@ def purge(
         raise usage("purge needs either --older-than AGE or --number N")
     from ringledger.ledger.file.copies import copies as copies_of
 
-    frame = frame_of(ctx)
-    settings = frame.account_settings()
+    options = options_of(ctx)
+    settings = options.account_settings()
     typed = number
     number = None if typed is None else telephone(typed, settings.platform.default_region, "--number")
     before = None if older_than is None else past("older-than", older_than, settings)
     must_exist(settings)
     if not yes and (before is None or before > now_ms() - USUAL_AGE_MS):
-        _ask(settings, _understood(settings, typed, number, before), number, before, as_json=frame.json)
+        _ask(settings, _understood(settings, typed, number, before), number, before, as_json=options.json)
     found = asyncio.run(_purged(settings, number, before))
     if number is not None:
         found |= {"number": number, "found": bool(found["purged"] or found["events"] or found["open"])}
         found["traceless"] = found["traceless"] if found["found"] else None  # nothing was erased
     copies = copies_of(settings.database.path)
-    if frame.json:
+    if options.json:
         print_json({**found, "copies": [str(path) for path in copies]})
     else:
         if yes and typed is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ringledger.cli.context import Frame, account_id, frame_of, print_table, read
+from ringledger.cli.context import GlobalOptions, account_id, options_of, print_table, read
 from ringledger.cli.errors import Failure, of_kind, off_limits, usage
 from ringledger.cli.help import PlainGroup
 from ringledger.cli.ledger.calls import FullNumbers
@@ -46,15 +46,15 @@ def list_entries(
     """What was put aside, newest first; each has cost itself and nothing else."""
     from ringledger.ledger.write import quarantine
 
-    frame = frame_of(ctx)
-    settings = frame.settings()
+    options = options_of(ctx)
+    settings = options.settings()
 
     async def look(engine: Any) -> list[Row]:
         return await quarantine.entries(engine, limit=limit, account_id=await account_id(engine, settings))
 
     rows = read(settings, look)
-    rows = _shown(frame, settings, rows, full_numbers)
-    if frame.json:
+    rows = _shown(options, settings, rows, full_numbers)
+    if options.json:
         print_json(rows)
     elif rows:
         _print(rows)
@@ -71,12 +71,12 @@ def show_entry(
     """One entry with its whole text."""
     from ringledger.ledger.write import quarantine
 
-    frame = frame_of(ctx)
-    settings = frame.settings()
-    rows = _shown(frame, settings, read(settings, lambda engine: quarantine.entries(engine, [number])), full_numbers)
+    options = options_of(ctx)
+    settings = options.settings()
+    rows = _shown(options, settings, read(settings, lambda engine: quarantine.entries(engine, [number])), full_numbers)
     if not rows:
         raise usage(f"quarantine show: there is no entry {number}; `ringledger quarantine list` shows what there is")
-    if frame.json:
+    if options.json:
         print_json(rows[0])
         return
     for name, value in rows[0].items():
@@ -102,13 +102,13 @@ def retry_entries(
     """
     if bool(ids) == everything:
         raise usage("name the ids to retry, or --all; `ringledger quarantine list` shows them")
-    frame = frame_of(ctx)
-    settings = frame.account_settings()
+    options = options_of(ctx)
+    settings = options.account_settings()
     done = _by_the_daemon(settings, ids or None)
     if done is None:
         done = ask(settings, lambda asking: _alone(asking, ids or None), max_wait=max_wait)
     left = done["tried"] - done["taken"]
-    if frame.json:
+    if options.json:
         print_json(done)
     elif not done["tried"]:
         say("there is no such entry; `ringledger quarantine list` shows what there is")
@@ -146,10 +146,10 @@ async def _alone(asking: "OneShot", ids: Sequence[int] | None) -> Row:
         raise Failure(Exit.TRY_AGAIN, f"{error}; {where}") from None
 
 
-def _shown(frame: Frame, settings: "Settings", rows: list[Row], full_numbers: bool) -> list[Row]:
+def _shown(options: GlobalOptions, settings: "Settings", rows: list[Row], full_numbers: bool) -> list[Row]:
     from ringledger.ringcentral.decode.unreadable import masked
 
-    if frame.masked(settings, full_numbers):
+    if options.masked(settings, full_numbers):
         return [{**row, "body": masked(row["body"])} for row in rows]
     return rows
 

@@ -13,7 +13,7 @@ from functools import partial
 
 import typer
 
-from ringledger.cli.context import Frame, frame_of
+from ringledger.cli.context import GlobalOptions, options_of
 from ringledger.config.model import Settings
 from ringledger.exits import Exit
 from ringledger.observability.logging import configure_logging
@@ -28,16 +28,16 @@ def run(ctx: typer.Context) -> None:
         signal.signal(number, lambda *_: os._exit(int(Exit.OK)))
     from ringledger.ledger.file.owner import refuse_outsider
 
-    frame = frame_of(ctx)
-    settings = frame.settings()
+    options = options_of(ctx)
+    settings = options.settings()
     configure_logging(settings.log.level, settings.log.format, settings.log.numbers)
     gc.set_threshold(*GC_THRESHOLDS)
     if settings.database.is_file:  # whoever may not read the ledger has no use for advice on the login
         refuse_outsider(settings.database.path)
-    asyncio.run(_serve(settings, frame))
+    asyncio.run(_serve(settings, options))
 
 
-async def _serve(settings: Settings, frame: Frame) -> None:
+async def _serve(settings: Settings, options: GlobalOptions) -> None:
     from ringledger.service import Daemon
     from ringledger.service.threads import Abandonable
     from ringledger.systemd import Notifier
@@ -46,7 +46,7 @@ async def _serve(settings: Settings, frame: Frame) -> None:
 
     daemon = Daemon(settings, notifier=Notifier())
     stop_on_signals(daemon.stop)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.reload, frame.settings)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, daemon.reload, options.settings)
     freezing = asyncio.create_task(_freeze(daemon.ready), name="freeze")
     try:
         await daemon.run()

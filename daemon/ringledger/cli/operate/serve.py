@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ringledger.cli.context import frame_of
+from ringledger.cli.context import options_of
 from ringledger.cli.errors import usage
 from ringledger.cli.operate.run import stop_on_signals
 from ringledger.cli.terminal import say
@@ -31,9 +31,9 @@ def serve(
     From this machine anybody may look; from elsewhere whoever has a token of serve.tokens or comes through a proxy of
     serve.trusted_proxies. It only reads, and it needs no daemon. Needs the package's extra `web`.
     """
-    frame = frame_of(ctx)
+    options = options_of(ctx)
     try:
-        settings = frame.settings({} if listen is None else {"serve.listen": listen})
+        settings = options.settings({} if listen is None else {"serve.listen": listen})
     except SettingsError as error:
         if listen is not None and any(problem.startswith("override: ") for problem in error.problems):
             raise usage(f"--listen {listen!r} should be HOST:PORT") from None
@@ -45,7 +45,7 @@ def serve(
     except ImportError:
         raise usage("serve needs FastAPI, uvicorn and Jinja; install them: pip install 'ringledger[web]'") from None
     configure_logging(settings.log.level, settings.log.format, settings.log.numbers)
-    asyncio.run(_serve(settings, _directory(frame.config)))
+    asyncio.run(_serve(settings, _directory(options.config)))
 
 
 def _directory(config: Path | None) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ringledger.cli.context import frame_of, print_table, read
+from ringledger.cli.context import options_of, print_table, read
 from ringledger.cli.errors import Failure, off_limits, usage
 from ringledger.cli.help import PlainGroup
 from ringledger.cli.ledger.calls import SCREENFUL
@@ -23,7 +23,7 @@ from ringledger.ledger.read.filters import MOST
 
 if TYPE_CHECKING:
     from ringledger.config.model import Settings
-    from ringledger.service.webhooks.messages import Receiver
+    from ringledger.service.webhooks.messages import WebhookReceiver
 
 #: The largest id the database can give.
 LARGEST_ID = 2**63 - 1
@@ -48,15 +48,15 @@ def list_letters(
     from ringledger.ledger.write import outbox
     from ringledger.service.webhooks.messages import receivers_of
 
-    frame = frame_of(ctx)
-    settings = frame.settings()
-    most = limit if limit or frame.json else SCREENFUL + 1
+    options = options_of(ctx)
+    settings = options.settings()
+    most = limit if limit or options.json else SCREENFUL + 1
     rows = read(settings, lambda engine: outbox.letters(engine, dead=dead, limit=most))
     addresses = {one.key: one.address for one in receivers_of(settings.webhooks)}
     for row in rows:
         row["address"] = addresses.get(row["receiver"])
         row["state"] = "waiting" if row["gave_up_at"] is None else "dead"
-    if frame.json:
+    if options.json:
         print_json(rows)
     elif rows:
         _print(rows[: limit or SCREENFUL])
@@ -91,10 +91,10 @@ def retry_letters(
     alone. Exits 1 when one of the ids is of nothing that was given up."""
     if bool(ids) == everything:
         raise usage("name the ids to retry, or --all; `ringledger webhooks list --dead` shows them")
-    frame = frame_of(ctx)
+    options = options_of(ctx)
     wanted = len(set(ids or ()))
-    count = asyncio.run(_retry(frame.settings(), ids or None))
-    if frame.json:
+    count = asyncio.run(_retry(options.settings(), ids or None))
+    if options.json:
         print_json({"retried": count})
     elif count:
         say(f"{count} to be tried again")
@@ -132,8 +132,8 @@ def try_receivers(ctx: typer.Context) -> int:
     """Send each configured receiver a signed event of type `ringledger.test`; exits 1 when one does not accept it."""
     from ringledger.service.webhooks.messages import receivers_of
 
-    frame = frame_of(ctx)
-    receivers = receivers_of(frame.settings().webhooks)
+    options = options_of(ctx)
+    receivers = receivers_of(options.settings().webhooks)
     if not receivers:
         raise Failure(Exit.CONFIG, "no receiver is configured; [[webhooks]] in the configuration names them")
     errors = asyncio.run(_try(receivers))
@@ -141,7 +141,7 @@ def try_receivers(ctx: typer.Context) -> int:
         {"address": one.address, "accepted": error is None, "error": error}
         for one, error in zip(receivers, errors, strict=True)
     ]
-    if frame.json:
+    if options.json:
         print_json(told)
     else:
         for line in told:
@@ -149,7 +149,7 @@ def try_receivers(ctx: typer.Context) -> int:
     return int(Exit.DIFFERENCES if any(errors) else Exit.OK)
 
 
-async def _try(receivers: "list[Receiver]") -> list[str | None]:
+async def _try(receivers: "list[WebhookReceiver]") -> list[str | None]:
     from ringledger.service.webhooks.delivery import post, posting
     from ringledger.service.webhooks.messages import trial_event
     from ringledger.service.webhooks.worker import RetrySchedule

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ringledger.cli.context import console, frame_of, print_table
+from ringledger.cli.context import console, options_of, print_table
 from ringledger.cli.help import PlainGroup
 from ringledger.cli.platform.client import PATIENCE, MaxWait, ask
 from ringledger.cli.render import print_json, table
@@ -60,7 +60,7 @@ def logout(ctx: typer.Context, max_wait: MaxWait = PATIENCE) -> None:
 
 
 def _show(ctx: typer.Context, max_wait: float, done: str, *, refresh: bool) -> None:
-    frame = frame_of(ctx)
+    options = options_of(ctx)
 
     async def work(asking: "OneShot") -> dict[str, Any]:
         try:
@@ -68,8 +68,8 @@ def _show(ctx: typer.Context, max_wait: float, done: str, *, refresh: bool) -> N
         finally:
             await asking.auth.logout()
 
-    found = ask(frame.account_settings(), work, max_wait=max_wait)
-    if frame.json:
+    found = ask(options.account_settings(), work, max_wait=max_wait)
+    if options.json:
         print_json(found)
         return
     made = table("", "")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from ringledger.cli.context import console, frame_of, print_table
+from ringledger.cli.context import console, options_of, print_table
 from ringledger.cli.errors import usage
 from ringledger.cli.ledger.calls import FullNumbers
 from ringledger.cli.platform.client import PATIENCE, MaxWait, ask, telephone
@@ -39,15 +39,15 @@ def sms(
     """
     from ringledger.ringcentral.api.actions import SMS_UNITS, Actions
 
-    frame = frame_of(ctx)
-    settings = frame.account_settings()
+    options = options_of(ctx)
+    settings = options.account_settings()
     region, said = settings.platform.default_region, checked(text, SMS_UNITS)
     sender, targets = telephone(from_, region, "FROM"), [telephone(one, region, "TO") for one in to]
 
     async def work(asking: "OneShot") -> "SentMessage":
         return await Actions(asking.client).send_sms(sender, targets, said)
 
-    _show(ctx, ask(settings, work, max_wait=max_wait), masked=frame.masked(settings, full_numbers))
+    _show(ctx, ask(settings, work, max_wait=max_wait), masked=options.masked(settings, full_numbers))
 
 
 def pager(
@@ -76,7 +76,7 @@ def pager(
     async def work(asking: "OneShot") -> "SentMessage":
         return await Actions(asking.client).send_page(targets, said, reply_on=reply_on)
 
-    _show(ctx, ask(frame_of(ctx).account_settings(), work, max_wait=max_wait), masked=False)
+    _show(ctx, ask(options_of(ctx).account_settings(), work, max_wait=max_wait), masked=False)
 
 
 def checked(text: str, most: int) -> str:
@@ -97,7 +97,7 @@ def _show(ctx: typer.Context, sent: "SentMessage", *, masked: bool) -> None:
     answer: dict[str, Any] = asdict(sent)
     for one in answer["to"]:
         one["number"] = mask_number(one["number"]) if masked else one["number"]
-    if frame_of(ctx).json:
+    if options_of(ctx).json:
         print_json(answer | {"to": list(answer["to"])})
         return
     out = console()

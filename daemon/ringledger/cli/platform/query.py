@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from ringledger.cli.context import Frame, console, frame_of, print_table
+from ringledger.cli.context import GlobalOptions, console, options_of, print_table
 from ringledger.cli.errors import usage
 from ringledger.cli.help import PlainGroup
 from ringledger.cli.ledger.calls import FullNumbers
@@ -31,14 +31,14 @@ Row = dict[str, Any]
 LARGEST_PAGE = 1000
 
 
-class Kind(StrEnum):
+class CallType(StrEnum):
     """What ``--type`` takes: the platform's own words."""
 
     VOICE = "Voice"
     FAX = "Fax"
 
 
-class View(StrEnum):
+class RecordView(StrEnum):
     """What ``--view`` takes."""
 
     SIMPLE = "simple"
@@ -46,8 +46,8 @@ class View(StrEnum):
 
 
 Number = Annotated[str | None, typer.Option(help="Either end's number.")]
-Type = Annotated[Kind, typer.Option("--type", help="Calls, or faxes.")]
-Depth = Annotated[View, typer.Option(help="With detailed each record's legs too.")]
+Type = Annotated[CallType, typer.Option("--type", help="Calls, or faxes.")]
+Depth = Annotated[RecordView, typer.Option(help="With detailed each record's legs too.")]
 Extension = Annotated[
     str | None, typer.Option(help="An extension's id or number, ~ for one's own; else what the configuration watches.")
 ]
@@ -67,8 +67,8 @@ def active_calls(
     ctx: typer.Context,
     asked: Asked,
     number: Number = None,
-    type_: Type = Kind.VOICE,
-    view: Depth = View.SIMPLE,
+    type_: Type = CallType.VOICE,
+    view: Depth = RecordView.SIMPLE,
     extension: Extension = None,
     limit: Limit = None,
     full_numbers: FullNumbers = False,
@@ -87,8 +87,8 @@ def call_log(
     ctx: typer.Context,
     asked: Asked,
     number: Number = None,
-    type_: Type = Kind.VOICE,
-    view: Depth = View.SIMPLE,
+    type_: Type = CallType.VOICE,
+    view: Depth = RecordView.SIMPLE,
     extension: Extension = None,
     limit: Limit = None,
     full_numbers: FullNumbers = False,
@@ -106,7 +106,7 @@ def _list(
     ctx: typer.Context,
     name: str,
     asked: Asked,
-    own: tuple[str | None, Kind, View],
+    own: tuple[str | None, CallType, RecordView],
     extension: str | None,
     limit: int | None,
     full_numbers: bool,
@@ -114,8 +114,8 @@ def _list(
 ) -> None:
     from ringledger.ringcentral.api.query import CallLogQuery
 
-    frame = frame_of(ctx)
-    settings = frame.account_settings()
+    options = options_of(ctx)
+    settings = options.account_settings()
     if extension is not None and not extension.strip():
         raise usage("--extension is empty; leave it out, or write an id, a number, or ~")
     number, kind, view = own
@@ -126,11 +126,11 @@ def _list(
         number=None if number is None else telephone(number, settings.platform.default_region, "--number"),
         type=kind.value,
         direction=calls.direction,
-        detailed=view is View.DETAILED,
+        detailed=view is RecordView.DETAILED,
         per_page=LARGEST_PAGE if limit is None else min(limit, LARGEST_PAGE),
     )
     claims = ask(settings, lambda asking: _read(asking, name, wanted, extension, limit), max_wait=max_wait)
-    _print(frame, settings, claims, full_numbers)
+    _print(options, settings, claims, full_numbers)
 
 
 async def _read(
@@ -202,9 +202,9 @@ def row_of(claim: "RecordClaim") -> Row:
     }
 
 
-def _print(frame: Frame, settings: "Settings", claims: list["RecordClaim"], full_numbers: bool) -> None:
-    rows = masked_rows(map(row_of, claims), masked=frame.masked(settings, full_numbers))
-    if frame.json:
+def _print(options: GlobalOptions, settings: "Settings", claims: list["RecordClaim"], full_numbers: bool) -> None:
+    rows = masked_rows(map(row_of, claims), masked=options.masked(settings, full_numbers))
+    if options.json:
         print_json(rows)
         return
     out = console()

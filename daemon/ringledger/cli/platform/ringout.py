@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ringledger.cli.context import console, frame_of, print_table
+from ringledger.cli.context import console, options_of, print_table
 from ringledger.cli.errors import usage
 from ringledger.cli.help import PlainGroup
 from ringledger.cli.ledger.calls import FullNumbers
@@ -67,9 +67,9 @@ def place(
     --follow its row is waited for, if the database can be read here. Exits 75 when that row was not seen in time: the
     call was placed all the same.
     """
-    frame = frame_of(ctx)
-    settings = frame.account_settings()
-    region, masked = settings.platform.default_region, frame.masked(settings, full_numbers)
+    options = options_of(ctx)
+    settings = options.account_settings()
+    region, masked = settings.platform.default_region, options.masked(settings, full_numbers)
     numbers = telephone(from_, region, "FROM"), telephone(to, region, "TO")
     shown_id = None if caller_id is None else telephone(caller_id, region, "--caller-id")
     own, other = (mask_number(number) if masked else number for number in numbers)
@@ -81,16 +81,16 @@ def place(
         known = await _known(asking) if follow else frozenset()
         asked = asking.pace.now()
         placed = await actions.ring_out(*numbers, caller_id=shown_id, prompt=prompt)
-        if not frame.json:
+        if not options.json:
             console().print(f"RingOut {placed.id}: {own} rings first, then {other}")
         found = row_of(placed) | {"from_number": own, "to_number": other}
         placing = _placing(asking, numbers, asking.pace.now() - asked, known)
-        return found if not follow else found | await _follow(asking, actions, placed, placing, frame.json)
+        return found if not follow else found | await _follow(asking, actions, placed, placing, options.json)
 
     found = ask(settings, work, max_wait=max_wait, speed=speed)
     if follow:
         found["call"] = None if found["call"] is None else masked_rows([found["call"]], masked=masked)[0]
-    if frame.json:
+    if options.json:
         print_json(found)
     elif follow:
         _print_end(found["call"])
@@ -168,9 +168,9 @@ def status(ctx: typer.Context, ring_out: Id, max_wait: MaxWait = PATIENCE) -> in
             return forgotten(ring_out)
 
     _named(ring_out)
-    frame = frame_of(ctx)
-    found = ask(frame.account_settings(), work, max_wait=max_wait)
-    if frame.json:
+    options = options_of(ctx)
+    found = ask(options.account_settings(), work, max_wait=max_wait)
+    if options.json:
         print_json(found)
     else:
         console().print(f"RingOut {ring_out}: {_words(found) if found['known'] else UNKNOWN}")
@@ -199,9 +199,9 @@ def cancel(ctx: typer.Context, ring_out: Id, max_wait: MaxWait = PATIENCE) -> in
         return row_of(found) | {"cancelled": early}
 
     _named(ring_out)
-    frame = frame_of(ctx)
-    found = ask(frame.account_settings(), work, max_wait=max_wait)
-    if frame.json:
+    options = options_of(ctx)
+    found = ask(options.account_settings(), work, max_wait=max_wait)
+    if options.json:
         print_json(found)
     elif found["cancelled"]:
         console().print(f"RingOut {ring_out}: cancelled")

@@ -22,7 +22,7 @@ import typer
 from rich.cells import cell_len
 from rich.text import Text
 
-from ringledger.cli.context import console, frame_of, print_table
+from ringledger.cli.context import console, options_of, print_table
 from ringledger.cli.errors import Failure, usage
 from ringledger.cli.render import FOLDS, SPARE, calls_table, print_json, word
 from ringledger.cli.simulate.process import DaemonProcess
@@ -56,7 +56,7 @@ SETTLE_SECONDS = 30.0
 VERDICT_SECONDS = 6.0
 
 
-class Transport(StrEnum):
+class DemoTransport(StrEnum):
     """What ``--transport`` takes."""
 
     PUBNUB = "pubnub"
@@ -64,7 +64,7 @@ class Transport(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class DemoResult:
     """What the database says at the end."""
 
     calls: list[dict[str, Any]]
@@ -78,7 +78,7 @@ class Result:
 
 def demo(
     ctx: typer.Context,
-    transport: Annotated[Transport, typer.Option(help="How events reach the daemon.")] = Transport.PUBNUB,
+    transport: Annotated[DemoTransport, typer.Option(help="How events reach the daemon.")] = DemoTransport.PUBNUB,
     speed: Annotated[float, typer.Option(min=1, max=200, help="Simulated seconds per second.")] = 20,
     db: Annotated[
         Path | None, typer.Option(metavar="PATH", help="The database; a new file in a new directory if not given.")
@@ -91,12 +91,12 @@ def demo(
     of calls before that is in the platform's call log, and after a moment in the database too.
     Exits 0 when every call is in the database with the right figures, 1 otherwise. Needs no account and no network.
     """
-    if transport is Transport.WEBSOCKET and not _has_websocket():
+    if transport is DemoTransport.WEBSOCKET and not _has_websocket():
         raise usage("--transport websocket: this version has no such feed; use --transport pubnub")
     database = _database(db)
-    show = Show(console(stderr=frame_of(ctx).json), speed)
+    show = Show(console(stderr=options_of(ctx).json), speed)
     result = asyncio.run(_demonstrate(database, transport, speed, keep=keep, show=show))
-    if frame_of(ctx).json:
+    if options_of(ctx).json:
         print_json(result.since(show.begun))
     show.result(result, database)
 
@@ -116,7 +116,9 @@ def _database(wanted: Path | None) -> Path:
     return wanted.absolute()
 
 
-async def _demonstrate(database: Path, transport: Transport, speed: float, *, keep: bool, show: "Show") -> Result:
+async def _demonstrate(
+    database: Path, transport: DemoTransport, speed: float, *, keep: bool, show: "Show"
+) -> DemoResult:
     """Everything; raises :class:`Failure` when a call is missing or wrong."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _cancel_this_task())
     sim = _platform(speed)
@@ -204,7 +206,7 @@ async def _play(sim: "Simulator", stories: "list[Story]") -> None:
 # -- the daemon's side -----------------------------------------------------------------------------------------------
 
 
-def _settings(sim: "Simulator", database: Path, transport: Transport) -> dict[str, str]:
+def _settings(sim: "Simulator", database: Path, transport: DemoTransport) -> dict[str, str]:
     """The daemon's whole configuration; what the platform's time rules is scaled to its speed."""
     speed, known = sim.clock.speed, sim.options.credentials
     return {
@@ -229,7 +231,7 @@ def _log_of(database: Path) -> Path:
     return database.with_suffix(".log")
 
 
-async def _recorded(sim: "Simulator", stories: "list[Story]", database: Path) -> Result:
+async def _recorded(sim: "Simulator", stories: "list[Story]", database: Path) -> DemoResult:
     """What the database says once everything is in it, or after a while whatever it says."""
     from ringledger.ledger.write.store import Ledger
 
@@ -251,21 +253,21 @@ async def _recorded(sim: "Simulator", stories: "list[Story]", database: Path) ->
         await ledger.close()
 
 
-async def _read(reader: Any) -> Result:
+async def _read(reader: Any) -> DemoResult:
     from ringledger.ledger.read import queries
 
     sessions = await queries.calls(reader, CallFilter(with_parts=True))
     calls = await queries.calls(reader)
-    return Result(calls, sessions, len(await queries.active_calls(reader)))
+    return DemoResult(calls, sessions, len(await queries.active_calls(reader)))
 
 
-def _unconfirmed(sim: "Simulator", result: Result) -> bool:
+def _unconfirmed(sim: "Simulator", result: DemoResult) -> bool:
     """Whether the platform has yet to say its word on a call of the office; it keeps no books of stories."""
     office = {truth.session_id for truth in sim.pbx.truth()}
     return any(row["confirmed_at"] is None for row in result.calls if row["session_id"] in office)
 
 
-def problems(sim: "Simulator", stories: "list[Story]", result: Result) -> list[str]:
+def problems(sim: "Simulator", stories: "list[Story]", result: DemoResult) -> list[str]:
     """What the database lacks or says wrongly, as sentences; none is good."""
     rows = {row["session_id"]: row for row in result.sessions}
     found = [f"call {truth.session_id} is missing" for truth in sim.pbx.truth() if truth.session_id not in rows]
@@ -330,7 +332,7 @@ class Show:
             line.append(f"  talk {span(row['talk_seconds']):>6}")
         return line
 
-    def result(self, result: Result, database: Path) -> None:
+    def result(self, result: DemoResult, database: Path) -> None:
         """The table, and how to ask for more."""
         out = self._out
         out.print()

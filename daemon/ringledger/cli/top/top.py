@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.live import Live
 
-from ringledger.cli.context import account_id, frame_of, read, with_accounts
+from ringledger.cli.context import account_id, options_of, read, with_accounts
 from ringledger.cli.errors import usage
 from ringledger.cli.ledger.calls import FullNumbers
 from ringledger.cli.render import masked_rows, print_json
@@ -59,10 +59,10 @@ def top(
 
     Reads the database once a second and works while no daemon runs. --json prints what one frame shows.
     """
-    frame = frame_of(ctx)
-    settings = frame.settings()
-    masked = frame.masked(settings, full_numbers)
-    if frame.json:
+    options = options_of(ctx)
+    settings = options.settings()
+    masked = options.masked(settings, full_numbers)
+    if options.json:
         view = read(settings, lambda engine: look(engine, settings))
         tell(view.status, as_json=True)
         _print_json(view, masked=masked)

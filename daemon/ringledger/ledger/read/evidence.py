@@ -28,7 +28,7 @@ _NUMBERS: Final = frozenset({"from_number", "to_number"})
 Row = dict[str, Any]
 
 
-class Told(NamedTuple):
+class Traced(NamedTuple):
     """``figures``: a row for each figure, in the order of the row of ``calls``; ``late``: a row for each fact that came
     late, in the order of arrival. ``untold``: why both are empty; ``None`` when they were made.
     """
@@ -38,7 +38,7 @@ class Told(NamedTuple):
     untold: str | None = None
 
 
-async def told_of(engine: AsyncEngine, key: CallKey, call: Row | None) -> Told:
+async def told_of(engine: AsyncEngine, key: CallKey, call: Row | None) -> Traced:
     """What the facts of one call tell of its figures. ``call``: its row of ``all_calls``. Raises ``LedgerError``."""
     column = fact_table.c
     wanted = (column.account_id == key.account_id) & (column.session_id == key.session_id) & column.body.is_not(None)
@@ -49,9 +49,9 @@ async def told_of(engine: AsyncEngine, key: CallKey, call: Row | None) -> Told:
     except DBAPIError as error:
         raise classified(error) from error
     if not rows:
-        return Told([], [], GONE)
+        return Traced([], [], GONE)
     if len(rows) > MOST_FACTS:
-        return Told([], [], TOO_MANY)
+        return Traced([], [], TOO_MANY)
     facts = [fact for _, fact in facts_of(rows)]
     found = evidence(key, facts)
     figures = [] if call is None else [
@@ -61,7 +61,7 @@ async def told_of(engine: AsyncEngine, key: CallKey, call: Row | None) -> Told:
     ]  # fmt: skip
     order = list(call or ())
     figures.sort(key=lambda row: order.index(row["figure"]))
-    return Told(figures, [_late(one, facts) for one in found.late])
+    return Traced(figures, [_late(one, facts) for one in found.late])
 
 
 def _late(late: Late, facts: Sequence[Fact]) -> Row:

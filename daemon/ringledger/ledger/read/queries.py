@@ -41,7 +41,7 @@ Rows = list[dict[str, Any]]
 @dataclass(frozen=True, slots=True)
 class CallStory:
     """One call explained. ``call`` is ``None`` while it is not finished; ``parts``: the calls that belong to it.
-    ``figures``, ``late``, ``untold``: as :class:`~ringledger.ledger.read.evidence.Told` has them.
+    ``figures``, ``late``, ``untold``: as :class:`~ringledger.ledger.read.evidence.Traced` has them.
     """
 
     call: dict[str, Any] | None

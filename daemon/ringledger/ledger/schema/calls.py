@@ -20,7 +20,7 @@ from ringledger.domain.observation import Direction, Source
 from ringledger.domain.row import CallRecord
 
 
-class Kind(Enum):
+class ColumnKind(Enum):
     """What a value is, in all its forms."""
 
     TEXT = auto()
@@ -44,7 +44,7 @@ class CallColumn(NamedTuple):
     """
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     meaning: str = ""
     maybe: bool = False
     words: type[StrEnum] | None = None
@@ -55,14 +55,14 @@ class CallColumn(NamedTuple):
     @property
     def shown(self) -> str:
         """Its name in the views."""
-        return self.name.removesuffix("_ms") + "_seconds" if self.kind is Kind.SPAN else self.name
+        return self.name.removesuffix("_ms") + "_seconds" if self.kind is ColumnKind.SPAN else self.name
 
     @property
     def expression(self) -> str:
         """What the views select."""
         if self.of:
             return f"{self.of} AS {self.name}"
-        return f"{self.name} / 1000.0 AS {self.shown}" if self.kind is Kind.SPAN else self.name
+        return f"{self.name} / 1000.0 AS {self.shown}" if self.kind is ColumnKind.SPAN else self.name
 
 
 def who(of: str, name: str) -> str:
@@ -73,7 +73,7 @@ def who(of: str, name: str) -> str:
     )
 
 
-TEXT, WORD, TIME, TRUTH, COUNT, SPAN = Kind
+TEXT, WORD, TIME, TRUTH, COUNT, SPAN = ColumnKind
 
 _ALL: Final = (
     CallColumn("account_id", TEXT, "the account"),
@@ -157,7 +157,7 @@ def _restored(column: CallColumn, value: Any) -> Any:
         return None
     if column.words is not None:
         return column.words(value)
-    return bool(value) if column.kind is Kind.TRUTH else value
+    return bool(value) if column.kind is ColumnKind.TRUTH else value
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------

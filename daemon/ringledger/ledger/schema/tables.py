@@ -16,7 +16,7 @@ from ringledger.domain.changes import QuarantineKind
 from ringledger.domain.coverage import CoverageState
 from ringledger.domain.observation import Direction, Source
 from ringledger.domain.status import TelephonyStatus, TerminationType
-from ringledger.ledger.schema.calls import COLUMNS, Kind
+from ringledger.ledger.schema.calls import COLUMNS, ColumnKind
 from ringledger.ledger.schema.types import UtcText
 
 #: Ordinal of the newest revision; SQLite's ``user_version``.
@@ -61,7 +61,7 @@ def _maybe(name: str, type_: Any = Text) -> "Column[Any]":
 
 def _columns_of_calls() -> Iterator["Column[Any] | CheckConstraint"]:
     """The columns, and what their values may be."""
-    types = {Kind.TEXT: Text, Kind.WORD: Text, Kind.TIME: UtcText}
+    types = {ColumnKind.TEXT: Text, ColumnKind.WORD: Text, ColumnKind.TIME: UtcText}
     for column in COLUMNS:
         make = _key if column.name in {"account_id", "session_id"} else _maybe if column.maybe else _known
         yield make(column.name, types.get(column.kind, WHOLE))
@@ -69,7 +69,7 @@ def _columns_of_calls() -> Iterator["Column[Any] | CheckConstraint"]:
         if column.words is not None:
             yield _one_of(column.name, column.words)
     for column in COLUMNS:
-        if column.kind is Kind.TRUTH:
+        if column.kind is ColumnKind.TRUTH:
             yield _truth(column.name)
 
 

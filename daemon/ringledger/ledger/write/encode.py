@@ -24,7 +24,7 @@ from ringledger.domain.row import CallRecord, front
 from ringledger.domain.status import TelephonyStatus
 from ringledger.domain.tracked import TrackedCall
 from ringledger.ledger.facts import fact_rows
-from ringledger.ledger.schema.calls import COLUMNS, OF_COMMIT, Kind
+from ringledger.ledger.schema.calls import COLUMNS, OF_COMMIT, ColumnKind
 from ringledger.ledger.schema.statements import Statements
 from ringledger.ledger.times import to_text, to_text_or_none
 
@@ -38,7 +38,7 @@ QUARANTINED_MOST: Final = 2_000
 LAST_MS: Final = 253_402_300_799_999
 
 
-class Written:
+class StoredState:
     """What the tables hold of the calls that are live, so that a commit writes what differs and nothing else.
 
     ``numbers``: of each account the newest publication. What must stay true: it moves by :meth:`note` alone, after the
@@ -102,7 +102,7 @@ class Written:
 
 def batch_of(
     statements: Statements,
-    written: Written,
+    written: StoredState,
     changes: Changes,
     position: FeedPosition | None,
     coverage: Iterable[CoverageSpan],
@@ -179,7 +179,7 @@ def ignored_row(entry: JournalEntry, now: str) -> Row:
     return row
 
 
-def _published(statements: Statements, written: Written, changes: Changes, now: str) -> Batch:
+def _published(statements: Statements, written: StoredState, changes: Changes, now: str) -> Batch:
     """The rows of calls that are over, each with its account's next number."""
     if not changes.records:
         return []
@@ -229,10 +229,10 @@ def live_row(key: CallKey, tracked: TrackedCall, *, settling: bool) -> Row:
 
 
 #: How a value of a kind is written; others are written as they are.
-_PLAIN: Final[dict[Kind, Callable[[Any], Any]]] = {
-    Kind.WORD: lambda value: None if value is None else value._value_,
-    Kind.TRUTH: int,
-    Kind.TIME: to_text_or_none,
+_PLAIN: Final[dict[ColumnKind, Callable[[Any], Any]]] = {
+    ColumnKind.WORD: lambda value: None if value is None else value._value_,
+    ColumnKind.TRUTH: int,
+    ColumnKind.TIME: to_text_or_none,
 }
 _COMPUTED: Final = [column for column in COLUMNS if column.name not in OF_COMMIT]
 _of_record: Final = attrgetter(*(column.name for column in _COMPUTED))

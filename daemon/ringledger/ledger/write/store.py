@@ -55,7 +55,7 @@ from ringledger.ledger.read.restart import (
 from ringledger.ledger.schema import tables
 from ringledger.ledger.schema.statements import Statements, compiled
 from ringledger.ledger.times import to_text
-from ringledger.ledger.write.encode import Batch, Written, batch_of, merged
+from ringledger.ledger.write.encode import Batch, StoredState, batch_of, merged
 from ringledger.ledger.write.messages import Letter, letter_batch
 
 T = TypeVar("T")
@@ -137,7 +137,7 @@ class Ledger:
         #: Calls that were deleted on purpose and are not to come back.
         self.purged = PurgedCalls()
         #: What the tables hold of live calls, as of the last commit.
-        self._written = Written()
+        self._written = StoredState()
         #: Calls that were given back to the tracker and are still in its hands: their facts are not retired. One whose
         #: facts were not kept any longer has its summary here, which is written before its next fact.
         self.lent: dict[CallKey, Summary | None] = {}

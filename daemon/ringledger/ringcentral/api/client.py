@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class RecordListing:
     """All pages of a listing, each record once. ``read_at``: when the first page was told, ms; a record has the date of
     its own page (rule 6.8).
     """
@@ -188,12 +188,12 @@ class PlatformClient(Connection):
 
     async def active_calls(
         self, *, account_id: str, extension_id: str | None = None, background: bool = True
-    ) -> Listing:
+    ) -> RecordListing:
         """Calls in progress and just ended, all pages; of the whole account without ``extension_id``."""
         query = CallLogQuery(extension_id=extension_id, type=None, per_page=PAGE_SIZE)
         return await self._listing("active-calls", query, account_id, Source.ACTIVE_CALLS, background=background)
 
-    async def call_log(self, query: CallLogQuery, *, account_id: str, background: bool = True) -> Listing:
+    async def call_log(self, query: CallLogQuery, *, account_id: str, background: bool = True) -> RecordListing:
         """The call log's answer to ``query``, all pages."""
         return await self._listing("call-log", query, account_id, Source.CALL_LOG, background=background)
 
@@ -274,7 +274,7 @@ class PlatformClient(Connection):
 
     async def _listing(
         self, name: str, query: CallLogQuery, account_id: str, source: Source, *, background: bool
-    ) -> Listing:
+    ) -> RecordListing:
         claims: dict[str, RecordClaim] = {}
         unreadable: list[Unreadable] = []
         first: int | None = None
@@ -286,7 +286,7 @@ class PlatformClient(Connection):
             unreadable += page.unreadable
             if len(claims) > MAX_LISTED:
                 raise Malformed(f"a listing of more than {MAX_LISTED} records")
-        return Listing(tuple(claims.values()), tuple(unreadable), first or 0)
+        return RecordListing(tuple(claims.values()), tuple(unreadable), first or 0)
 
     def _records(
         self, body: bytes, account_id: str, source: Source, read_at: int, *, faxes: bool = False

@@ -39,7 +39,7 @@ class RecordingError(Exception):
         super().__init__(f"line {line}: {reason}")
 
 
-class Answer(NamedTuple):
+class RecordedListing(NamedTuple):
     """A listing of records, all of its pages. Times ms: ``asked_at`` and ``received_at`` by the daemon's clock,
     ``read_at`` by the platform's. ``complete``: no page of it is missing, so what it does not list is absent.
     """
@@ -61,7 +61,7 @@ class FeedState(NamedTuple):
 
 
 #: What a recording holds. :class:`Unreadable`: a notification that the daemon would put aside as well.
-Recorded = PresenceObservation | Unreadable | Answer | FeedState
+Recorded = PresenceObservation | Unreadable | RecordedListing | FeedState
 
 
 class WireLine(msgspec.Struct, gc=False):
@@ -79,7 +79,7 @@ class WireLine(msgspec.Struct, gc=False):
     body: msgspec.Raw = msgspec.Raw()
 
 
-class WirePaging(msgspec.Struct, gc=False):
+class RecordedPaging(msgspec.Struct, gc=False):
     """``paging`` of a listing: which of its pages this is."""
 
     page: int | None = None
@@ -88,7 +88,7 @@ class WirePaging(msgspec.Struct, gc=False):
 class WirePage(msgspec.Struct, gc=False):
     """The part of a page that places it in its listing."""
 
-    paging: WirePaging | None = None
+    paging: RecordedPaging | None = None
 
 
 _LINE: Final = msgspec.json.Decoder(WireLine)
@@ -105,7 +105,7 @@ def read_recording(lines: Iterable[bytes], *, account_id: str, default_region: s
 
     ``account_id``: whose answers these are when a line names no account. Raises :class:`RecordingError`.
     """
-    return _Reader(account_id, default_region).read(lines)
+    return _LineReader(account_id, default_region).read(lines)
 
 
 @dataclass(slots=True)
@@ -129,11 +129,11 @@ class _Pages:
         self.claims.update((claim.record_id, claim) for claim in page.claims)
         self.unreadable += page.unreadable
 
-    def answer(self, source: Source, *, complete: bool) -> Answer:
+    def answer(self, source: Source, *, complete: bool) -> RecordedListing:
         """The listing as far as it has come. A record that cannot be read may be any call's: it is no whole one."""
         asked_at, received_at = self.asked_at, self.received_at
         claims = tuple([one._replace(asked_at=asked_at, received_at=received_at) for one in self.claims.values()])
-        return Answer(
+        return RecordedListing(
             source,
             claims,
             tuple(self.unreadable),
@@ -144,7 +144,7 @@ class _Pages:
         )
 
 
-class _Reader:
+class _LineReader:
     """Reads lines one by one, gathering the pages of listings."""
 
     def __init__(self, account_id: str, region: str) -> None:

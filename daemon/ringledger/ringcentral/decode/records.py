@@ -209,7 +209,7 @@ def decode_records(
     """
     listing = decode_listing(payload)
     latest = latest_time(now_ms()) if latest is None else latest
-    reader = _Reader(account_id, source, default_region, read_at, faxes=faxes, latest=latest)
+    reader = _PageReader(account_id, source, default_region, read_at, faxes=faxes, latest=latest)
     for raw in listing.records or ():
         reader.read(bytes(raw))
     token = listing.sync_info.sync_token if listing.sync_info else None
@@ -223,7 +223,7 @@ def decode_records(
     )
 
 
-class _Reader:
+class _PageReader:
     """Collects the claims and the broken records of one page."""
 
     def __init__(self, account_id: str, source: Source, region: str, read_at: int, *, faxes: bool, latest: int) -> None:

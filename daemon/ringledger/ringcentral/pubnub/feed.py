@@ -23,7 +23,7 @@ from ringledger.ringcentral.pubnub.client import POLL_SECONDS, PubNubChannel
 from ringledger.ringcentral.pubnub.receiver import (
     IDLE_POSITION_SECONDS,
     OUTAGE_SECONDS,
-    Receiver,
+    PubNubReceiver,
     key_of,
     read_bookmark,
 )
@@ -78,7 +78,7 @@ class _Line:
 
     subscription: Subscription
     delivery: PubNubDelivery
-    intake: Receiver
+    intake: PubNubReceiver
     channel: PubNubChannel
     renew_at: float
     expires_at: float
@@ -188,7 +188,7 @@ class PubNubFeed(SubscribedFeed):
             raise PlatformUnavailable("the platform gave no PubNub channel")
         before = self._line
         last_sign = before.intake.last_sign_ms if before else (self._position.at if self._position else None)
-        intake = Receiver(
+        intake = PubNubReceiver(
             sink,
             delivery,
             account_id=self._account_id,

@@ -38,7 +38,7 @@ SEEN_MESSAGES: Final = 2000
 MOST_ENTRIES: Final = 10_000
 
 
-class Bookmark(msgspec.Struct, frozen=True):
+class PubNubBookmark(msgspec.Struct, frozen=True):
     """The token of a position: PubNub's cursor, and the subscription it belongs to (to be taken up again)."""
 
     cursor: int
@@ -46,10 +46,10 @@ class Bookmark(msgspec.Struct, frozen=True):
     filters: str
 
 
-_BOOKMARK: Final = msgspec.json.Decoder(Bookmark)
+_BOOKMARK: Final = msgspec.json.Decoder(PubNubBookmark)
 
 
-def read_bookmark(position: FeedPosition | None) -> Bookmark | None:
+def read_bookmark(position: FeedPosition | None) -> PubNubBookmark | None:
     """The bookmark in ``position``; ``None`` when there is none of ours."""
     if position is None or position.feed != FEED:
         return None
@@ -64,7 +64,7 @@ def key_of(delivery: PubNubDelivery) -> str:
     return f"{delivery.subscriber_key}/{delivery.address}"
 
 
-class Receiver:
+class PubNubReceiver:
     """The gate of one channel. ``current``: whether its cursor is the feed's position (a replaced channel may
     still deliver, but no longer says where the feed stands).
     """
@@ -274,7 +274,7 @@ class Receiver:
         self._sink.notice(FeedNotice(kind, now_ms(), reason, detail or {}, delivered))
 
     def _position(self, cursor: int) -> FeedPosition:
-        bookmark = Bookmark(cursor, self._subscription_id, self._filters)
+        bookmark = PubNubBookmark(cursor, self._subscription_id, self._filters)
         return FeedPosition(FEED, self._key, msgspec.json.encode(bookmark).decode(), now_ms())
 
     # -- once only ----------------------------------------------------------------------------------------------

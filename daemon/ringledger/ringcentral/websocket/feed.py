@@ -19,7 +19,7 @@ from ringledger.ringcentral.feed import SubscribedFeed
 from ringledger.ringcentral.subscriptions.subscription import Subscription, decode_subscription
 from ringledger.ringcentral.websocket.connection import ConnectionEnded, Vigilance, WebSocketConnection, open_connection
 from ringledger.ringcentral.websocket.frames import Wsc
-from ringledger.ringcentral.websocket.receiver import Bookmark, Receiver, commit, read_bookmark
+from ringledger.ringcentral.websocket.receiver import WebSocketBookmark, WebSocketReceiver, commit, read_bookmark
 from ringledger.ringcentral.websocket.reconnect import ReconnectPace
 
 SUBSCRIPTION_PATH: Final = "/restapi/v1.0/subscription"
@@ -65,7 +65,7 @@ class WebSocketFeed(SubscribedFeed):
         super().__init__(client, filters, account_id=account_id, transport="WebSocket")
         self._options = options or WebSocketOptions()
         self._pace = pace or ReconnectPace()
-        self._bookmark: Bookmark | None = None  # what a recovery would go on from
+        self._bookmark: WebSocketBookmark | None = None  # what a recovery would go on from
         self._gap: tuple[GapCause, int | None] | None = self._take_up(position)
         self._covered_until = position.at if position else None
         self._connection: WebSocketConnection | None = None
@@ -119,7 +119,7 @@ class WebSocketFeed(SubscribedFeed):
             self._good_until(connection)
             await connection.close()
 
-    async def _establish(self, sink: FeedSink, connection: WebSocketConnection) -> Receiver:
+    async def _establish(self, sink: FeedSink, connection: WebSocketConnection) -> WebSocketReceiver:
         """The old subscription if the platform still has it, else a new one on the same connection."""
         bookmark = self._bookmark
         if bookmark is not None and connection.details.recovery_state == "Successful":
@@ -130,7 +130,9 @@ class WebSocketFeed(SubscribedFeed):
             self._give_up()
         return await self._subscribe(sink, connection)
 
-    def _recovered(self, sink: FeedSink, connection: WebSocketConnection, bookmark: Bookmark) -> Receiver:
+    def _recovered(
+        self, sink: FeedSink, connection: WebSocketConnection, bookmark: WebSocketBookmark
+    ) -> WebSocketReceiver:
         """The context in the greeting replaces ours, whatever its sequence is."""
         if connection.greeting.wsc is not None and connection.greeting.wsc.token:
             bookmark = bookmark.at(connection.greeting.wsc)
@@ -144,8 +146,8 @@ class WebSocketFeed(SubscribedFeed):
         return intake
 
     async def _subscribe(
-        self, sink: FeedSink, connection: WebSocketConnection, before: Bookmark | None = None
-    ) -> Receiver:
+        self, sink: FeedSink, connection: WebSocketConnection, before: WebSocketBookmark | None = None
+    ) -> WebSocketReceiver:
         """All filters in one subscription, for there is only one; it replaces the one ``before``."""
         self._rebuild = ""
         subscription = await self._create(sink, connection, before.subscription_id if before else "")
@@ -153,8 +155,8 @@ class WebSocketFeed(SubscribedFeed):
             raise PlatformUnavailable(f"a new subscription has status {subscription.status}")
         self._tell_created(sink, subscription)
         wsc = connection.greeting.wsc or Wsc()
-        at = before or Bookmark("", "", wsc.token or None, wsc.sequence)
-        intake = self._intake(sink, Bookmark(subscription.id, self._mark, at.token, at.sequence))
+        at = before or WebSocketBookmark("", "", wsc.token or None, wsc.sequence)
+        intake = self._intake(sink, WebSocketBookmark(subscription.id, self._mark, at.token, at.sequence))
         self._last_event = time.monotonic()
         self._up(sink, FeedNoticeKind.CONNECTED)
         if self._gap is not None:
@@ -172,7 +174,7 @@ class WebSocketFeed(SubscribedFeed):
 
         return await self._request(sink, create, using)
 
-    async def _serve(self, sink: FeedSink, connection: WebSocketConnection, intake: Receiver) -> None:
+    async def _serve(self, sink: FeedSink, connection: WebSocketConnection, intake: WebSocketReceiver) -> None:
         """Pass on what comes; ends by :class:`ConnectionEnded`, or :class:`_DeadError` when asked to rebuild."""
         while True:
             self.last_sign = time.monotonic()
@@ -185,9 +187,9 @@ class WebSocketFeed(SubscribedFeed):
                 self._strikes = 0
             self._bookmark = intake.bookmark
 
-    def _intake(self, sink: FeedSink, bookmark: Bookmark) -> Receiver:
+    def _intake(self, sink: FeedSink, bookmark: WebSocketBookmark) -> WebSocketReceiver:
         self._bookmark = bookmark
-        return Receiver(
+        return WebSocketReceiver(
             sink,
             bookmark,
             account_id=self._account_id,

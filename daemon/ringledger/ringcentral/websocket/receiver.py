@@ -34,7 +34,7 @@ REPLAY_MARGIN_MS: Final = 2000
 REPLAY_QUIET_SECONDS: Final = 5.0
 
 
-class Bookmark(msgspec.Struct, frozen=True):
+class WebSocketBookmark(msgspec.Struct, frozen=True):
     """Where the feed stands: a subscription, the filters it was made for, and the newest context committed."""
 
     subscription_id: str
@@ -42,11 +42,11 @@ class Bookmark(msgspec.Struct, frozen=True):
     token: str | None = None
     sequence: int = 0
 
-    def at(self, wsc: Wsc) -> "Bookmark":
+    def at(self, wsc: Wsc) -> "WebSocketBookmark":
         """The same subscription at another context."""
         return msgspec.structs.replace(self, token=wsc.token, sequence=wsc.sequence)
 
-    def after(self, frames: Sequence[Frame | Unreadable]) -> "Bookmark":
+    def after(self, frames: Sequence[Frame | Unreadable]) -> "WebSocketBookmark":
         """Behind ``frames``: the context with the greatest sequence counts."""
         newest = self
         for frame in frames:
@@ -60,10 +60,10 @@ class Bookmark(msgspec.Struct, frozen=True):
         return FeedPosition(FEED, self.subscription_id, msgspec.json.encode(self).decode(), now_ms())
 
 
-_BOOKMARK: Final = msgspec.json.Decoder(Bookmark)
+_BOOKMARK: Final = msgspec.json.Decoder(WebSocketBookmark)
 
 
-def read_bookmark(position: FeedPosition) -> Bookmark | None:
+def read_bookmark(position: FeedPosition) -> WebSocketBookmark | None:
     """The bookmark in ``position``; ``None`` when there is none of ours, or none to go on from."""
     if position.feed != FEED:
         return None
@@ -74,13 +74,13 @@ def read_bookmark(position: FeedPosition) -> Bookmark | None:
     return bookmark if bookmark.token else None
 
 
-class Receiver:
+class WebSocketReceiver:
     """The gate of one subscription. ``seen``: ids of events delivered before, on any connection."""
 
     def __init__(
         self,
         sink: FeedSink,
-        bookmark: Bookmark,
+        bookmark: WebSocketBookmark,
         *,
         account_id: str,
         default_region: str,

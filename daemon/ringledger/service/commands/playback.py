@@ -11,7 +11,7 @@ from ringledger.domain.changes import Changes
 from ringledger.domain.observation import PresenceObservation, Source
 from ringledger.domain.tracked import SavedCall
 from ringledger.domain.tracker import CallTracker, Listing, Records
-from ringledger.ringcentral.decode.recording import Answer, FeedState, Recorded
+from ringledger.ringcentral.decode.recording import FeedState, Recorded, RecordedListing
 
 
 class Playback:
@@ -31,7 +31,7 @@ class Playback:
         """Apply what came next."""
         if isinstance(recorded, PresenceObservation):
             self._observe(recorded)
-        elif isinstance(recorded, Answer):
+        elif isinstance(recorded, RecordedListing):
             self._answer(recorded)
         elif isinstance(recorded, FeedState):
             self._advance(recorded.at / 1000)
@@ -60,7 +60,7 @@ class Playback:
         self._advance(seen.received_at / 1000)
         self.tracker.take(seen, self._now)
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: RecordedListing) -> None:
         self._advance(answer.received_at / 1000)
         listed = self.tracker.take(Records(tuple(answer.claims)), self._now)
         if answer.complete and answer.source is Source.ACTIVE_CALLS:

@@ -15,7 +15,7 @@ from ringledger.service.health.checks import (
     MIB,
     START_WITHIN,
     Check,
-    Facts,
+    CheckFacts,
     Finding,
     Outcome,
     Severity,
@@ -32,7 +32,7 @@ NAMED = 5
 LOG = "journalctl -u ringledger -n 50"
 
 
-def examine(facts: Facts) -> Iterator[Finding]:
+def examine(facts: CheckFacts) -> Iterator[Finding]:
     """The findings of every check whose facts are known, in the order of the list."""
     for one in CHECKS:
         outcome = one.judge(facts)
@@ -42,7 +42,7 @@ def examine(facts: Facts) -> Iterator[Finding]:
 
 
 @check("daemon", "nothing is recorded while none runs; what is missed meanwhile is read from the platform's log later")
-def daemon(facts: Facts) -> Outcome | None:
+def daemon(facts: CheckFacts) -> Outcome | None:
     if facts.daemon is None:
         return None
     if facts.daemon_runs:
@@ -54,7 +54,7 @@ def daemon(facts: Facts) -> Outcome | None:
 
 
 @check("started", "before that nothing is recorded")
-def started(facts: Facts) -> Outcome | None:
+def started(facts: CheckFacts) -> Outcome | None:
     if facts.ready is None:
         return None
     if facts.ready:
@@ -64,7 +64,7 @@ def started(facts: Facts) -> Outcome | None:
 
 
 @check("account", "nothing of it is recorded while it does not run; the others are not touched by that")
-def account(facts: Facts) -> Outcome | None:
+def account(facts: CheckFacts) -> Outcome | None:
     if facts.account_state is None:
         return None
     cure = f"correct its table in [[accounts]], then systemctl reload ringledger; {LOG}"
@@ -72,19 +72,19 @@ def account(facts: Facts) -> Outcome | None:
 
 
 @check("lease", "one process works for an account at a time; the others stand by, and one of them takes it over")
-def lease(facts: Facts) -> Outcome | None:
+def lease(facts: CheckFacts) -> Outcome | None:
     return None if facts.lease is None else ok(facts.lease)
 
 
 @check("loops", "a loop that hangs records nothing; systemd restarts the daemon when that lasts")
-def loops(facts: Facts) -> Outcome | None:
+def loops(facts: CheckFacts) -> Outcome | None:
     if facts.stuck is None:
         return None
     return failure(f"stuck: {', '.join(facts.stuck)}", LOG) if facts.stuck else ok("every loop makes progress")
 
 
 @check("feed", "calls are seen late while no events come; the poll and the call log fill the gap", delay=60)
-def feed(facts: Facts) -> Outcome | None:
+def feed(facts: CheckFacts) -> Outcome | None:
     if facts.feed_down is None:
         return None
     if facts.feed_down <= 0:
@@ -95,7 +95,7 @@ def feed(facts: Facts) -> Outcome | None:
 
 
 @check("subscription", "what the platform does not push is seen by the poll only, minutes late", delay=60)
-def subscription(facts: Facts) -> Outcome | None:
+def subscription(facts: CheckFacts) -> Outcome | None:
     if facts.subscription_error:
         return failure(facts.subscription_error, f"ringledger auth status; the app's permissions; {LOG}")
     if facts.refused:
@@ -114,7 +114,7 @@ def subscription(facts: Facts) -> Outcome | None:
 
 
 @check("feed-extensions", "calls of an extension no filter covers come late, without ring and hold times")
-def feed_extensions(facts: Facts) -> Outcome | None:
+def feed_extensions(facts: CheckFacts) -> Outcome | None:
     if facts.unheard is None:
         return None
     if facts.unheard:
@@ -126,7 +126,7 @@ def feed_extensions(facts: Facts) -> Outcome | None:
 
 
 @check("poll", "lost events are found by comparing with the platform's active calls", delay=30)
-def poll(facts: Facts) -> Outcome | None:
+def poll(facts: CheckFacts) -> Outcome | None:
     if facts.poll_age is None or facts.poll_interval is None:
         return None
     late = facts.poll_age > 3 * facts.poll_interval + 60
@@ -135,7 +135,7 @@ def poll(facts: Facts) -> Outcome | None:
 
 
 @check("store", "changes wait in memory while the database refuses them", delay=5)
-def store(facts: Facts) -> Outcome | None:
+def store(facts: CheckFacts) -> Outcome | None:
     if facts.store_trouble is None:
         return None
     if not facts.store_trouble:
@@ -144,7 +144,7 @@ def store(facts: Facts) -> Outcome | None:
 
 
 @check("disk", "a full disk stops the recording; what waits is kept in memory")
-def disk(facts: Facts) -> Outcome | None:
+def disk(facts: CheckFacts) -> Outcome | None:
     if facts.disk_free is None:
         return None
     found, cure = f"{facts.disk_free // MIB} MiB free", "free some space, or set retention.calls_days and journal.days"
@@ -154,7 +154,7 @@ def disk(facts: Facts) -> Outcome | None:
 
 
 @check("secret-files", "who reads the key reads the whole company's calls")
-def secret_files(facts: Facts) -> Outcome | None:
+def secret_files(facts: CheckFacts) -> Outcome | None:
     if facts.open_secrets is None:
         return None
     if facts.open_secrets:
@@ -164,7 +164,7 @@ def secret_files(facts: Facts) -> Outcome | None:
 
 
 @check("database-file", "it holds who called whom")
-def database_file(facts: Facts) -> Outcome | None:
+def database_file(facts: CheckFacts) -> Outcome | None:
     if facts.open_database is None:
         return None
     if facts.open_database:
@@ -173,12 +173,12 @@ def database_file(facts: Facts) -> Outcome | None:
 
 
 @check("tracker", "a compiled one (make wheel, where there is a C compiler) takes less processor time")
-def tracker(facts: Facts) -> Outcome | None:
+def tracker(facts: CheckFacts) -> Outcome | None:
     return None if facts.tracker is None else ok(facts.tracker)
 
 
 @check("sqlite", "below 3.51.3 (3.50.7, 3.44.6) two processes that checkpoint at once may damage a database")
-def sqlite(facts: Facts) -> Outcome | None:
+def sqlite(facts: CheckFacts) -> Outcome | None:
     if facts.sqlite is None:
         return None
     version, mended = facts.sqlite
@@ -187,7 +187,7 @@ def sqlite(facts: Facts) -> Outcome | None:
 
 
 @check("readers", "readers without write permission need the -wal and -shm files beside the database")
-def readers(facts: Facts) -> Outcome | None:
+def readers(facts: CheckFacts) -> Outcome | None:
     if facts.readers_locked_out is None:
         return None
     if facts.readers_locked_out:
@@ -196,14 +196,14 @@ def readers(facts: Facts) -> Outcome | None:
 
 
 @check("database-access", "who may not read it is told nothing")
-def database_access(facts: Facts) -> Outcome | None:
+def database_access(facts: CheckFacts) -> Outcome | None:
     if not facts.no_access:
         return None
     return failure(facts.no_access, "as said, or run this as root")
 
 
 @check("database-writers", "who can write the file, or replace it, can change what the ledger says")
-def database_writers(facts: Facts) -> Outcome | None:
+def database_writers(facts: CheckFacts) -> Outcome | None:
     if facts.writers is None:
         return None
     who, wrong = facts.writers
@@ -214,7 +214,7 @@ def database_writers(facts: Facts) -> Outcome | None:
 
 
 @check("backups", "the platform's log goes back for months, not for ever, and has no hold or ring times")
-def backups(facts: Facts) -> Outcome | None:
+def backups(facts: CheckFacts) -> Outcome | None:
     if facts.backups is None:
         return None
     count, age, strange = facts.backups
@@ -229,7 +229,7 @@ def backups(facts: Facts) -> Outcome | None:
 
 
 @check("saved-copies", "a database was taken from under the daemon; what it knew was saved beside the new one")
-def saved_copies(facts: Facts) -> Outcome | None:
+def saved_copies(facts: CheckFacts) -> Outcome | None:
     if not facts.saved_copies:
         return None if facts.saved_copies is None else ok("none")
     names = " ".join(facts.saved_copies)
@@ -237,7 +237,7 @@ def saved_copies(facts: Facts) -> Outcome | None:
 
 
 @check("listen", "what is listened to by everybody is read by everybody: there is no access control")
-def listen(facts: Facts) -> Outcome | None:
+def listen(facts: CheckFacts) -> Outcome | None:
     if facts.listens is None:
         return None
     if facts.listens:
@@ -247,7 +247,7 @@ def listen(facts: Facts) -> Outcome | None:
 
 
 @check("webhook-transport", "whole phone numbers cross the network in the clear")
-def webhook_transport(facts: Facts) -> Outcome | None:
+def webhook_transport(facts: CheckFacts) -> Outcome | None:
     if facts.plain_receivers is None:
         return None
     if facts.plain_receivers:
@@ -256,14 +256,14 @@ def webhook_transport(facts: Facts) -> Outcome | None:
 
 
 @check("database-directory", "without it there is no place for the ledger, and the daemon does not start")
-def database_directory(facts: Facts) -> Outcome | None:
+def database_directory(facts: CheckFacts) -> Outcome | None:
     if not facts.no_directory:
         return None
     return failure(facts.no_directory, "create it for the user that runs the daemon, or correct database.url")
 
 
 @check("database", "it is the ledger; without it no command has anything to show")
-def database(facts: Facts) -> Outcome | None:
+def database(facts: CheckFacts) -> Outcome | None:
     if facts.misplaced:
         cure = "correct database.url, or mend the rights on the directory"
         return failure(facts.misplaced, cure)
@@ -274,7 +274,7 @@ def database(facts: Facts) -> Outcome | None:
 
 
 @check("database-server", "it holds the ledger; the daemon keeps what it cannot commit in memory, as far as that goes")
-def database_server(facts: Facts) -> Outcome | None:
+def database_server(facts: CheckFacts) -> Outcome | None:
     if facts.server_trouble:
         cure = "start the server, or correct database.url, the password (database.password_file) and the role's rights"
         return failure(facts.server_trouble, cure)
@@ -282,7 +282,7 @@ def database_server(facts: Facts) -> Outcome | None:
 
 
 @check("leases", "nothing is recorded of an account that no process works for")
-def leases(facts: Facts) -> Outcome | None:
+def leases(facts: CheckFacts) -> Outcome | None:
     if facts.leases is None:
         return None
     held, lapsed = facts.leases
@@ -294,7 +294,7 @@ def leases(facts: Facts) -> Outcome | None:
 
 
 @check("database-owner", "a file that is no ledger is neither read nor written to")
-def database_owner(facts: Facts) -> Outcome | None:
+def database_owner(facts: CheckFacts) -> Outcome | None:
     if facts.foreign is None:
         return None
     cure = "set database.url to a file of our own; the present one has been left as it is"
@@ -302,7 +302,7 @@ def database_owner(facts: Facts) -> Outcome | None:
 
 
 @check("database-place", "what a daemon writes to a file without a name is lost when it ends")
-def database_place(facts: Facts) -> Outcome | None:
+def database_place(facts: CheckFacts) -> Outcome | None:
     if facts.elsewhere is None:
         return None
     if facts.elsewhere:
@@ -312,7 +312,7 @@ def database_place(facts: Facts) -> Outcome | None:
 
 
 @check("schema", "program and database must agree")
-def schema(facts: Facts) -> Outcome | None:
+def schema(facts: CheckFacts) -> Outcome | None:
     if facts.newer:
         return failure(facts.newer, "install the program that wrote it, or ringledger db restore a backup from before")
     if facts.schema is None:
@@ -324,7 +324,7 @@ def schema(facts: Facts) -> Outcome | None:
 
 
 @check("integrity", "a damaged page is cheaper to mend today than tomorrow")
-def integrity(facts: Facts) -> Outcome | None:
+def integrity(facts: CheckFacts) -> Outcome | None:
     if facts.damage:
         return failure(
             facts.damage, "systemctl stop ringledger; ringledger db restore FILE; systemctl start ringledger"
@@ -333,7 +333,7 @@ def integrity(facts: Facts) -> Outcome | None:
 
 
 @check("journal-mode", "without WAL a reader can hold up the daemon")
-def journal_mode(facts: Facts) -> Outcome | None:
+def journal_mode(facts: CheckFacts) -> Outcome | None:
     if facts.journal_mode is None:
         return None
     if facts.journal_mode != "wal":
@@ -342,7 +342,7 @@ def journal_mode(facts: Facts) -> Outcome | None:
 
 
 @check("write-ahead-log", "a reader whose transaction never ends lets it grow until the disk is full")
-def write_ahead_log(facts: Facts) -> Outcome | None:
+def write_ahead_log(facts: CheckFacts) -> Outcome | None:
     if facts.log_bytes is None:
         return None
     size, most = facts.log_bytes
@@ -353,7 +353,7 @@ def write_ahead_log(facts: Facts) -> Outcome | None:
 
 
 @check("oldest-open-call", "a call that never ends is usually one whose end was lost")
-def oldest_open_call(facts: Facts) -> Outcome | None:
+def oldest_open_call(facts: CheckFacts) -> Outcome | None:
     if facts.oldest_open is None or facts.stale_after is None:
         return None
     found = f"open for {_spoken(facts.oldest_open)}"
@@ -361,7 +361,7 @@ def oldest_open_call(facts: Facts) -> Outcome | None:
 
 
 @check("unconfirmed-calls", "the platform's call log has not had its word about them within a day")
-def unconfirmed_calls(facts: Facts) -> Outcome | None:
+def unconfirmed_calls(facts: CheckFacts) -> Outcome | None:
     if facts.unconfirmed is None:
         return None
     if facts.unconfirmed:
@@ -373,7 +373,7 @@ def unconfirmed_calls(facts: Facts) -> Outcome | None:
 
 
 @check("last-event", "silence may mean a quiet office or a deaf line")
-def last_event(facts: Facts) -> Outcome | None:
+def last_event(facts: CheckFacts) -> Outcome | None:
     if facts.last_event is None:
         return None
     found = f"{_spoken(facts.last_event)} ago"
@@ -381,7 +381,7 @@ def last_event(facts: Facts) -> Outcome | None:
 
 
 @check("webhooks", "what a receiver has not accepted, it does not know")
-def webhooks(facts: Facts) -> Outcome | None:
+def webhooks(facts: CheckFacts) -> Outcome | None:
     if facts.letters_dead is None:
         return None
     if facts.letters_dead:
@@ -395,7 +395,7 @@ def webhooks(facts: Facts) -> Outcome | None:
 
 
 @check("retention", "personal data needs a limit somebody has decided on")
-def retention(facts: Facts) -> Outcome | None:
+def retention(facts: CheckFacts) -> Outcome | None:
     if facts.retention_set is None:
         return None
     if facts.retention_set:
@@ -406,7 +406,7 @@ def retention(facts: Facts) -> Outcome | None:
 
 
 @check("unit", "an installed unit that differs from the shipped one lacks what newer versions rely on")
-def unit(facts: Facts) -> Outcome | None:
+def unit(facts: CheckFacts) -> Outcome | None:
     if facts.unit_drift is None:
         return None
     if facts.unit_drift:
@@ -416,7 +416,7 @@ def unit(facts: Facts) -> Outcome | None:
 
 
 @check("login", "the daemon does not start without something to log in with")
-def login(facts: Facts) -> Outcome | None:
+def login(facts: CheckFacts) -> Outcome | None:
     if facts.login_missing is None:
         return None
     if facts.logged_in:
@@ -429,21 +429,21 @@ def login(facts: Facts) -> Outcome | None:
 
 
 @check("credentials", "without them nothing comes in, and the daemon does not start")
-def credentials(facts: Facts) -> Outcome | None:
+def credentials(facts: CheckFacts) -> Outcome | None:
     if facts.credentials_error:
         return failure(facts.credentials_error, "put valid ones where `ringledger check-config` says they come from")
     return ok("accepted") if facts.reachable else None
 
 
 @check("platform", "without the platform nothing comes in")
-def platform(facts: Facts) -> Outcome | None:
+def platform(facts: CheckFacts) -> Outcome | None:
     if facts.platform_error:
         return failure(facts.platform_error, "check platform.server_url and the network")
     return ok("answers") if facts.reachable else None
 
 
 @check("permissions", "a missing permission hides calls; one too many is a risk for nothing")
-def permissions(facts: Facts) -> Outcome | None:
+def permissions(facts: CheckFacts) -> Outcome | None:
     if facts.missing_permissions:
         return failure(f"missing: {', '.join(facts.missing_permissions)}", "grant them to the app and its user")
     if facts.excess_permissions:
@@ -452,7 +452,7 @@ def permissions(facts: Facts) -> Outcome | None:
 
 
 @check("clock", "times of calls are compared with the platform's", delay=60)
-def clock(facts: Facts) -> Outcome | None:
+def clock(facts: CheckFacts) -> Outcome | None:
     if facts.clock_offset is None:
         return None
     if facts.simulated:
@@ -463,7 +463,7 @@ def clock(facts: Facts) -> Outcome | None:
     return warning(found, cure) if abs(facts.clock_offset) > CLOCK_WARNING else ok(found)
 
 
-def _starts(facts: Facts) -> bool:
+def _starts(facts: CheckFacts) -> bool:
     """Whether the daemon is not ready and has not had the time to be."""
     return facts.ready is False and facts.starting_for < START_WITHIN
 

@@ -21,7 +21,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class CheckFacts:
     """What is known when checks are made; ``None``: not known here. Durations: seconds; sizes: bytes."""
 
     # of whether there is one: what is known in words, whether one runs and answers, whether one has to
@@ -119,7 +119,7 @@ class Check:
 
     code: str
     why: str
-    judge: Callable[[Facts], Outcome | None]
+    judge: Callable[[CheckFacts], Outcome | None]
     delay: float = 0.0
 
 
@@ -160,10 +160,10 @@ LETTER_LATE: Final = 3_600.0
 
 def listed(
     checks: list[Check], code: str, why: str, *, delay: float = 0.0
-) -> Callable[[Callable[[Facts], Outcome | None]], Callable[[Facts], Outcome | None]]:
+) -> Callable[[Callable[[CheckFacts], Outcome | None]], Callable[[CheckFacts], Outcome | None]]:
     """Put a function on a list of checks."""
 
-    def put(judge: Callable[[Facts], Outcome | None]) -> Callable[[Facts], Outcome | None]:
+    def put(judge: Callable[[CheckFacts], Outcome | None]) -> Callable[[CheckFacts], Outcome | None]:
         checks.append(Check(code, why, judge, delay))
         return judge
 

@@ -55,7 +55,7 @@ from ringledger.service.build import (
 )
 from ringledger.service.health.checklist import CHECKS
 from ringledger.service.health.checklist import examine as findings_from
-from ringledger.service.health.checks import Facts, Finding, Severity
+from ringledger.service.health.checks import CheckFacts, Finding, Severity
 from ringledger.service.health.status import DaemonStatus, Life
 from ringledger.service.maintenance import MOST_LOG_BYTES
 
@@ -75,14 +75,14 @@ UNITS: Final = (
 )  # fmt: skip
 
 
-def machine_facts(settings: Settings, directories: tuple[str, ...] = UNIT_DIRECTORIES) -> Facts:
+def machine_facts(settings: Settings, directories: tuple[str, ...] = UNIT_DIRECTORIES) -> CheckFacts:
     """What files and the program itself tell."""
     path = settings.database.path
     retention = settings.retention
     file = settings.database.is_file
     # As the methods of a Path, but who may not look is told "no".
     there, placed_in = file and os.path.isfile(path), os.path.isdir(path.parent)  # noqa: PTH112, PTH113
-    facts = _of_files(path) if file else Facts()
+    facts = _of_files(path) if file else CheckFacts()
     return replace(
         facts,
         disk_free=shutil.disk_usage(path.parent).free if placed_in else None,
@@ -100,7 +100,7 @@ def machine_facts(settings: Settings, directories: tuple[str, ...] = UNIT_DIRECT
     )
 
 
-def database_facts(settings: Settings, facts: Facts) -> Facts:
+def database_facts(settings: Settings, facts: CheckFacts) -> CheckFacts:
     """What the database tells, every page read. One that is not there, or not ours, is a finding like any other."""
     if not settings.database.is_file:
         return _of_the_server(settings, facts)
@@ -129,7 +129,7 @@ def database_facts(settings: Settings, facts: Facts) -> Facts:
         return replace(facts, misplaced=str(error))
 
 
-def _of_the_server(settings: Settings, facts: Facts) -> Facts:
+def _of_the_server(settings: Settings, facts: CheckFacts) -> CheckFacts:
     from ringledger.ledger.schema import baseline  # noqa: PLC0415 - its driver is an extra
 
     url, now_ms = settings.database.url, time.time_ns() // 1_000_000
@@ -149,7 +149,7 @@ def _of_the_server(settings: Settings, facts: Facts) -> Facts:
     return facts if version != SCHEMA_VERSION else _with_examination(settings, facts, seen, now_ms)
 
 
-def _looked_into(settings: Settings, facts: Facts) -> Facts:
+def _looked_into(settings: Settings, facts: CheckFacts) -> CheckFacts:
     """What stands in the database. Raises ``LedgerError``."""
     url, now_ms = settings.database.url, time.time_ns() // 1_000_000
     facts = replace(facts, schema=(version_of(url), SCHEMA_VERSION), foreign="")
@@ -165,7 +165,7 @@ def _looked_into(settings: Settings, facts: Facts) -> Facts:
     return _with_examination(settings, facts, seen, now_ms)
 
 
-def _with_examination(settings: Settings, facts: Facts, seen: Examination, now_ms: int) -> Facts:
+def _with_examination(settings: Settings, facts: CheckFacts, seen: Examination, now_ms: int) -> CheckFacts:
     return replace(
         facts,
         oldest_open=_age(seen.oldest_open_at, now_ms),
@@ -177,7 +177,9 @@ def _with_examination(settings: Settings, facts: Facts, seen: Examination, now_m
     )
 
 
-def daemon_facts(facts: Facts, status: DaemonStatus, sentence: str, transport: str, *, expected: bool) -> Facts:
+def daemon_facts(
+    facts: CheckFacts, status: DaemonStatus, sentence: str, transport: str, *, expected: bool
+) -> CheckFacts:
     """What the status of the daemon tells; ``sentence``: the same in words."""
     hidden = status.life is Life.UNKNOWN
     facts = replace(facts, daemon=sentence, daemon_expected=expected, daemon_hidden=hidden)
@@ -196,21 +198,21 @@ def daemon_facts(facts: Facts, status: DaemonStatus, sentence: str, transport: s
     )
 
 
-def _of_files(path: Path) -> Facts:
+def _of_files(path: Path) -> CheckFacts:
     """Who owns the database and what lies beside it, and who may write there."""
     try:
         saved = tuple(str(one) for one in taken_away(path))
     except OSError:
-        return Facts()
+        return CheckFacts()
     try:
         known = path.stat()
-        return Facts(
+        return CheckFacts(
             writers=(owner_name(known.st_uid), tuple(_strange_writers(path, known))),
             backups=_backups(path, known.st_uid),
             saved_copies=saved,
         )
     except OSError:
-        return Facts(saved_copies=saved or None)
+        return CheckFacts(saved_copies=saved or None)
 
 
 def _strange_writers(path: Path, known: os.stat_result) -> Iterator[str]:
@@ -269,7 +271,7 @@ def _age(at_ms: int | None, now_ms: int) -> float | None:
     return None if at_ms is None else max(0.0, now_ms - at_ms) / 1000  # a simulated platform's clock may run ahead
 
 
-async def platform_facts(settings: Settings, facts: Facts, *, trial: bool = False) -> Facts:
+async def platform_facts(settings: Settings, facts: CheckFacts, *, trial: bool = False) -> CheckFacts:
     """What the platform tells: a token, its permissions, one's own extension, the active calls, its clock; and with
     ``trial`` whether it grants a subscription, which is deleted at once. It has :data:`PLATFORM_WITHIN` for all that.
     """
@@ -302,7 +304,7 @@ async def accounts_findings(settings: Settings, *, offline: bool, trial: bool) -
     turn = asyncio.Semaphore(ASKED_AT_ONCE)
 
     async def one(name: str, own: Settings) -> list[Finding]:
-        facts = Facts(login_missing=login_missing(own))
+        facts = CheckFacts(login_missing=login_missing(own))
         if not offline:
             async with turn:
                 facts = await platform_facts(own, facts, trial=trial)
@@ -313,7 +315,7 @@ async def accounts_findings(settings: Settings, *, offline: bool, trial: bool) -
     return [each for some in found for each in some]
 
 
-async def _subscription(settings: Settings, client: PlatformClient, me: WhoAmI, facts: Facts) -> Facts:
+async def _subscription(settings: Settings, client: PlatformClient, me: WhoAmI, facts: CheckFacts) -> CheckFacts:
     """For the extensions that are named in the settings; of "all" one's own stands for the others."""
     named = [me.extension_id if one in {"~", "all"} else one for one in settings.platform.extensions]
     try:

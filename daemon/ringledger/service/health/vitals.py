@@ -19,7 +19,7 @@ from ringledger.observability.metrics import Metrics
 from ringledger.ringcentral.subscriptions.subscription import refused_extensions
 from ringledger.service.control.server import Json
 from ringledger.service.health.checklist import CHECKS, examine
-from ringledger.service.health.checks import Facts, Finding, ProblemDelay, Severity
+from ringledger.service.health.checks import CheckFacts, Finding, ProblemDelay, Severity
 
 if TYPE_CHECKING:
     from ringledger.service.account import Account
@@ -49,12 +49,12 @@ class AccountVitals:
     def findings(self, state: str = "") -> list[Finding]:
         """What the checks of this account come to, problems only when they have lasted. ``state``: why it does not run,
         empty while it does."""
-        facts = self.added_to(Facts(stuck=tuple(self.account.loops.stuck()), account_state=state))
+        facts = self.added_to(CheckFacts(stuck=tuple(self.account.loops.stuck()), account_state=state))
         if state:  # what ended it is all there is to say
-            facts = Facts(account_state=state)
+            facts = CheckFacts(account_state=state)
         return [replace(one, account=self.account.name) for one in self._delay.shown(examine(facts))]
 
-    def added_to(self, facts: Facts) -> Facts:
+    def added_to(self, facts: CheckFacts) -> CheckFacts:
         """The facts, and what an account knows of itself."""
         if waits := self.account.standing_by:
             return replace(facts, lease=waits)
@@ -203,10 +203,10 @@ class Vitals:
             return found
         return [one for one in found if not one.account]
 
-    def facts(self) -> Facts:
+    def facts(self) -> CheckFacts:
         """What a daemon knows of itself, and of its only account."""
         settings, only = self.daemon.settings, self._only
-        own = Facts(
+        own = CheckFacts(
             ready=self.daemon.ready.is_set(),
             starting_for=monotonic() - self.started,
             stuck=tuple(self.loops.stuck()),

@@ -28,7 +28,7 @@ from ringledger.ledger.write.quarantine import Isolated
 from ringledger.ledger.write.store import Ledger
 from ringledger.ledger.write.writer import LedgerWriter
 from ringledger.service.ingest.quarantine import Aside, quarantined
-from ringledger.service.ingest.readings import Candidates, Readings, nobody, portions
+from ringledger.service.ingest.readings import Candidates, RememberedReadings, nobody, portions
 
 #: How long background work waits at most for a pause in what the feed brings, and what is a pause, seconds.
 CALM_SECONDS = 0.5
@@ -69,7 +69,7 @@ class Pipeline:
         #: Whoever counts the calls that only the platform's books have shown us.
         self._bringing: list[set[CallKey]] = []
         self.aside = Aside()
-        self._readings = Readings()
+        self._readings = RememberedReadings()
         #: Entries of the quarantine, since the start.
         self.put_aside_so_far = 0
         #: Deliveries of feeds that are under way, and when the last of them was over.

@@ -25,7 +25,7 @@ def nobody(claims: Collection[RecordClaim]) -> Collection[CallKey]:  # noqa: ARG
     return ()
 
 
-class Readings:
+class RememberedReadings:
     """Remembers what finished records said."""
 
     def __init__(self) -> None:

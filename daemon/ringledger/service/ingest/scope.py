@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from typing import Final, TypeVar
 
 from ringledger.domain.observation import Direction, RecordClaim, Source
-from ringledger.ringcentral.api.client import Listing, PlatformClient, SyncPage
+from ringledger.ringcentral.api.client import PlatformClient, RecordListing, SyncPage
 from ringledger.ringcentral.api.query import CallLogQuery
 from ringledger.ringcentral.decode.records import RecordPage
 from ringledger.ringcentral.errors import NotFound, PermissionDenied
@@ -35,7 +35,7 @@ class ScopedCallLog:
         self.known: Known | None = None
         self._whole_account = self.watched is None or len(self.watched) > 1
 
-    async def active_calls(self) -> Listing:
+    async def active_calls(self) -> RecordListing:
         """Every page of every listing, or ``PlatformError``: a part is never returned as the whole.
 
         An extension that is no longer there has none, which proves nothing: presence is asked before a call of it ends.
@@ -43,7 +43,7 @@ class ScopedCallLog:
         parts = await self._everywhere(
             lambda extension_id: self.client.active_calls(account_id=self.account_id, extension_id=extension_id)
         )
-        return Listing(
+        return RecordListing(
             claims=await self.ours([claim for part in parts for claim in part.claims]),
             unreadable=tuple(one for part in parts for one in part.unreadable),
             read_at=min(part.read_at for part in parts),

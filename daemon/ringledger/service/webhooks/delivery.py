@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 import aiohttp
 
-from ringledger.service.webhooks.messages import Receiver
+from ringledger.service.webhooks.messages import WebhookReceiver
 
 #: Longest body of an answer that is read (so that the connection can be used again); bytes.
 READ_AT_MOST: Final = 4_096
@@ -27,9 +27,10 @@ class _Longest(Protocol):
     def longest_seconds(self) -> float: ...
 
 
-class Answer(NamedTuple):
-    """``error`` ``None``: accepted. ``gone``: it wants no more of this. ``receivers_fault``: another letter would have
-    failed too. ``retry_after``: seconds it asks for."""
+class AttemptResult(NamedTuple):
+    """What came of one attempt. ``error``: what went wrong, ``None``: accepted. ``gone``: the receiver wants no more
+    events of this kind. ``receivers_fault``: another message would have failed too. ``retry_after``: seconds the
+    receiver asks us to wait."""
 
     error: str | None = None
     gone: bool = False
@@ -37,7 +38,7 @@ class Answer(NamedTuple):
     retry_after: float = 0.0
 
     def wait(self, schedule: _Longest) -> float:
-        """Seconds it may make us wait."""
+        """Return how long to wait before the next attempt, seconds, as far as the receiver may decide it."""
         return min(self.retry_after, schedule.longest_seconds)
 
 
@@ -53,7 +54,9 @@ async def posting(timeout_seconds: float) -> AsyncIterator[aiohttp.ClientSession
         yield session
 
 
-async def post(session: aiohttp.ClientSession, receiver: Receiver, event_id: str, text: str, timestamp: int) -> Answer:
+async def post(
+    session: aiohttp.ClientSession, receiver: WebhookReceiver, event_id: str, text: str, timestamp: int
+) -> AttemptResult:
     """Deliver one event; raises nothing but cancellation. ``timestamp``: seconds since the epoch, now."""
     body = text.encode()
     headers = receiver.headers(event_id, timestamp, body)
@@ -67,18 +70,20 @@ async def post(session: aiohttp.ClientSession, receiver: Receiver, event_id: str
     except asyncio.CancelledError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a receiver does, it is its own trouble
-        return Answer(_reason(error), receivers_fault=True)
+        return AttemptResult(_reason(error), receivers_fault=True)
 
 
-def _judged(status: int, retry_after: str) -> Answer:
+def _judged(status: int, retry_after: str) -> AttemptResult:
     if 200 <= status < 300:
-        return Answer()
+        return AttemptResult()
     if status == GONE:
-        return Answer("answered 410: it wants no more of this", gone=True)
+        return AttemptResult("answered 410: it wants no more of this", gone=True)
     if 300 <= status < 400:
-        return Answer(f"answered {status}: redirects are not followed; set the new address", receivers_fault=True)
+        return AttemptResult(
+            f"answered {status}: redirects are not followed; set the new address", receivers_fault=True
+        )
     seconds = float(retry_after) if retry_after.isdecimal() else 0.0
-    return Answer(f"answered {status}", receivers_fault=status not in NOT_THIS_ONE, retry_after=seconds)
+    return AttemptResult(f"answered {status}", receivers_fault=status not in NOT_THIS_ONE, retry_after=seconds)
 
 
 def _reason(error: Exception) -> str:

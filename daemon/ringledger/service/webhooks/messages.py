@@ -34,7 +34,7 @@ KEY_LENGTH: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
+class WebhookReceiver:
     """One of ``[[webhooks]]``. ``key``: what stands for it in the database; ``address``: what people are shown, the
     part of its URL that holds no token."""
 
@@ -52,16 +52,16 @@ class Receiver:
         return headers
 
 
-def receivers_of(hooks: Iterable[WebhookSettings]) -> list[Receiver]:
+def receivers_of(hooks: Iterable[WebhookSettings]) -> list[WebhookReceiver]:
     """The configured receivers; the same address twice is two of them."""
-    found: list[Receiver] = []
+    found: list[WebhookReceiver] = []
     seen: dict[str, int] = {}
     for hook in hooks:
         again = seen[hook.url] = seen.get(hook.url, 0) + 1
         digest = hashlib.sha256(f"{hook.url} {again}".encode()).hexdigest()[:KEY_LENGTH]
         events = frozenset(name for name in WEBHOOK_EVENTS if any(fnmatchcase(name, one) for one in hook.events))
         secret = _key_of(hook.secret.get_secret_value())
-        found.append(Receiver(digest, _address(hook.url), hook.url, secret, events))
+        found.append(WebhookReceiver(digest, _address(hook.url), hook.url, secret, events))
     return found
 
 
@@ -98,7 +98,7 @@ class LetterWriter:
     """Called in the commit's path with what is about to be committed (``Ledger.letters_of``)."""
 
     def __init__(
-        self, receivers: Iterable[Receiver], who: Who = nobody, *, directories: Mapping[str, Who] | None = None
+        self, receivers: Iterable[WebhookReceiver], who: Who = nobody, *, directories: Mapping[str, Who] | None = None
     ) -> None:
         self._others = who
         #: Of each account its directory; whose account is not among them is looked for in ``who``.

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ringledger.ledger.write.outbox import ReceiverBacklog
 from ringledger.observability.metrics import Metrics
-from ringledger.service.webhooks.messages import Receiver
+from ringledger.service.webhooks.messages import WebhookReceiver
 
 ACCEPTED: Final = "accepted"
 FAILED: Final = "failed"
@@ -21,7 +21,7 @@ OTHER: Final = {"webhook": "other", "host": ""}
 class Tally:
     """The figures of ``[[webhooks]]``, numbered from 1 in the order of the configuration."""
 
-    def __init__(self, metrics: Metrics, receivers: Iterable[Receiver]) -> None:
+    def __init__(self, metrics: Metrics, receivers: Iterable[WebhookReceiver]) -> None:
         self._metrics = metrics
         self._labels = {
             one.key: {"webhook": str(number), "host": urlsplit(one.address).hostname or ""}

@@ -31,8 +31,8 @@ from ringledger.ledger.write.store import Ledger
 from ringledger.observability.logging import LOG, Event
 from ringledger.observability.metrics import Metrics
 from ringledger.service.announce import Who
-from ringledger.service.webhooks.delivery import Answer, post, posting
-from ringledger.service.webhooks.messages import LetterWriter, Receiver, receivers_of
+from ringledger.service.webhooks.delivery import AttemptResult, post, posting
+from ringledger.service.webhooks.messages import LetterWriter, WebhookReceiver, receivers_of
 from ringledger.service.webhooks.metrics import ACCEPTED, FAILED, GIVEN_UP, Tally
 
 #: Letters of different calls that are under way to one receiver at a time.
@@ -99,7 +99,7 @@ class Deliveries:
     def __init__(
         self,
         ledger: Ledger,
-        receivers: Sequence[Receiver],
+        receivers: Sequence[WebhookReceiver],
         *,
         schedule: RetrySchedule | None = None,
         metrics: Metrics | None = None,
@@ -270,7 +270,7 @@ class _Carrier:
 
     def __init__(
         self,
-        receiver: Receiver,
+        receiver: WebhookReceiver,
         ledger: Ledger,
         desk: _Desk,
         schedule: RetrySchedule,
@@ -470,7 +470,7 @@ class _Carrier:
         self._failed.clear()
         self._due.pop(key, None)
 
-    def _refused(self, head: Head, answer: Answer, error: str) -> Outcome:
+    def _refused(self, head: Head, answer: AttemptResult, error: str) -> Outcome:
         attempts, age = head.attempts + 1, (self._old_by() - head.since) / 1000
         tried_enough = age >= self._schedule.give_up_seconds and attempts >= self._schedule.least_attempts
         final = answer.gone or tried_enough

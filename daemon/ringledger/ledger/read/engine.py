@@ -1,7 +1,7 @@
-"""A database that somebody reads from for as long as a process lives.
+"""The read-only engine of a process that reads the database for as long as it lives.
 
-What must stay true: nobody reads from files that are no longer those the path names, nor with a schema that is not
-the program's; a reader never keeps the daemon from writing, and no question takes longer than it may.
+What must stay true: no query reads files that the path no longer names, or a schema that is not the program's; a
+reader never blocks the daemon's writes, and no query takes longer than its limit.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from ringledger.ledger.file.sqlite import is_sqlite, parse, path_of
 
 #: How old the last look at the schema's version may be, seconds: a daemon may have upgraded the file in its place.
 CHECKED_EVERY: Final = 1.0
-#: How long somebody who asks waits for those who still read from files that were replaced, seconds.
+#: How long a query waits for those that still read files which were replaced, seconds.
 PATIENCE: Final = 10.0
 Files = tuple[Identity | None, ...] | None
 
 
-class Source:
-    """The engine of read-only connections to whatever database the path names now.
+class ReadEngine:
+    """Read-only connections to the database that the path names now.
 
     ``seconds``: how long a transaction may read; ``connections``: how many are kept open.
     """

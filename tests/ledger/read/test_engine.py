@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ringledger.ledger.errors import DatabaseMissing, LedgerSlow, classified
 from ringledger.ledger.file.sqlite import connect
-from ringledger.ledger.read.source import Source
+from ringledger.ledger.read.engine import ReadEngine
 
 SUFFIXES = ("", "-wal", "-shm")
 
@@ -45,7 +45,7 @@ async def read_at_once(source, readers):
 
 @pytest.fixture
 async def source(url, path):
-    one = Source(url, seconds=60, connections=4)
+    one = ReadEngine(url, seconds=60, connections=4)
     yield one
     await one.close()
 
@@ -101,7 +101,7 @@ NUMBERS = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE
 
 
 async def test_a_question_that_takes_too_long_is_broken_off(url):
-    source = Source(url, seconds=0.2, connections=1)
+    source = ReadEngine(url, seconds=0.2, connections=1)
     try:
         async with source.reading() as engine:
             with pytest.raises(DBAPIError) as broken:
