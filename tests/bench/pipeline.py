@@ -47,14 +47,16 @@ class Line:
         announce = Announcer(Metrics()).announce
         self.intake = Pipeline(self.tracker, ledger, ACCOUNT, clock=self.clock, announce=announce)
         database = load_settings(None, {}, {}).database
-        self.writer = self.intake.writer = LedgerWriter(
-            ledger,
-            self.intake.take,
-            commit_interval=database.commit_interval_ms / 1000,
-            commit_batch=database.commit_batch,
-            on_committed=self.intake.committed,
-            notices=None,
-            now_ms=lambda: self.now_ms,
+        self.writer = self.intake.commit_by(
+            LedgerWriter(
+                ledger,
+                self.intake.take,
+                commit_interval=database.commit_interval_ms / 1000,
+                commit_batch=database.commit_batch,
+                on_committed=self.intake.committed,
+                notices=None,
+                now_ms=lambda: self.now_ms,
+            )
         )
 
     def clock(self) -> float:

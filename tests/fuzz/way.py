@@ -77,12 +77,12 @@ class _Way:
     async def _open(self) -> None:
         self._ledger = await Ledger.open(self._url)
         self._intake = Pipeline(CallTracker(), self._ledger, ACCOUNT)
-        self._intake.writer = LedgerWriter(
+        writer = self._intake.commit_by(LedgerWriter(
             self._ledger, self._intake.take, commit_interval=0, commit_batch=1, on_committed=self._intake.committed,
             notices=_Silent(), now_ms=now_ms, on_refused=self._intake.refused,
-        )  # fmt: skip
+        ))  # fmt: skip
         self._intake.resume(await self._ledger.load_open(ACCOUNT))
-        self._writing = asyncio.create_task(self._intake.writer.run())
+        self._writing = asyncio.create_task(writer.run())
 
     async def _close(self) -> None:
         self._writing.cancel()

@@ -69,10 +69,10 @@ class _Life:
         """From the start to the kill: nothing is flushed at the end."""
         ledger = await Ledger.open(url)
         life = cls(ledger, now)
-        writer = life.intake.writer = LedgerWriter(
+        writer = life.intake.commit_by(LedgerWriter(
             ledger, life.intake.take, commit_interval=0, commit_batch=1, on_committed=life.intake.committed,
             notices=_Strict(), now_ms=lambda: round(life.now * 1000),
-        )  # fmt: skip
+        ))  # fmt: skip
         life.intake.resume(await ledger.load_open(ACCOUNT))
         writing = asyncio.create_task(writer.run())
         try:

@@ -146,8 +146,8 @@ class Account:
             ledger = await self._identify(shared, me)
             try:
                 bind_account(me.account_id)
-                roster = ExtensionDirectory(client, self.settings, me)
-                watched = await self._until_stopped(self._persist(roster.load))
+                directory = ExtensionDirectory(client, self.settings, me)
+                watched = await self._until_stopped(self._persist(directory.load))
                 if watched is None:
                     return
                 self.vitals.extensions = len(watched)
@@ -157,9 +157,9 @@ class Account:
                         ledger,
                         client,
                         account_id=me.account_id,
-                        roster=roster,
+                        directory=directory,
                         metrics=self.metrics,
-                        deliveries=shared.outgoing.join(me.account_id, roster.who, self.pace.speed),
+                        deliveries=shared.outgoing.join(me.account_id, directory.who, self.pace.speed),
                         notices=shared.notices.of_writer(),
                     )
                 self.handlers = handlers_of(
@@ -219,7 +219,7 @@ class Account:
             ("poll", parts.poller.run(self._beat("poll", asking))),
             ("doubts", parts.poller.run_doubts(self._beat("doubts", lambda: ASKING_WITHIN))),
             ("sight", parts.sight.run(self._beat("sight", lambda: ASKING_WITHIN))),
-            ("roster", parts.roster.run(parts.intake, parts.feed, self._beat("roster", lambda: ASKING_WITHIN))),
+            ("roster", parts.directory.run(parts.intake, parts.feed, self._beat("roster", lambda: ASKING_WITHIN))),
         ]
         if self.settings.confirm.enabled:
             tasks.append(("confirm", parts.confirmer.run(self._beat("confirm", lambda: ASKING_WITHIN))))

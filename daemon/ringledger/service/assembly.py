@@ -4,12 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from ringledger.clock import now_ms
 from ringledger.config.model import Settings
 from ringledger.domain.changes import Changes
 from ringledger.domain.observation import Delivery
 from ringledger.domain.tracker import CallTracker
+from ringledger.ledger.read.restart import OpenState
 from ringledger.ledger.write.quarantine import records
 from ringledger.ledger.write.store import Ledger
 from ringledger.ledger.write.writer import LedgerWriter, Notices
@@ -32,6 +34,13 @@ from ringledger.service.webhooks.worker import Deliveries, deliveries_of
 GIVE_UP_MS = int(GIVE_UP_AFTER * 1000)
 
 
+class Listener(Protocol):
+    """Who is called after each commit."""
+
+    def committed(self, changes: Changes) -> None:
+        """This batch is committed."""
+
+
 @dataclass(slots=True)
 class Parts:
     """What runs once the platform is known."""
@@ -43,7 +52,7 @@ class Parts:
     sight: CoverageMonitor
     feed: Feed
     client: PlatformClient
-    roster: ExtensionDirectory
+    directory: ExtensionDirectory
     deliveries: Deliveries
 
 
@@ -53,24 +62,21 @@ async def assemble(
     client: PlatformClient,
     *,
     account_id: str,
-    roster: ExtensionDirectory,
+    directory: ExtensionDirectory,
     metrics: Metrics,
     deliveries: Deliveries,
     notices: Notices,
 ) -> Parts:
     """The parts of an account, wired to each other and resumed from the ledger."""
-    ledger.purged.days = max(1, settings.backfill.max_days)
-    books = ScopedCallLog(client, account_id, None if roster.everybody else roster.watched)
     intake = Pipeline(
         CallTracker(
             settle_seconds=settings.calls.settle_seconds, stale_after_seconds=settings.calls.stale_after_seconds
         ),
         ledger,
         account_id,
-        announce=Announcer(metrics, roster.who).announce,
-        on_doubts=lambda changes: poller.check(changes),  # noqa: PLW0108 - made below
+        announce=Announcer(metrics, directory.who).announce,
     )
-    books.known = intake.knows
+    books = ScopedCallLog(client, account_id, None if directory.everybody else directory.watched, intake.knows)
     confirmer = Confirmer(
         books,
         intake,
@@ -79,18 +85,21 @@ async def assemble(
         max_days=settings.backfill.max_days,
     )
     poller = Poller(books, intake, confirmer.candidates, interval=settings.poll.interval_seconds)
+    state = await ledger.load_open(account_id)
+    feed = feed_of(settings, client, account_id, directory.watched, state.positions)
     sight = CoverageMonitor(
         intake,
         Backfill(books, intake, confirmer.candidates),
         metrics,
         max_days=settings.backfill.max_days,
         silence=settings.feed.silence_timeout_seconds,
+        rebuild=feed.rebuild,
         on_gap=poller.soon,
     )
-    listeners: list[Deliveries | Confirmer | CoverageMonitor] = [deliveries, confirmer, sight]
-    writer = intake.writer = _writer(settings, ledger, intake, metrics, listeners=listeners, notices=notices)
-    feed = await _resume(settings, ledger, intake, confirmer, sight=sight, watched=roster.watched)
-    return Parts(intake, writer, poller, confirmer, sight, feed, client, roster, deliveries)
+    listeners: list[Listener] = [poller, deliveries, confirmer, sight]
+    writer = intake.commit_by(_writer(settings, ledger, intake, metrics, listeners=listeners, notices=notices))
+    await _resume(ledger, state, intake, confirmer, sight)
+    return Parts(intake, writer, poller, confirmer, sight, feed, client, directory, deliveries)
 
 
 def _writer(
@@ -99,7 +108,7 @@ def _writer(
     intake: Pipeline,
     metrics: Metrics,
     *,
-    listeners: list[Deliveries | Confirmer | CoverageMonitor],
+    listeners: list[Listener],
     notices: Notices,
 ) -> LedgerWriter:
     """The writer; after each commit the intake hears of it first, then the listeners."""
@@ -124,26 +133,15 @@ def _writer(
 
 
 async def _resume(
-    settings: Settings,
-    ledger: Ledger,
-    intake: Pipeline,
-    confirmer: Confirmer,
-    *,
-    sight: CoverageMonitor,
-    watched: list[str],
-) -> Feed:
-    """Open calls, unconfirmed calls, spans of sight and the feed's position, as of the last commit."""
-    client, account_id = confirmer.client, intake.account_id
-    state = await ledger.load_open(account_id)
+    ledger: Ledger, state: OpenState, intake: Pipeline, confirmer: Confirmer, sight: CoverageMonitor
+) -> None:
+    """Go on with open calls, unconfirmed calls and spans of coverage, as of the last commit."""
     intake.resume(state)
-    now = client.platform_now_ms()
-    unconfirmed = await ledger.load_unconfirmed(account_id, now - GIVE_UP_MS)
+    now = confirmer.client.platform_now_ms()
+    unconfirmed = await ledger.load_unconfirmed(intake.account_id, now - GIVE_UP_MS)
     confirmer.resume(unconfirmed, state.positions.get(SYNC_FEED), now_ms=now)
-    sight.resume(await ledger.load_coverage(account_id))
-    intake.aside.remember(await records(ledger.reader, account_id))
-    feed = feed_of(settings, client, account_id, watched, state.positions)
-    sight.on_deaf = feed.rebuild
-    return feed
+    sight.resume(await ledger.load_coverage(intake.account_id))
+    intake.aside.remember(await records(ledger.reader, intake.account_id))
 
 
 class Sink:

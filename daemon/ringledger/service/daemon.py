@@ -193,9 +193,9 @@ class Daemon:
             LOG.info(Event.DATABASE_UPGRADED, before=report.before, after=report.after)
         self._enter("verifying the database")
         await verify_at_start(self.settings)
-        self.pulse.preparing = False
+        self.pulse.prepared()
         self._enter("asking the platform")
-        ledger = await Ledger.open(url, shared=True)
+        ledger = await Ledger.open(url, shared=True, purged_days=max(1, self.settings.backfill.max_days))
         watch = Watch(ledger, self._settle)
         becoming = asyncio.create_task(self._become_ready(watch), name="ready")
         try:
@@ -287,11 +287,10 @@ class Daemon:
     def _process_tasks(self, shared: Shared, clocks: OwnTime | CommonTime) -> list[Work]:
         upkeep = Maintenance(shared.ledger, lambda: self.settings, clocks)
         deliveries = shared.outgoing.deliveries
-        deliveries.earliest = clocks.earliest
         return [
             ("housekeeping", upkeep.run(self._beat("housekeeping", lambda: ROUND_AT_MOST))),
             ("verify", keep_verified(self.settings, self._beat("verify", lambda: VERIFY_AT_MOST))),
-            ("webhooks", deliveries.run(lambda name: self.loops.beat(name, ROUND_WITHIN))),
+            ("webhooks", deliveries.run(lambda name: self.loops.beat(name, ROUND_WITHIN), clocks.earliest)),
         ]
 
     async def _become_ready(self, watch: Watch) -> None:

@@ -100,11 +100,11 @@ async def live(url, answer):
     upgrade(url)
     ledger = await Ledger.open(url)
     intake = Pipeline(CallTracker(), ledger, "400100")
-    intake.writer = LedgerWriter(
+    writer = intake.commit_by(LedgerWriter(
         ledger, intake.take, commit_interval=0, commit_batch=1, on_committed=intake.committed, notices=Silent(),
         now_ms=now_ms,
-    )  # fmt: skip
-    writing = asyncio.create_task(intake.writer.run())
+    ))  # fmt: skip
+    writing = asyncio.create_task(writer.run())
     at, asked = now_ms() - 90_000, time.monotonic() - 1
 
     async def tell(sequence, after, word, received_at):

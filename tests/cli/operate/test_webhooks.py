@@ -9,7 +9,7 @@ from ringledger.config.model import WebhookSettings
 from ringledger.ledger.file.lock import DaemonLock
 from ringledger.ledger.schema.migrate import upgrade
 from ringledger.ledger.write import outbox
-from ringledger.ledger.write.messages import Letter
+from ringledger.ledger.write.messages import OutboxMessage
 from ringledger.ledger.write.outbox import Outcome
 from ringledger.ledger.write.store import Ledger
 from ringledger.service.webhooks.messages import receivers_of
@@ -22,13 +22,13 @@ async def fill(url):
     """Call 7's first event was given up, its second waits; call 8's belongs to a receiver that was removed."""
     (known,) = receivers_of([WebhookSettings(url=URL)])
     letters = [
-        Letter(known.key, "1001", "7", "7/opened", "call.opened", '{"from_number": "+13027430863"}'),
-        Letter(known.key, "1001", "7", "7/finished", "call.finished", "{}"),
-        Letter("0123456789abcdef", "1001", "8", "8/opened", "call.opened", "{}"),
+        OutboxMessage(known.key, "1001", "7", "7/opened", "call.opened", '{"from_number": "+13027430863"}'),
+        OutboxMessage(known.key, "1001", "7", "7/finished", "call.finished", "{}"),
+        OutboxMessage("0123456789abcdef", "1001", "8", "8/opened", "call.opened", "{}"),
     ]
     ledger = await Ledger.open(url)
     try:
-        ledger.letters_of = lambda *_: letters
+        ledger.fill_outbox_with(lambda *_: letters)
         await ledger.commit(Desk().see(presence(101, 1, T0, item())).changes, now_ms=T0)
         await outbox.settle(ledger, [Outcome(1, "7/opened", "answered 500", final=True)], now_ms=T0)
     finally:
@@ -56,10 +56,10 @@ def test_what_waits_and_what_was_given_up(cli, path):
 
 
 async def pile_up(url, many):
-    letters = [Letter("0123456789abcdef", "1001", "9", f"9/{n}", "call.opened", "{}") for n in range(many)]
+    letters = [OutboxMessage("0123456789abcdef", "1001", "9", f"9/{n}", "call.opened", "{}") for n in range(many)]
     ledger = await Ledger.open(url)
     try:
-        ledger.letters_of = lambda *_: letters
+        ledger.fill_outbox_with(lambda *_: letters)
         await ledger.commit(Desk().see(presence(101, 1, T0, item())).changes, now_ms=T0)
     finally:
         await ledger.close()

@@ -16,7 +16,7 @@ from ringledger.ledger.file import unused
 from ringledger.ledger.privacy import purge
 from ringledger.ledger.read import queries
 from ringledger.ledger.schema.tables import fact
-from ringledger.ledger.write.messages import Letter
+from ringledger.ledger.write.messages import OutboxMessage
 from tests.builders import ACCOUNT, T0, Desk, claim, item, presence
 from tests.until import PATIENCE
 
@@ -140,17 +140,19 @@ async def test_who_stops_waiting_for_a_wipe_harms_nothing(filled, path, monkeypa
 
 
 async def test_a_short_number_takes_only_what_names_it(filled):
-    filled.letters_of = lambda _, __: [
-        Letter(
-            "receiver",
-            ACCOUNT,
-            session,
-            session,
-            "call.opened",
-            f'{{"data":{{"extension_id":"101","from_number":"{number}"}}}}',
-        )
-        for session, number in (("4", "101"), ("5", "102"))
-    ]
+    filled.fill_outbox_with(
+        lambda _, __: [
+            OutboxMessage(
+                "receiver",
+                ACCOUNT,
+                session,
+                session,
+                "call.opened",
+                f'{{"data":{{"extension_id":"101","from_number":"{number}"}}}}',
+            )
+            for session, number in (("4", "101"), ("5", "102"))
+        ]
+    )
     short = presence(102, 1, T0, item("Ringing", "leg-4", session="4", sender="101"))
     await filled.commit(Desk().see(short).changes, now_ms=T0)
     assert (await count(filled, "fact"), await count(filled, "outbox")) == (6, 2)
@@ -168,11 +170,18 @@ async def test_digits_that_merely_occur_are_no_number(filled):
     """A part of a number, a session, a leg and a receiver's event: none of them is somebody's number."""
     other = presence(102, 1, T0, item("Ringing", GRACE, session=GRACE, sender=f"{GRACE}9", sender_name=f"1{GRACE}"))
     claimed = claim("Accepted", session=GRACE, record=GRACE, sender=f"4{GRACE}")
-    filled.letters_of = lambda _, __: [
-        Letter(
-            "receiver", ACCOUNT, GRACE, GRACE, "call.opened", f'{{"id":"{GRACE}","data":{{"from_number":"1{GRACE}"}}}}'
-        )
-    ]
+    filled.fill_outbox_with(
+        lambda _, __: [
+            OutboxMessage(
+                "receiver",
+                ACCOUNT,
+                GRACE,
+                GRACE,
+                "call.opened",
+                f'{{"id":"{GRACE}","data":{{"from_number":"1{GRACE}"}}}}',
+            )
+        ]
+    )
     await filled.commit(Desk().see(other).changes, now_ms=T0)
     await filled.commit(Changes(facts=[(CallKey(ACCOUNT, GRACE), Record(claimed))]), now_ms=T0)
     kept = (await count(filled, "fact") - 2, await count(filled, "outbox"))
@@ -213,7 +222,7 @@ async def test_masked_numbers_lose_their_last_digits_and_their_names(filled, pat
 async def test_a_masked_number_leaves_no_trace_in_the_file(ledger, path):
     """Neither where it stood, nor in the journal, the remembered state or a letter that was given up; nor its name."""
     body = f'{{"data":{{"from_number":"+{ADA}"}}}}'
-    ledger.letters_of = lambda _, __: [Letter("receiver", ACCOUNT, "1", "1", "call.finished", body)]
+    ledger.fill_outbox_with(lambda _, __: [OutboxMessage("receiver", ACCOUNT, "1", "1", "call.finished", body)])
     desk = Desk().see(*story("1", T0, ADA)).settle().see(*story("2", T0 + DAY, GRACE)).settle()
     await ledger.commit(desk.changes, now_ms=T0)
     async with ledger.transaction() as connection:

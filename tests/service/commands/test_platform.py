@@ -70,5 +70,6 @@ async def test_books_are_read_within_the_scope_of_the_settings(tmp_path, named, 
         Simulator() as sim,
         one_shot(settings_for(sim, tmp_path / "r.db", platform__extensions=named), print) as asking,
     ):
-        books, me = await asking.books()
+        me = await asking.client.whoami()
+        books = asking.books(me)
         assert (books.watched, me.account_id) == (watched, "1001")

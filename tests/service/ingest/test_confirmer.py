@@ -70,11 +70,11 @@ async def intake(sim: Simulator, tmp_path: Path):
     url = migrated(tmp_path / "r.db")
     ledger = await Ledger.open(url)
     intake = Pipeline(CallTracker(), ledger, ACCOUNT)
-    intake.writer = LedgerWriter(
+    writer = intake.commit_by(LedgerWriter(
         ledger, intake.take, commit_interval=0, commit_batch=1, on_committed=intake.committed, notices=Silent(),
         now_ms=sim.clock.now_ms,
-    )  # fmt: skip
-    writing = asyncio.create_task(intake.writer.run())
+    ))  # fmt: skip
+    writing = asyncio.create_task(writer.run())
     yield intake
     writing.cancel()
     await asyncio.wait({writing})

@@ -52,16 +52,16 @@ async def desk(tmp_path: Path):
     ledger = await Slow.open(url)
     told: list[Changes] = []
     intake = Pipeline(CallTracker(settle_seconds=0), ledger, ACCOUNT, announce=told.append)
-    ledger.writer = intake.writer = LedgerWriter(
+    ledger.writer = intake.commit_by(LedgerWriter(
         ledger, intake.take, commit_interval=60, commit_batch=100, on_committed=intake.committed, notices=Silent(),
         now_ms=lambda: T0,
-    )  # fmt: skip
-    writing = asyncio.create_task(intake.writer.run())
+    ))  # fmt: skip
+    writing = asyncio.create_task(ledger.writer.run())
     await intake.deliver(Delivery((presence(EXTENSION, 1, T0, item("Ringing")),), (), None))
     await intake.deliver(Delivery((presence(EXTENSION, 2, T0 + 5_000, item("CallConnected")),), (), None))
     await intake.deliver(Delivery((presence(EXTENSION, 3, T0 + 9_000, item("NoCall")),), (), None))
     intake.tracker.advance(1e12)
-    intake.writer.notify(0)
+    ledger.writer.notify(0)
     assert intake.tracker.calls
     yield intake, ledger
     writing.cancel()

@@ -73,7 +73,7 @@ def _doubt(rig: Rig, sim: Simulator) -> int:
     """Every extension's snapshot was cut; how many."""
     assert rig.daemon.parts is not None
     cut = dict.fromkeys(("1001", one) for one in sim.pbx.extensions)
-    rig.daemon.parts.poller.check(Changes(cut=cut))
+    rig.daemon.parts.poller.committed(Changes(cut=cut))
     return len(cut)
 
 

@@ -31,11 +31,11 @@ class Silent:
 async def desk(tmp_path):
     ledger = await Ledger.open(migrated(tmp_path / "r.db"))
     intake = Pipeline(CallTracker(), ledger, ACCOUNT)
-    intake.writer = LedgerWriter(
+    writer = intake.commit_by(LedgerWriter(
         ledger, intake.take, commit_interval=0.001, commit_batch=1, on_committed=intake.committed, notices=Silent(),
         now_ms=lambda: T0,
-    )  # fmt: skip
-    writing = asyncio.create_task(intake.writer.run())
+    ))  # fmt: skip
+    writing = asyncio.create_task(writer.run())
     yield intake, ledger
     writing.cancel()
     await asyncio.wait({writing})

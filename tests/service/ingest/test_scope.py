@@ -42,13 +42,11 @@ def test_a_record_is_ours_or_not(watched: list[str] | None, extension_id: str | 
 
 def _books(watched: list[str], *names: str) -> ScopedCallLog:
     """The books of somebody who knows the calls of these names."""
-    books = ScopedCallLog(NOBODY, "1", watched)
 
     async def known(asked: Collection[RecordClaim]) -> set[str]:
         return {name for one in asked for name in (one.session_id, one.telephony_session_id) if name in names}
 
-    books.known = known
-    return books
+    return ScopedCallLog(NOBODY, "1", watched, known)
 
 
 def _of_105(result: str | None = "Voicemail", direction: str = "Outbound", *parties: str) -> RecordClaim:

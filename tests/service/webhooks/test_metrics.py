@@ -6,7 +6,7 @@ from ringledger.config.model import WebhookSettings
 from ringledger.ledger.write.outbox import ReceiverBacklog
 from ringledger.observability.metrics import Metrics
 from ringledger.service.webhooks.messages import receivers_of
-from ringledger.service.webhooks.metrics import ACCEPTED, FAILED, GIVEN_UP, Tally
+from ringledger.service.webhooks.metrics import ACCEPTED, FAILED, GIVEN_UP, WebhookMetrics
 
 NOW = 1_772_442_000_000
 CRM = {"webhook": "1", "host": "crm.example.com"}
@@ -19,7 +19,7 @@ def tallied():
     urls = ("https://user:planted-secret@crm.example.com:8443/hooks/planted-token?key=planted", "http://10.0.0.7/in")
     receivers = receivers_of([WebhookSettings(url=url, events=("call.*",), secret="planted-key") for url in urls])
     metrics = Metrics()
-    return metrics, Tally(metrics, receivers), [one.key for one in receivers]
+    return metrics, WebhookMetrics(metrics, receivers), [one.key for one in receivers]
 
 
 def test_outcomes_begin_at_zero_and_are_counted_for_each_receiver(tallied):

@@ -15,7 +15,7 @@ from ringledger.clock import now_ms as wall_ms
 from ringledger.config.model import WebhookSettings
 from ringledger.domain.changes import Changes
 from ringledger.ledger.write import outbox
-from ringledger.ledger.write.messages import Letter
+from ringledger.ledger.write.messages import OutboxMessage
 from ringledger.ledger.write.store import Ledger
 from ringledger.observability.metrics import Metrics
 from ringledger.service.webhooks import worker
@@ -58,14 +58,14 @@ class Post:
     async def write(self, *stories, to=None, more=""):
         """``"7 opened finished"``: these events of call 7, to every receiver or to one."""
         letters = [
-            Letter(one.key, ACCOUNT, session, f"{session}/{name}", f"call.{name}", body(session, name, more))
+            OutboxMessage(one.key, ACCOUNT, session, f"{session}/{name}", f"call.{name}", body(session, name, more))
             for story in stories
             for session, *names in [story.split()]
             for name in names
             for one in self.receivers
             if to is None or one is self.receivers[to]
         ]
-        self.ledger.letters_of = lambda *_: letters
+        self.ledger.fill_outbox_with(lambda *_: letters)
         changes = Desk().see(presence(101, 1, T0, item())).changes
         await self.ledger.commit(changes, now_ms=self.now_ms)
         self.deliveries.committed(changes)
@@ -80,8 +80,8 @@ class Post:
         await until(emptied, "the outbox is empty")
 
     @asynccontextmanager
-    async def running(self):
-        task = asyncio.create_task(self.deliveries.run())
+    async def running(self, earliest=None):
+        task = asyncio.create_task(self.deliveries.run(earliest=earliest))
         try:
             yield task
             assert not task.done(), task
@@ -252,9 +252,8 @@ async def test_no_single_clock_gives_up_or_deletes_a_letter(ledger, hook, monkey
     hook.answer = lambda event: 410 if event["subject"] == "8" else 500
     monkeypatch.setattr(worker, "KEEPER_SECONDS", 0.02)
     post = Post(ledger, [hook], now_ms=lambda: wall_ms() + ahead)
-    post.deliveries.earliest = wall_ms
     await post.write("7 opened", "8 opened")
-    async with post.running():
+    async with post.running(wall_ms):
         await until(lambda: post.left(dead=True), "one is given up by its receiver")
         ahead, seen = 40 * 86_400_000, len(hook.seen)
         await until(lambda: len(hook.seen) > seen + 3 * FAST.least_attempts, "many attempts")

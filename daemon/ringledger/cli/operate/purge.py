@@ -138,8 +138,7 @@ async def _alone(settings: "Settings", number: str | None, before_ms: int | None
     from ringledger.ledger.write.store import Ledger
     from ringledger.service.commands.purge import purge
 
-    ledger = await Ledger.open(settings.database.url)
-    ledger.purged.days = max(1, settings.backfill.max_days)
+    ledger = await Ledger.open(settings.database.url, purged_days=max(1, settings.backfill.max_days))
     try:
         mine = await account_id(ledger.reader, settings)
         done = await purge(ledger, number=number, before_ms=before_ms or 0, account_id=mine)

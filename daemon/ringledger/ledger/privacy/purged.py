@@ -18,6 +18,8 @@ from ringledger.ledger.errors import classified
 from ringledger.ledger.schema import tables
 
 DAY_MS: Final = 86_400_000
+#: How long a purged call is remembered, unless the back-fill reaches further back, days.
+REMEMBERED_DAYS: Final = 7
 _table: Final = tables.purged_call
 
 
@@ -36,10 +38,10 @@ async def _keys(connection: AsyncConnection) -> set[CallKey]:
 
 
 class PurgedCalls:
-    """The names, in memory too: each observation is asked about. ``days``: how long they are remembered."""
+    """The names, in memory too: each observation is compared with them. ``days``: how long they are remembered."""
 
-    def __init__(self) -> None:
-        self.days = 7
+    def __init__(self, days: int = REMEMBERED_DAYS) -> None:
+        self._days = days
         self.keys: set[CallKey] = set()
 
     def has(self, account_id: str, names: Iterable[str]) -> bool:
@@ -55,7 +57,7 @@ class PurgedCalls:
 
     def young(self, started_at: int, now_ms: int) -> bool:
         """Whether a call that began then may still be told of by what the daemon reads by itself."""
-        return started_at >= now_ms - self.days * DAY_MS
+        return started_at >= now_ms - self._days * DAY_MS
 
     async def remember(self, connection: AsyncConnection, keys: Collection[CallKey], now_ms: int) -> None:
         """Write the names of calls that are being deleted."""
@@ -68,6 +70,6 @@ class PurgedCalls:
 
     async def forget(self, connection: AsyncConnection, now_ms: int) -> None:
         """Drop those that have been remembered long enough."""
-        expired = _table.c.purged_at < now_ms - self.days * DAY_MS
+        expired = _table.c.purged_at < now_ms - self._days * DAY_MS
         await connection.execute(delete(_table).where(expired))
         await self.load(connection)

@@ -7,7 +7,7 @@ from ringledger.ledger.schema.statements import Statements
 from ringledger.ledger.times import to_text
 
 
-class Letter(NamedTuple):
+class OutboxMessage(NamedTuple):
     """One event for one receiver. ``body``: JSON. ``if_newly_missed``: only if the call is not known as missed yet."""
 
     receiver: str
@@ -19,7 +19,7 @@ class Letter(NamedTuple):
     if_newly_missed: bool = False
 
 
-def letter_batch(statements: Statements, letters: Iterable[Letter], now_ms: int) -> list[tuple[str, list[Any]]]:
+def message_batch(statements: Statements, letters: Iterable[OutboxMessage], now_ms: int) -> list[tuple[str, list[Any]]]:
     """The statements that put letters into the outbox; they come before those of the calls they speak of.
 
     A correction that says "missed" of a call that is known as missed is no news.

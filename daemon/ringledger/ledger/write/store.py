@@ -40,7 +40,7 @@ from ringledger.ledger.facts import FactRow, fact_rows, facts_of
 from ringledger.ledger.file.identity import Place
 from ringledger.ledger.file.lock import DaemonLock
 from ringledger.ledger.file.sqlite import BUSY_TIMEOUT_MS
-from ringledger.ledger.privacy.purged import PurgedCalls
+from ringledger.ledger.privacy.purged import REMEMBERED_DAYS, PurgedCalls
 from ringledger.ledger.read import aliases
 from ringledger.ledger.read.restart import (
     OpenState,
@@ -56,7 +56,7 @@ from ringledger.ledger.schema import tables
 from ringledger.ledger.schema.statements import Statements, compiled
 from ringledger.ledger.times import to_text
 from ringledger.ledger.write.encode import Batch, StoredState, batch_of, merged
-from ringledger.ledger.write.messages import Letter, letter_batch
+from ringledger.ledger.write.messages import OutboxMessage, message_batch
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ def _patient(ask: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Corout
             except LedgerUnreachable:
                 if self._engine is None:
                     raise
-                self.on_unanswered()
+                self._tell_unanswered()
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, pause * 2)
 
@@ -111,14 +111,20 @@ class _Shared:
     connection: AsyncConnection | None = None
     waiting: list[_Waiting] = field(default_factory=list)
     committing: asyncio.Task[None] | None = None
-    letters_of: Callable[[Changes, int], Sequence[Letter]] | None = None
+    messages_of: Callable[[Changes, int], Sequence[OutboxMessage]] | None = None
 
 
 class Ledger:
     """An open database whose schema is the program's. Made by :meth:`open`; readers are separate connections."""
 
     def __init__(
-        self, database: Database, reader: AsyncEngine, writer: AsyncEngine | None, lock: DaemonLock | None
+        self,
+        database: Database,
+        reader: AsyncEngine,
+        writer: AsyncEngine | None,
+        lock: DaemonLock | None,
+        *,
+        purged_days: int = REMEMBERED_DAYS,
     ) -> None:
         self.database = database
         self.reader = reader
@@ -135,23 +141,23 @@ class Ledger:
         #: Where the writer's files are; ``None``: nothing is written, or not to files.
         self.place: Place | None = None
         #: Calls that were deleted on purpose and are not to come back.
-        self.purged = PurgedCalls()
+        self.purged = PurgedCalls(purged_days)
         #: What the tables hold of live calls, as of the last commit.
         self._written = StoredState()
         #: Calls that were given back to the tracker and are still in its hands: their facts are not retired. One whose
         #: facts were not kept any longer has its summary here, which is written before its next fact.
         self.lent: dict[CallKey, Summary | None] = {}
-        #: Told each time a question waits because the server does not answer.
-        self.on_unanswered: Callable[[], None] = lambda: None
+        self._tell_unanswered: Callable[[], None] = lambda: None
 
-    @property
-    def letters_of(self) -> Callable[[Changes, int], Sequence[Letter]] | None:
-        """Makes the letters a batch of changes gives rise to, called with our clock, ms; ``None``: nobody wants any."""
-        return self._shared.letters_of
+    def fill_outbox_with(self, make: Callable[[Changes, int], Sequence[OutboxMessage]] | None) -> None:
+        """From now on write the messages that ``make`` returns for a batch in its transaction. It is called with
+        the changes and our clock, ms; ``None``: there are no receivers.
+        """
+        self._shared.messages_of = make
 
-    @letters_of.setter
-    def letters_of(self, made: Callable[[Changes, int], Sequence[Letter]] | None) -> None:
-        self._shared.letters_of = made
+    def when_unanswered(self, tell: Callable[[], None]) -> None:
+        """Call ``tell`` each time a query waits because the server does not answer."""
+        self._tell_unanswered = tell
 
     @property
     def _connection(self) -> AsyncConnection | None:
@@ -167,7 +173,7 @@ class Ledger:
         """
         view = copy(self)
         view.fence = fence
-        view.on_unanswered = lambda: None
+        view.when_unanswered(lambda: None)
         await view.renew(account_id)
         return view
 
@@ -196,9 +202,10 @@ class Ledger:
         read_only: bool = False,
         shared: bool = False,
         busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+        purged_days: int = REMEMBERED_DAYS,
     ) -> Self:
         """Open a database that :func:`~ringledger.ledger.schema.migrate.upgrade` has prepared. ``shared``: beside other
-        daemons, where the database has leases (:meth:`under`).
+        daemons, where the database has leases (:meth:`under`). ``purged_days``: how long a purged call is remembered.
 
         Raises ``DatabaseMissing``, ``DatabaseForeign``, ``DatabaseOutdated``, ``DatabaseNewer``, ``LedgerLocked``
         (another daemon writes), ``LedgerUnavailable``.
@@ -209,7 +216,7 @@ class Ledger:
             reader = database.reader()
             lock = None if read_only else database.lock()
             writer = None if read_only else database.writer(busy_timeout_ms=busy_timeout_ms)
-            ledger = cls(database, reader, writer, lock)
+            ledger = cls(database, reader, writer, lock, purged_days=purged_days)
             ledger._acting = acting.pop_all()
         try:
             await database.check_version(reader, writing=not read_only)
@@ -306,8 +313,8 @@ class Ledger:
                 now = to_text(now_ms)
                 rows = [row for key, summary in summaries.items() for row in fact_rows(key, summary, now)]
                 batch.insert(0, (self._statements.fact, rows))
-            if self.letters_of is not None and changes.announcements:
-                batch[:0] = letter_batch(self._statements, self.letters_of(changes, now_ms), now_ms)
+            if (messages_of := self._shared.messages_of) is not None and changes.announcements:
+                batch[:0] = message_batch(self._statements, messages_of(changes, now_ms), now_ms)
         except REFUSALS as error:
             raise classified(error) from error
         return batch

@@ -81,7 +81,7 @@ class LedgerWriter:
         self._failures = 0
         self._trouble: type[LedgerUnavailable] | None = None
         self._doubted = False
-        ledger.on_unanswered = self.doubt
+        ledger.when_unanswered(self.doubt)
         #: From when on nothing is committed, our clock, ms; ``None``: the last commit succeeded.
         self.unwritten_since: int | None = None
         #: What the last commit took, seconds.

@@ -48,7 +48,8 @@ async def audit(
         extensions = (
             await queries.extension_ids(ledger.reader, asked.extension) if asked.extension else frozenset[str]()
         )
-        books, me = await asking.books()
+        me = await asking.client.whoami()
+        books = asking.books(me)
         logged, unreadable = await _logged(books, since, until, progress)
         account = None if me.account_id == "~" else me.account_id
         wanted = CallFilter(account_id=account, since=since - MARGIN_MS, until=until + MATCH_WINDOW_MS, with_parts=True)

@@ -163,17 +163,17 @@ async def alone(asking: OneShot, tell: Callable[[str], None]) -> AsyncIterator[B
     await asyncio.to_thread(upgrade, settings.database.url, zone=settings.report.zone)
     ledger = await Ledger.open(settings.database.url)
     try:
-        books, me = await asking.books()
+        me = await asking.client.whoami()
         await identified(ledger, settings.account_name, me.account_id)
         intake = Pipeline(_tracker(settings), ledger, me.account_id)
-        intake.writer = _writer(settings, ledger, intake, tell)
-        books.known = intake.knows
+        writer = intake.commit_by(_writer(settings, ledger, intake, tell))
+        books = asking.books(me, intake.knows)
         unconfirmed = await ledger.load_unconfirmed(me.account_id, 0)
         waiting = {CallKey(one.account_id, one.session_id): Waiting.of(one, 0.0) for one in unconfirmed}
         backfill = Backfill(books, intake, partial(may_mean, waiting))
         intake.resume(await ledger.load_open(me.account_id))
         async with asyncio.TaskGroup() as group:
-            writing = group.create_task(intake.writer.run(), name="writer")
+            writing = group.create_task(writer.run(), name="writer")
             yield BackfillService(ledger, intake, backfill, CoverageBook(me.account_id), OwnTime(books.client).now)
             # Nobody is there to hear of calls that were settling: what the log says of them holds.
             settled = time.monotonic() + settings.calls.settle_seconds + 1

@@ -7,7 +7,7 @@ it is sent again when the penalty is over; nobody waits longer than they said th
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from ringledger.config.model import Settings
 from ringledger.domain.observation import Source
@@ -22,7 +22,7 @@ from ringledger.ringcentral.decode.records import RecordPage
 from ringledger.ringcentral.errors import PermissionDenied, Throttled
 from ringledger.ringcentral.ratelimit.limits import RateLimits
 from ringledger.service.build import authenticator, credentials_missing, penalties_of
-from ringledger.service.ingest.scope import ScopedCallLog
+from ringledger.service.ingest.scope import Known, ScopedCallLog
 
 #: How long a command waits for the platform's rate limits unless told otherwise, platform seconds.
 MAX_WAIT: Final = 120.0
@@ -57,9 +57,11 @@ class Patience:
 
 
 class OneShotClient(PlatformClient):
-    """A client somebody waits for: no request of it is background work, and a penalty is sat out."""
+    """The client of a command: none of its requests is background work, and it waits out a penalty."""
 
-    patience: Patience
+    def __init__(self, *parts: Any, patience: Patience, **options: Any) -> None:
+        super().__init__(*parts, **options)
+        self._patience = patience
 
     async def send(self, request: Request) -> Answer:
         """Send ``request``, again after a penalty. Raises :class:`OutOfPatience` and what the client raises."""
@@ -70,7 +72,7 @@ class OneShotClient(PlatformClient):
                 raise
             except Throttled:
                 continue  # the group's penalty is waited for by the next attempt, or refused there
-            self.patience.answered()
+            self._patience.answered()
             return answer
 
 
@@ -83,12 +85,11 @@ class OneShot:
     auth: Authenticator
     pace: Pace
 
-    async def books(self) -> tuple[ScopedCallLog, WhoAmI]:
-        """The platform's books within the scope the settings ask for. Raises ``PlatformError``."""
-        me = await self.client.whoami()
+    def books(self, me: WhoAmI, known: Known | None = None) -> ScopedCallLog:
+        """Return the call log within the scope that the settings ask for. ``known``: which calls the ledger has."""
         named = self.settings.platform.extensions
         watched = None if "all" in named else [me.extension_id if one == "~" else one for one in named]
-        return ScopedCallLog(self.client, me.account_id, watched), me
+        return ScopedCallLog(self.client, me.account_id, watched, known)
 
 
 @asynccontextmanager
@@ -111,8 +112,8 @@ async def one_shot(
             limits,
             account=settings.platform.account,
             default_region=settings.platform.default_region,
+            patience=patience,
         )
-        client.patience = patience
         yield OneShot(settings, client, auth, limits.pace)
 
 
@@ -134,7 +135,8 @@ async def record_pages(
     asking: OneShot, source: Source, wanted: CallLogQuery, extension_id: str | None = None
 ) -> AsyncIterator[RecordPage]:
     """Pages of a listing: of one extension, or of what the settings watch. A failed page raises ``PlatformError``."""
-    books, me = await asking.books()
+    me = await asking.client.whoami()
+    books = asking.books(me)
     if extension_id is None:
         async for page in books.pages(source, lambda one: replace(wanted, extension_id=one)):
             yield replace(page, claims=books.mine(page.claims))

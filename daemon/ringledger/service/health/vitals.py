@@ -116,7 +116,7 @@ class AccountVitals:
         parts = self.account.parts
         if parts is None or parts.sight.unsubscribed != "":
             return None
-        asked = len(parts.roster.watched)
+        asked = len(parts.directory.watched)
         return max(0, asked - len(parts.sight.refused)), asked
 
     def watch(self, rest: float) -> None:

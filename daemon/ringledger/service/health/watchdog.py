@@ -46,10 +46,10 @@ class RestingPace(Pace):
 
 
 class WatchdogTask:
-    """Ticks from the start to the end. ``preparing``: the start works on the database."""
+    """Ticks from the start to the end; while the start works on the database, each tick asks for more time."""
 
     def __init__(self, notifier: Notifier, vitals: Vitals) -> None:
-        self.preparing = True
+        self._preparing = True
         self._notifier = notifier
         self._vitals = vitals
         self._told = ""
@@ -70,11 +70,15 @@ class WatchdogTask:
         vitals.watch(self._tick + lag)
         vitals.measure()
         vitals.metrics.loop_lag_seconds.set(lag)
-        if self.preparing:
+        if self._preparing:
             self._notifier.extend_timeout(EXTEND_SECONDS)
         self.tell()
         if not vitals.loops.stuck():
             self._notifier.keep_alive()
+
+    def prepared(self) -> None:
+        """The start is done with the database."""
+        self._preparing = False
 
     def tell(self) -> None:
         """The status line, when it has changed."""

@@ -55,11 +55,10 @@ class CoverageMonitor:
         *,
         max_days: int,
         silence: float = 300.0,
+        rebuild: Callable[[str], Awaitable[None]] | None = None,
         on_gap: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        #: Told to build a new subscription when the feed is silent although calls go on.
-        self.on_deaf: Callable[[str], Awaitable[None]] | None = None
         self.book = CoverageBook(intake.account_id)
         self._intake = intake
         self.backfill = backfill
@@ -67,6 +66,7 @@ class CoverageMonitor:
         self._max_days = max_days
         self._silence = silence
         self._on_gap = on_gap
+        self._rebuild = rebuild
         self.clock = clock
         self._heard_at = clock()
         self._unheard = 0
@@ -207,10 +207,10 @@ class CoverageMonitor:
     async def _judge_feed(self) -> None:
         """A feed that is silent although the platform shows calls coming and going is dead, whatever it says of itself
         (the most reported failure of all: platform page 8, number 5)."""
-        if self._unheard and self.on_deaf is not None and self.clock() - self._heard_at > self._silence:
+        if self._unheard and self._rebuild is not None and self.clock() - self._heard_at > self._silence:
             self._heard_at, self._unheard = self.clock(), 0
             LOG.warning(Event.FEED_SILENT, reason="calls_go_on")
-            await self.on_deaf("silent although calls go on")
+            await self._rebuild("silent although calls go on")
 
     def _follow_clock(self) -> None:
         """When our time has been set, what it passes over is doubtful, and what it takes back has not been."""
@@ -229,9 +229,9 @@ class CoverageMonitor:
         depends on it, but a connection that slept is not to be trusted (platform page 8, number 10)."""
         offset = self.time.wall() - self.clock()
         jumped, self._offset = offset - self._offset, offset
-        if abs(jumped) > JUMP_SECONDS and self.on_deaf is not None:
+        if abs(jumped) > JUMP_SECONDS and self._rebuild is not None:
             LOG.warning(Event.FEED_GAP, reason="clock_jumped", seconds=round(jumped))
-            await self.on_deaf("the clock jumped")
+            await self._rebuild("the clock jumped")
 
     # -- healing ---------------------------------------------------------------------------------------------------
 

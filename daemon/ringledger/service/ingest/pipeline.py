@@ -45,8 +45,7 @@ BEHIND_SHARE = 4.0
 class Pipeline:
     """Applies observations to the tracker and gets them committed.
 
-    ``clock``: monotonic seconds. ``on_doubts``: told of changes that raise doubts (suspects, cut snapshots) after their
-    commit.
+    ``clock``: monotonic seconds. ``announce``: called with each batch after its commit.
     """
 
     def __init__(
@@ -57,15 +56,13 @@ class Pipeline:
         *,
         clock: Callable[[], float] = monotonic,
         announce: Callable[[Changes], None] = lambda _: None,
-        on_doubts: Callable[[Changes], None] = lambda _: None,
     ) -> None:
         self.tracker = tracker
         self.account_id = account_id
-        self.writer: LedgerWriter | None = None
+        self._writer: LedgerWriter | None = None
         self._ledger = ledger
         self._clock = clock
         self._announce = announce
-        self._on_doubts = on_doubts
         #: Whoever counts the calls that only the platform's books have shown us.
         self._bringing: list[set[CallKey]] = []
         self.aside = Aside()
@@ -85,6 +82,11 @@ class Pipeline:
         self._timer_moved = asyncio.Event()
 
     # -- the writer's side -----------------------------------------------------------------------------------------
+
+    def commit_by(self, writer: LedgerWriter) -> LedgerWriter:
+        """Have what follows from observations committed by ``writer``, which takes it from :meth:`take`; returns it."""
+        self._writer = writer
+        return writer
 
     def take(self) -> Changes:
         """What has to be committed now: the consequences so far and the positions they brought us to."""
@@ -121,8 +123,6 @@ class Pipeline:
             }
             for keys in self._bringing:
                 keys.update(brought)
-        if changes.suspects or changes.cut:
-            self._on_doubts(changes)
 
     @contextmanager
     def bringing(self) -> Iterator[set[CallKey]]:
@@ -301,9 +301,9 @@ class Pipeline:
 
     @property
     def _writing(self) -> LedgerWriter:
-        if self.writer is None:
-            raise RuntimeError("the intake has no writer yet")
-        return self.writer
+        if self._writer is None:
+            raise RuntimeError("the pipeline has no writer yet")
+        return self._writer
 
     async def _commit(self, events: int = 0) -> None:
         self._timer_moved.set()

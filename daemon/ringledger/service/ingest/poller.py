@@ -78,8 +78,12 @@ class Poller:
             self.interval = interval
             self._wanted.set()
 
-    def check(self, changes: Changes) -> None:
-        """Read presence of these calls' extensions, and of those whose snapshots were cut, at once (rules 3.2, 5.5)."""
+    def committed(self, changes: Changes) -> None:
+        """Read presence at once: of the extensions of suspect calls, and of those whose snapshots were cut (rules 3.2,
+        5.5).
+        """
+        if not changes.suspects and not changes.cut:
+            return
         self._suspects.update(changes.suspects)
         self._cut.update(changes.cut)
         self._doubted.set()

@@ -27,12 +27,14 @@ class ScopedCallLog:
     ``watched``: extension ids, or ``None`` for every extension of the account.
     """
 
-    def __init__(self, client: PlatformClient, account_id: str, watched: Iterable[str] | None) -> None:
+    def __init__(
+        self, client: PlatformClient, account_id: str, watched: Iterable[str] | None, known: Known | None = None
+    ) -> None:
         self.client = client
         self.account_id = account_id
         self.watched: set[str] | None = None if watched is None else set(watched)
-        #: Set by whoever keeps a ledger; without it no call is known.
-        self.known: Known | None = None
+        #: Which calls the ledger has; ``None``: there is no ledger, and no call is known.
+        self._known = known
         self._whole_account = self.watched is None or len(self.watched) > 1
 
     async def active_calls(self) -> RecordListing:
@@ -106,7 +108,7 @@ class ScopedCallLog:
         What others still talk about is left out, even if it began with us: nobody would tell us of its end.
         """
         strangers = [one for one in claims if not self._concerns(one) and not one.running]
-        known = await self.known(strangers) if self.known is not None and strangers else ()
+        known = await self._known(strangers) if self._known is not None and strangers else ()
         finished = [one for one in claims if not one.running or self._concerns(one)]
         return tuple(self._from_our_side(one) for one in self.mine(finished, known))
 

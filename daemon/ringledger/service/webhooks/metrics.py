@@ -18,7 +18,7 @@ GIVEN_UP: Final = "given_up"
 OTHER: Final = {"webhook": "other", "host": ""}
 
 
-class Tally:
+class WebhookMetrics:
     """The figures of ``[[webhooks]]``, numbered from 1 in the order of the configuration."""
 
     def __init__(self, metrics: Metrics, receivers: Iterable[WebhookReceiver]) -> None:

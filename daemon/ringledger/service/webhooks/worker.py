@@ -32,8 +32,8 @@ from ringledger.observability.logging import LOG, Event
 from ringledger.observability.metrics import Metrics
 from ringledger.service.announce import Who
 from ringledger.service.webhooks.delivery import AttemptResult, post, posting
-from ringledger.service.webhooks.messages import LetterWriter, WebhookReceiver, receivers_of
-from ringledger.service.webhooks.metrics import ACCEPTED, FAILED, GIVEN_UP, Tally
+from ringledger.service.webhooks.messages import MessageWriter, WebhookReceiver, receivers_of
+from ringledger.service.webhooks.metrics import ACCEPTED, FAILED, GIVEN_UP, WebhookMetrics
 
 #: Letters of different calls that are under way to one receiver at a time.
 PARALLEL: Final = 8
@@ -91,9 +91,7 @@ class RetrySchedule:
 
 class Deliveries:
     """One task. ``clock``: monotonic seconds; ``now_ms``: our wall clock, as the commits' ``updated_at``; ``may_send``:
-    whether an account's letters are ours to send just now.
-
-    ``earliest``: now by the slowest of the clocks there are; what is given up or deleted is old by it, too.
+    whether this process may send an account's messages at present.
     """
 
     def __init__(
@@ -110,9 +108,9 @@ class Deliveries:
         self._ledger = ledger
         self._schedule = schedule or RetrySchedule()
         self._now_ms = now_ms
-        self.earliest = now_ms
+        self._earliest = now_ms
         self._desk = _Desk(ledger, now_ms)
-        self._tally = tally = Tally(metrics or Metrics(), receivers)
+        self._tally = tally = WebhookMetrics(metrics or Metrics(), receivers)
         self._carriers = [
             _Carrier(
                 one,
@@ -128,8 +126,13 @@ class Deliveries:
             for one in receivers
         ]
 
-    async def run(self, beat: Callable[[str], None] = lambda _: None) -> None:
-        """Until cancelled. ``beat``: called by each loop, with its name, as it goes round."""
+    async def run(
+        self, beat: Callable[[str], None] = lambda _: None, earliest: Callable[[], int] | None = None
+    ) -> None:
+        """Deliver until cancelled. ``beat``: called by each loop, with its name, as it goes round. ``earliest``: now by
+        the slowest of all clocks, ms; nothing is given up or deleted that is young by it.
+        """
+        self._earliest = earliest or self._now_ms
         async with posting(self._schedule.timeout_seconds) as session, asyncio.TaskGroup() as group:
             loops: list[tuple[str, Callable[[Callable[[], None]], Coroutine[Any, Any, None]]]] = [
                 ("letters given up", self._keep),
@@ -143,7 +146,7 @@ class Deliveries:
 
     def _old_by(self) -> int:
         """The time by which something is old, ms: no single clock gives up or deletes anything."""
-        return min(self._now_ms(), self.earliest())
+        return min(self._now_ms(), self._earliest())
 
     def committed(self, changes: Changes) -> None:
         """There may be letters."""
@@ -217,7 +220,7 @@ def deliveries_of(
     ``directories``: of each account; ``speed``: the platform's, what is waited for is scaled by it.
     """
     receivers = receivers_of(hooks)
-    ledger.letters_of = LetterWriter(receivers, directories=directories) if receivers else None
+    ledger.fill_outbox_with(MessageWriter(receivers, directories=directories) if receivers else None)
     schedule = RetrySchedule().at_speed(speed)
     return Deliveries(ledger, receivers, schedule=schedule, metrics=metrics, may_send=may_send)
 
@@ -274,7 +277,7 @@ class _Carrier:
         ledger: Ledger,
         desk: _Desk,
         schedule: RetrySchedule,
-        tally: Tally,
+        tally: WebhookMetrics,
         *,
         clock: Callable[[], float],
         now_ms: Callable[[], int],
