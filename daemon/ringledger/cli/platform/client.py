@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ringledger.service.commands.platform import OneShot
 
 T = TypeVar("T")
-#: Told of a reading of the log: records so far, and the start of the oldest of them (ms).
+#: Called while the log is read, with the number of records so far and the start of the oldest (ms).
 Progress = Callable[[int, int], None]
 
 MaxWait = Annotated[
@@ -42,19 +42,6 @@ Speed = Annotated[
 ]
 #: Patience with the platform's rate limits; a test compares it with the service's.
 PATIENCE: Final = 120.0
-
-#: What to do about what the platform says, by its code (platform page 7).
-REMEDIES: Final = {
-    "CMN-101": "check the numbers",
-    "CMN-102": "check the numbers; `ringledger presence` lists known extensions",
-    "MSG-304": "send from a number of your own extension that may send texts",
-    "MSG-316": "the department has no members; name somebody else",
-    "MSG-324": "the recipient's extension is disabled; name somebody else",
-    "MSG-325": "the page is too old to be answered; send a new one",
-    "MSG-326": "you no longer take part in that conversation; send a new page",
-    "MSG-330": "a department cannot send; log in as a person",
-    "MSG-331": "log in as the sender",
-}
 
 
 def ask(
@@ -87,8 +74,9 @@ async def _ask(settings: Settings, work: "Callable[[OneShot], Awaitable[T]]", ma
 
 
 def refused(error: "BadRequest | NotFound | PermissionDenied") -> Exception:
-    """A refusal of what was typed: the platform's words and what to do."""
+    """Return the usage error for a request the platform refused: its words and what to do about it."""
     from ringledger.ringcentral.errors import PermissionDenied
+    from ringledger.ringcentral.remedies import REMEDIES
 
     words = str(error)
     if isinstance(error, PermissionDenied):  # a 403 that names no permission is about what was typed
@@ -97,7 +85,7 @@ def refused(error: "BadRequest | NotFound | PermissionDenied") -> Exception:
 
 
 def tell(line: str) -> None:
-    """Something a person who waits wants to know."""
+    """Print a line on standard error, for the person who waits."""
     say(f"ringledger: {line}", stderr=True, flush=True)
 
 
