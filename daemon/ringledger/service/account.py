@@ -2,7 +2,7 @@
 
 What must stay true: whatever happens to an account ends this unit alone, by an exception; an outage of the platform
 does not; stopping is only a courtesy, for correctness never depends on it (rule 9.2). What an end means to the
-process is decided by whoever runs accounts: :mod:`~ringledger.service.daemon`, :mod:`~ringledger.service.fleet`.
+process is decided where accounts are run: :mod:`~ringledger.service.daemon`, :mod:`~ringledger.service.fleet`.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 #: First and longest pause between attempts to reach the platform at start, platform seconds.
 RETRY_SECONDS = (2.0, 60.0)
-#: A loop that asks nobody has this long for one round, seconds; one that asks the platform this long for a request.
+#: The watchdog's limits, seconds: for one round of a loop that sends no request, and for one request to the platform.
 ROUND_WITHIN = 60.0
 ASKING_WITHIN = 300.0
 #: Accounts that read the ledger for their start at a time; the platform is not waited for meanwhile.

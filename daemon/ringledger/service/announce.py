@@ -47,7 +47,7 @@ def _seconds(ms: int) -> float:
 
 
 def _word(word: StrEnum | None) -> str | None:
-    """A word of ours as plain text: whoever renders it is slow with subclasses of str."""
+    """Return an enumeration's value as a plain string: the renderer is slow with subclasses of str."""
     return None if word is None else word._value_
 
 
@@ -83,14 +83,14 @@ def row_of(record: CallRecord, who: Who = nobody) -> dict[str, object]:
 
 
 class Announcer:
-    """Tells the log and the metrics what a commit has made true."""
+    """Writes log lines and counts metrics for committed changes."""
 
     def __init__(self, metrics: Metrics, who: Who = nobody) -> None:
         self._metrics = metrics
         self._who = who
 
     def announce(self, changes: Changes) -> None:
-        """Every announcement of a committed batch, in order."""
+        """Log and count every announcement of a committed batch, in order."""
         told = changes.announcements
         if told:
             self._count(told)
@@ -140,7 +140,7 @@ _CORRECTED, _FINISHED = AnnouncementKind.CORRECTED, AnnouncementKind.FINISHED
 def _lines(
     announcements: Iterable[Announcement], committed_at: int, who: Who
 ) -> Iterator[tuple[int, Event, dict[str, object]]]:
-    """The lines of a batch that are heard."""
+    """Yield level, name and fields of each line that the log's level lets through."""
     heard = {level for level in (logging.DEBUG, logging.INFO, logging.WARNING) if is_heard(level)}
     for told in announcements:
         level, event = _LINES[told.kind._value_]

@@ -111,7 +111,7 @@ def _writer(
     listeners: list[Listener],
     notices: Notices,
 ) -> LedgerWriter:
-    """The writer; after each commit the intake hears of it first, then the listeners."""
+    """Return the writer; after each commit it calls the pipeline first, then the listeners."""
 
     def committed(changes: Changes) -> None:
         intake.committed(changes)
@@ -145,7 +145,7 @@ async def _resume(
 
 
 class Sink:
-    """Where a feed delivers: observations to the intake, notices to our account of sight."""
+    """Where a feed delivers: observations to the pipeline, notices to the coverage monitor."""
 
     def __init__(self, intake: Pipeline, sight: CoverageMonitor, up: asyncio.Event) -> None:
         self.room = intake.room
@@ -160,7 +160,7 @@ class Sink:
         await self._intake.deliver(delivery)
 
     def notice(self, notice: FeedNotice) -> None:
-        """Hear about the feed."""
+        """Take a notice about the feed's state."""
         if notice.kind.value in {"feed.connected", "feed.resumed"}:
             self._up.set()
         self._sight.notice(notice)
@@ -190,7 +190,7 @@ class Outgoing:
 
     @property
     def deliveries(self) -> Deliveries:
-        """Those there are; made now, for a platform as fast as life, if nobody has joined yet."""
+        """Return the deliveries; without an account yet they are made now, for a platform whose time runs as ours."""
         return self._made or self._make(1.0)
 
     def join(self, account_id: str, who: Who, speed: float) -> Deliveries:

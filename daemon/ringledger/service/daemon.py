@@ -275,7 +275,7 @@ class Daemon:
             raise first(failed) from None
 
     async def _run_beside(self, shared: Shared, clocks: CommonTime) -> None:
-        """What accounts share, once one of them runs: before, nobody knows how fast time runs there."""
+        """Run what accounts share, once one of them runs: before, the speed of the platform's time is not known."""
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_WITHIN_SECONDS):
                 await shared.outgoing.begun.wait()
@@ -294,8 +294,8 @@ class Daemon:
         ]
 
     async def _become_ready(self, watch: Watch) -> None:
-        """Ready when the first comparison is made and the feed is up, or after a while all the same: whoever waits for
-        us must not wait for an outage of the platform."""
+        """Report ready when the first comparison is made and the feed is up, or after a while all the same: units
+        that start after this one must not wait for an outage of the platform."""
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_WITHIN_SECONDS):
                 if self.only is not None:

@@ -1,8 +1,8 @@
 """Several accounts in one process: each a unit that is started, stopped and started again by itself.
 
-What must stay true: an account's trouble is that account's state and nobody else's; only what is wrong with the
-database, which all share, ends the process. What waiting may cure is tried again after ever longer pauses; what only
-the owner can mend waits for a changed configuration.
+What must stay true: an account's trouble is the state of that account alone; only a failure of the database, which all
+share, ends the process. What time may cure is tried again after growing pauses; what only the owner can correct waits
+for a changed configuration.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """The accounts this process works for, beside others: takes their leases, renews them, gives them back.
 
-What must stay true: an account runs here only while its lease is held, as far as anybody can know; what it writes is
-proved by each transaction itself, so whoever learns late that a lease is lost has done no harm. A database that does
-not answer costs no lease that nobody else takes.
+What must stay true: an account runs here only while its lease is held, as far as this process can know. Each
+transaction proves the lease itself, so a process that learns late of a lost lease has done no harm. A database that
+does not answer costs no lease unless another process takes it.
 """
 
 import asyncio
@@ -132,7 +132,7 @@ class Leases:
         )
 
     def holder(self, name: str) -> str:
-        """Who has the account's lease, in words; empty: nobody, or that is not known yet."""
+        """Return the holder of the account's lease, in words; empty: it has none, or it is not known yet."""
         row = self._rows.get(name)
         return row.process if row is not None and row.holder else ""
 

@@ -103,9 +103,9 @@ class Maintenance:
                 LOG.info(Event.CLOCK_AGREES)
 
     def look_at_the_log(self) -> None:
-        """Say once when the write-ahead log grows because somebody reads without end, and once when that is over.
+        """Log once when the write-ahead log grows because a reader does not finish, and once when that is over.
 
-        Nobody can make a reader stop; what is written stays safe, and the disk is what bounds it.
+        The daemon cannot stop a reader; what is written stays safe, and only the disk bounds the log's size.
         """
         place = self._ledger.place
         size = size_of(place.path.with_name(f"{place.path.name}-wal")) if place else 0

@@ -15,7 +15,7 @@ from ringledger.clock import monotonic, wall
 STEP_SECONDS: Final = 60.0
 #: The platform's clock confirms ours when it is this near, seconds: its answers take a while.
 NEAR_SECONDS: Final = 120.0
-#: A step that nobody confirms is followed after so long, seconds.
+#: A step of the clock that no other clock confirms is followed after this long, seconds.
 PROVED_SECONDS: Final = 600.0
 #: Clocks that differ by more disagree about what is old, ms.
 DISAGREE_MS: Final = 3_600_000

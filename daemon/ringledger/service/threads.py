@@ -1,7 +1,7 @@
 """Threads for what may hang and cannot be cancelled: name look-ups above all.
 
-A resolver that never answers holds its caller for half a minute and longer, whatever deadline we have. What must stay
-true: nobody waits for such a thread at the end of the process, and there is a bound to how many there are.
+A resolver that never answers holds its caller for half a minute and longer, whatever the deadline. What must stay
+true: the end of the process waits for no such thread, and their number is bounded.
 """
 
 import threading
@@ -47,7 +47,7 @@ class Abandonable(ThreadPoolExecutor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> Any:  # noqa: FBT001, FBT002
-        """Wait for nobody."""
+        """Return at once: no thread is waited for."""
 
     def _work(self) -> None:
         while True:

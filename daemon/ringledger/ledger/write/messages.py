@@ -1,4 +1,4 @@
-"""Letters: events for receivers, on their way into the outbox with the commit that makes them true."""
+"""Outbox messages: events for receivers, written in the transaction of the change that they report."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -20,9 +20,9 @@ class OutboxMessage(NamedTuple):
 
 
 def message_batch(statements: Statements, letters: Iterable[OutboxMessage], now_ms: int) -> list[tuple[str, list[Any]]]:
-    """The statements that put letters into the outbox; they come before those of the calls they speak of.
+    """Return the statements that insert messages into the outbox; they precede those of the calls concerned.
 
-    A correction that says "missed" of a call that is known as missed is no news.
+    A correction to "missed" of a call that is known as missed is not sent.
     """
     since = to_text(now_ms)
     rows = [(*letter[:6], since, 0, None, None) for letter in letters]

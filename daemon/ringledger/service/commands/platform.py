@@ -1,7 +1,7 @@
 """How a command that runs once talks to the platform: a client that waits for its turn, up to a person's patience.
 
 What must stay true: every wait is told before it begins; a request refused for its rate (429) was not carried out, so
-it is sent again when the penalty is over; nobody waits longer than they said they would.
+it is sent again when the penalty is over; no command waits longer than --max-wait.
 """
 
 from collections.abc import AsyncIterator, Callable

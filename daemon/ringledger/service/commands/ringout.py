@@ -72,7 +72,7 @@ class Placing:
 
 
 async def known_sessions(settings: Settings, now_ms: int) -> frozenset[str]:
-    """The calls that cannot be one that is yet to be placed; none when nobody may read the ledger."""
+    """Return the calls that are known before this one is placed; none when the ledger must not be read."""
     try:
         ledger = await Ledger.open(settings.database.url, read_only=True)
     except LedgerError:

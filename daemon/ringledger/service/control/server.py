@@ -58,7 +58,7 @@ class Refused(Exception):
 class Control:
     """Listens at ``path`` and lets ``handlers`` answer, by the request's ``do``: the daemon's own user and root, and
     everybody who can reach the socket those that are ``shared`` because they change nothing. ``later``: what will be
-    answered once the handlers are there (:meth:`add`); ``elsewhere``: who answers instead, in words, if somebody does.
+    answered once the handlers are there (:meth:`add`); ``elsewhere``: who answers instead, in words, if any.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Control:
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:
-    """The next request, empty when there is none (or one that is far too long)."""
+    """Return the next request; empty at the end of the connection, or when a request is far too long."""
     async with asyncio.timeout(REQUEST_WITHIN):
         try:
             return await reader.readline()
@@ -163,7 +163,7 @@ def _caller(writer: asyncio.StreamWriter) -> int:
 
 
 def _send(writer: asyncio.StreamWriter, answer: Json) -> None:
-    """Write a line. Raises ``ConnectionError`` when nobody listens any more."""
+    """Write a line. Raises ``ConnectionError`` when the client is gone."""
     if writer.is_closing():
         raise ConnectionResetError("the caller has gone")
     writer.write(json.dumps(answer).encode() + b"\n")

@@ -81,7 +81,7 @@ class CheckFacts:
     #: Of a database server: version and size in words; why it cannot be asked.
     server: str | None = None
     server_trouble: str | None = None
-    #: Who works for which accounts, in words, and those nobody works for.
+    #: Which process works for which accounts, in words, and the accounts that no process works for.
     leases: tuple[str, tuple[str, ...]] | None = None
     #: How large the write-ahead log is, and how large it may become.
     log_bytes: tuple[int, int] | None = None
@@ -136,7 +136,7 @@ class Finding:
     account: str = ""
 
     def told(self) -> dict[str, str]:
-        """For scripts; without the account where there is none to name."""
+        """For scripts; without the key `account` where a finding is about none."""
         return {name: value for name, value in asdict(self).items() if value or name != "account"}
 
     @property
@@ -152,7 +152,7 @@ CLOCK_WARNING: Final = 5.0
 CLOCK_FAILURE: Final = 60.0
 #: A start may take so long, seconds: a large database is upgraded, a platform is waited for.
 START_WITHIN: Final = 600.0
-#: A copy older than this shows that nobody makes them any more, seconds; the timer makes one a day.
+#: A copy older than this shows that copies are made no longer, seconds; the timer makes one a day.
 BACKUP_LATE: Final = 3 * 86_400.0
 #: A letter that waits longer shows a receiver in trouble, seconds.
 LETTER_LATE: Final = 3_600.0

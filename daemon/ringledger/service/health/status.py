@@ -25,7 +25,7 @@ from ringledger.service.control.server import Refused, of_account, request, sock
 
 #: A daemon that does not answer within this time, seconds, is taken for one that hangs.
 ANSWER_WITHIN: Final = 1.0
-#: The daemon writes its account of sight at least this often, ms; what is written later was written by somebody else.
+#: The daemon writes its coverage at least this often, ms; a later write is another process's.
 LAST_WRITE_MS: Final = 25_000
 #: A socket's path is at most so long, bytes; beyond that a daemon does without.
 LONGEST_NAME: Final = 107
@@ -82,12 +82,12 @@ class DaemonStatus:
 
     @property
     def current(self) -> bool:
-        """Whether what the ledger says of now is so: the daemon is connected, and what it sees is written."""
+        """Whether the ledger's present state is true now: the daemon is connected, and what it observes is written."""
         return self.connected and self.unwritten_since is None
 
     @property
     def as_of(self) -> int | None:
-        """The moment the ledger's word on "now" is true of; ``None``: nobody has ever seen anything."""
+        """The time that the ledger's present state is true of, ms; ``None``: nothing has been observed yet."""
         if self.current:
             return self.at
         seen = [one for one in (self.seen_until, self.told.get("polled_at")) if one is not None]
@@ -153,7 +153,7 @@ async def status_of(settings: Settings, engine: Any = None) -> DaemonStatus:
 
 
 async def _asked(path: Path, settings: Settings) -> tuple[bool | None, dict[str, Any] | None]:
-    """The daemon's answer, if any; and whether somebody listens (``None``: that cannot be told)."""
+    """Return the daemon's answer, if any, and whether a process listens (``None``: that is not known)."""
     place = socket_path(path)
     try:
         async with asyncio.timeout(ANSWER_WITHIN):

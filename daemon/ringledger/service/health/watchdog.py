@@ -23,7 +23,7 @@ TICK_SECONDS: Final = 5.0
 EXTEND_SECONDS: Final = 60.0
 #: A loop in the middle of a round has this long from one request of its own to the next.
 REQUEST_WITHIN: Final = 180.0
-#: The task that fetches tokens works for whoever needs one.
+#: The task that fetches tokens works for every request that needs one.
 FOR_ALL: Final = "token request"
 
 

@@ -44,7 +44,7 @@ class Backfill:
     ) -> int:
         """Take every record of the period; returns how many calls that brought. Raises ``PlatformError``.
 
-        ``again``: what has been read before is taken once more, so that a row somebody has lost comes back.
+        ``again``: what has been read before is taken once more, so that a lost row comes back.
         ``progress`` is told after each page: how many records so far, and when the oldest of them began (ms).
         """
 

@@ -1,4 +1,4 @@
-"""Confirmation: the platform's own verdict on finished calls (rule 7.1).
+"""Confirmation: comparing finished calls with the platform's own records (rule 7.1).
 
 One incremental synchronisation of the call log settles many calls for one Heavy request; it runs every minute while
 something is unconfirmed, and as often as a poll otherwise. What it does not bring is looked up call by call, on a
@@ -44,7 +44,8 @@ MISSED_SYNCS = 2
 MARGIN_MS = 3_600_000
 #: While more calls end than a synchronisation tells of, the log is read once a minute, or for a tenth of the time if
 #: that is less; what one reading has covered the next leaves out, but for so much: the log is late. Once an hour a
-#: reading begins an hour earlier, for long calls nobody saw. So nothing is read more than twice. Platform ms.
+#: reading begins an hour earlier, for long calls that were not observed. So nothing is read more than twice. Platform
+#: ms.
 READ_PAUSE_MS = 60_000
 READ_SHARE = 10
 ADJACENT_MS = 120_000
@@ -251,7 +252,7 @@ class Confirmer:
                 claims = one.between_its_ends(page.claims) if window else page.claims
                 await self._take(page, claims, asked, None, about=[key], not_found=[key] if window else ())
         except Throttled:
-            one.lookups, one.due_at = before  # nobody has answered
+            one.lookups, one.due_at = before  # no answer came
             raise
 
     async def _take(

@@ -1,4 +1,4 @@
-"""What the feed tells of itself, and the account the daemon keeps of its own sight (rule 8.3).
+"""The coverage monitor: when the feed was live, doubtful or blind, from the feed's own notices (rule 8.3).
 
 A notice becomes a log line, a figure and a span of coverage. Every hole is healed by reading the call log for it, once
 the log has had time to be complete; a feed that resumed and replayed what was missed has healed its hole itself.
@@ -79,15 +79,15 @@ class CoverageMonitor:
         #: filters it does not serve, each with the platform's reason.
         self.unsubscribed: str | None = None
         self.refused: tuple[tuple[str, str], ...] = ()
-        #: Extensions of which the feed does not tell, though it ought to.
+        #: Extensions that have calls but no events.
         self.unheard = Unheard()
 
     def seconds_since(self, at: int) -> float:
-        """How long ago a time of the account of sight is (ms)."""
+        """Return how long ago a time of the coverage is, seconds. ``at``: ms."""
         return max(0.0, (self._now() - at) / 1000)
 
     def resume(self, spans: list[CoverageSpan]) -> None:
-        """Go on after a restart; before the very first start everything was blind."""
+        """Go on with the spans of the ledger; before the very first start all time is blind."""
         now = self._now()
         if not spans and self._max_days:
             first = now - self._max_days * DAY_MS
@@ -98,7 +98,7 @@ class CoverageMonitor:
     # -- notices ---------------------------------------------------------------------------------------------------
 
     def notice(self, notice: FeedNotice) -> None:
-        """Hear about the feed (``FeedSink``)."""
+        """Take a notice about the feed's state (``FeedSink``)."""
         level = LOG.warning if notice.kind in _WARNINGS else LOG.info
         level(Event(notice.kind), reason=notice.reason or None, **_readable(notice.detail))
         if notice.kind in _OF_A_SUBSCRIPTION:
@@ -287,7 +287,7 @@ class CoverageMonitor:
     async def _heal_holes(self) -> None:
         for hole in list(self.book.holes):
             if hole not in self.book.holes:
-                continue  # somebody has had it healed meanwhile
+                continue  # a back-fill has healed it meanwhile
             complete = self._now() >= hole.until_at + LOG_DELAY_MS
             long = hole.until_at - hole.from_at > LISTED_MS
             if not complete and (not long or hole.from_at in self._looked_at):

@@ -83,7 +83,7 @@ class Waiting:
         return CallLogQuery(extension_id=extension_id, session_id=key.session_id)
 
     def between_its_ends(self, claims: Iterable[RecordClaim]) -> Sequence[RecordClaim]:
-        """Of a window's records those that may be this call's; the others are nobody's business here."""
+        """Return those of a window's records that may be this call's: those with its two numbers."""
         return [one for one in claims if (digits(one.from_party), digits(one.to_party)) == self.ends]
 
     def tried(self, now: float) -> None:
@@ -94,8 +94,8 @@ class Waiting:
 
 
 def may_mean(waiting: Mapping[CallKey, Waiting], claims: Collection[RecordClaim]) -> list[CallKey]:
-    """The calls that never connected, began about when one of these records did, and share a number with one: whoever
-    judges what is whose (:func:`~ringledger.domain.matching.matched`) has all in memory that it might take.
+    """Return the calls that never connected, began about when one of these records did, and share a number with it.
+    With them in memory, :func:`~ringledger.domain.matching.matched` has every call that a record might be matched to.
     """
     starts = [claim.started_at for claim in claims if claim.started_at is not None]
     if not starts:

@@ -1,7 +1,8 @@
-"""The one way in: feeds, polls and books hand their observations to the tracker here, and wait for the commit.
+"""The one way in: feeds, polls and the call log hand their observations to the tracker here, and wait for the commit.
 
-Every operation is: restore from the ledger what is spoken of and not in memory, apply, release what was only looked
-at, let the writer know. One lock keeps operations in order; nothing between restoring and applying lets go of it.
+Every operation restores from the ledger the calls concerned that are not in memory, applies the observations, releases
+calls that were only looked at, and notifies the writer. One lock keeps operations in order; it is held from restoring
+to applying.
 """
 
 import asyncio
@@ -63,7 +64,7 @@ class Pipeline:
         self._ledger = ledger
         self._clock = clock
         self._announce = announce
-        #: Whoever counts the calls that only the platform's books have shown us.
+        #: Open collections of calls that only the platform's records have shown (:meth:`bringing`).
         self._bringing: list[set[CallKey]] = []
         self.aside = Aside()
         self._readings = RememberedReadings()
@@ -89,11 +90,11 @@ class Pipeline:
         return writer
 
     def take(self) -> Changes:
-        """What has to be committed now: the consequences so far and the positions they brought us to."""
+        """Return what has to be committed: the changes so far, with the positions that were reached by them."""
         return self.tracker.drain()
 
     async def refused(self, isolated: Isolated) -> None:
-        """Something could not be stored: go on from what the ledger has of it."""
+        """Go on from what the ledger has of the calls and extensions that could not be stored."""
         async with self._order:
             for account_id, extension_id in isolated.extensions:
                 self.tracker.extension(account_id, extension_id).forget_statuses()
@@ -110,7 +111,7 @@ class Pipeline:
         self.tracker.changes.quarantined.extend(entries)
 
     def committed(self, changes: Changes) -> None:
-        """A batch is safe: forget what is over, tell who wants to know."""
+        """Release finished calls of a committed batch from memory, and announce it."""
         over = [key for key, call in changes.sessions.items() if call.phase is Phase.FINISHED]
         self._release([*over, *changes.untrackable])
         self._announce(changes)
@@ -126,7 +127,7 @@ class Pipeline:
 
     @contextmanager
     def bringing(self) -> Iterator[set[CallKey]]:
-        """Collect, while this goes on, the calls that only the platform's books have shown us, whoever asked them."""
+        """Collect, while this is open, the calls that only the platform's records have shown, whatever read them."""
         keys: set[CallKey] = set()
         self._bringing.append(keys)
         try:

@@ -123,7 +123,7 @@ class Poller:
                 await self._read_presence(self._take_doubts())
 
     def _rest(self) -> float:
-        """Seconds until somebody who has not answered is asked again, or a sign of life is due."""
+        """Return the seconds until an extension without an answer is asked again, or a heartbeat is due."""
         return min(LONGEST_REST, max(0.0, self._again_at - self._clock())) if self._unanswered else LONGEST_REST
 
     def _take_doubts(self) -> set[Asked]:
@@ -172,7 +172,7 @@ class Poller:
 
     async def _read_presence(self, extensions: Collection[Asked]) -> int:
         """Ask about each of them; returns how many have been heard of. Who does not answer is told of, once for all,
-        and asked again. Raises ``CredentialsRejected`` and ``Throttled``: nobody else has been asked then.
+        and asked again. Raises ``CredentialsRejected`` and ``Throttled``: no further extension has been asked then.
         """
         left = dict.fromkeys(
             sorted(extensions, key=lambda one: (one in self._unanswered, one))

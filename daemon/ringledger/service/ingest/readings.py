@@ -1,8 +1,8 @@
-"""Which readings of records say something new, and in what portions an answer of the books is taken.
+"""Which readings of records are new, and in what portions an answer of the call log is taken.
 
-Active-calls lists a finished call for minutes, a synchronisation and a back-fill tell of the same hour of the log. A
-record of a call that is over costs as much as ten events, since its call is fetched from the ledger and judged anew;
-said a second time it changes nothing. What must stay true: only readings that are committed count as known; what a call
+Active-calls lists a finished call for minutes; a synchronisation and a back-fill return the same hour of the log. A
+record of a finished call costs as much as ten events, since its call is fetched from the ledger and derived anew;
+read a second time it changes nothing. What must stay true: only readings that are committed count as known; what a call
 in memory may need is never left out; memory of what was read is bounded.
 """
 
@@ -26,7 +26,7 @@ def nobody(claims: Collection[RecordClaim]) -> Collection[CallKey]:  # noqa: ARG
 
 
 class RememberedReadings:
-    """Remembers what finished records said."""
+    """The readings of finished records that are committed, bounded by :data:`MOST_REMEMBERED`."""
 
     def __init__(self) -> None:
         self._said: dict[int, None] = {}
@@ -38,7 +38,7 @@ class RememberedReadings:
         return [one for one in claims if _content(one) not in self._said or one.running or concerns(one)]
 
     def committed(self, claims: Iterable[RecordClaim]) -> None:
-        """Take these as known. One without a session is none of them: it is matched anew each time it is read."""
+        """Remember these readings, but for those without a session: they are matched anew each time they are read."""
         for one in claims:
             if not one.running and one.call_session_id is not None:
                 content = _content(one)

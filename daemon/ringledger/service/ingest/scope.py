@@ -1,8 +1,8 @@
-"""Whose books are read: the whole account's, or those of each extension that is watched.
+"""Whose call log is read: the whole account's, or that of each extension that is watched.
 
 The account's own listings need an administrator; without one each watched extension is asked by itself. What must
-stay true: records that concern neither an extension we watch nor a call we know never get past here; an extension that
-is no longer there keeps nobody from reading the others' books.
+stay true: a record that concerns neither a watched extension nor a known call never gets past here; an extension that
+no longer exists does not keep the others' call logs from being read.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
@@ -103,9 +103,11 @@ class ScopedCallLog:
         return tuple(one for one in claims if self._concerns(one) or not known_as(one).isdisjoint(known))
 
     async def ours(self, claims: Sequence[RecordClaim]) -> tuple[RecordClaim, ...]:
-        """The same, of all the calls we know, as the ledger wants it: told from our side.
+        """Return the records about watched extensions or known calls, rewritten from the watched extension's point of
+        view.
 
-        What others still talk about is left out, even if it began with us: nobody would tell us of its end.
+        A running call that no watched extension takes part in any more is left out, even if it began at one: no event
+        would report its end.
         """
         strangers = [one for one in claims if not self._concerns(one) and not one.running]
         known = await self._known(strangers) if self._known is not None and strangers else ()
@@ -113,15 +115,15 @@ class ScopedCallLog:
         return tuple(self._from_our_side(one) for one in self.mine(finished, known))
 
     def _concerns(self, claim: RecordClaim) -> bool:
-        """Whether somebody we watch took part, or may have."""
+        """Whether a watched extension took part, or may have."""
         if self.watched is None or UNREADABLE in self.watched or claim.extension_id is None:
             return True
         return claim.extension_id in self.watched or not self.watched.isdisjoint(claim.parties)
 
     def _from_our_side(self, claim: RecordClaim) -> RecordClaim:
-        """A record of somebody else's, if it names one of ours as a party, as one of ours would have it.
+        """Return the record from the point of view of the watched extension that it names as a party.
 
-        The account's books have one record of a call between two extensions: the caller's.
+        The account's call log has one record of a call between two extensions: the caller's.
         """
         if self.watched is None or claim.extension_id is None or claim.extension_id in self.watched:
             return claim
@@ -136,7 +138,7 @@ class ScopedCallLog:
         return sorted(self.watched)
 
     def _narrow(self) -> bool:
-        """No administrator: ask for each extension by itself from now on, if we know which."""
+        """Ask for each extension by itself from now on, without an administrator. Returns whether that is possible."""
         if not self._whole_account or self.watched is None:
             return False
         self._whole_account = False
@@ -151,7 +153,7 @@ class ScopedCallLog:
             return await self._of_each(ask)
 
     async def _of_each(self, ask: Callable[[str | None], Awaitable[T]]) -> list[T]:
-        """The answers for all scopes that are still there. Raises ``NotFound`` when none is."""
+        """Return the answers for all scopes that still exist. Raises ``NotFound`` when none does."""
         answers, gone = [], None
         for extension_id in self._scopes():
             try:

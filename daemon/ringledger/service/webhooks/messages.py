@@ -1,7 +1,7 @@
-"""From announcements to letters: which receiver hears of what, and the CloudEvents JSON it gets.
+"""From announcements to outbox messages: which receiver gets which event, and its CloudEvents JSON.
 
-What must stay true: nothing is made that nobody has asked for; the id of an event is a function of the event alone, so
-a receiver recognises what it has seen; numbers are whole, for they are what a receiver looks people up by. A
+What must stay true: no message is made that no receiver asks for; the id of an event is a function of the event alone,
+so a receiver recognises what it has seen; numbers are whole, for they are what a receiver looks people up by. A
 receiver's address and secret are in no text that is logged or stored.
 """
 
@@ -95,7 +95,7 @@ _NAMES: Final = {
 
 
 class MessageWriter:
-    """Called in the commit's path with what is about to be committed (``Ledger.letters_of``)."""
+    """Called in the commit's path with what is about to be committed (``Ledger.fill_outbox_with``)."""
 
     def __init__(
         self, receivers: Iterable[WebhookReceiver], who: Who = nobody, *, directories: Mapping[str, Who] | None = None
@@ -109,7 +109,7 @@ class MessageWriter:
                 self._readers.setdefault(event, []).append(receiver.key)
 
     def __call__(self, changes: Changes, now_ms: int) -> Sequence[OutboxMessage]:
-        """The letters for these changes, in order. ``now_ms``: the rows' ``updated_at``."""
+        """Return the messages for these changes, in order. ``now_ms``: the rows' ``updated_at``."""
         letters: list[OutboxMessage] = []
         missed: set[tuple[str, str]] = set()
         for told in changes.announcements:
@@ -123,7 +123,7 @@ class MessageWriter:
         return letters
 
     def _is_news(self, record: CallRecord, missed: set[tuple[str, str]]) -> bool:
-        """Whether somebody wants to hear that this call was missed, and nothing before it in the batch says so."""
+        """Whether a receiver asks for missed calls, and nothing earlier in the batch reports this one."""
         if MISSED not in self._readers:
             return False
         key, known = (record.account_id, record.session_id), len(missed)
@@ -145,7 +145,7 @@ class MessageWriter:
 
 
 def _is_missed(record: CallRecord) -> bool:
-    """Whether somebody outside was missed: an internal call is Outbound, the inner half of a RingOut a part."""
+    """Whether a caller from outside was missed: an internal call is Outbound, the inner half of a RingOut a part."""
     return record.disposition is Disposition.MISSED and record.direction is Direction.INBOUND and record.part_of is None
 
 

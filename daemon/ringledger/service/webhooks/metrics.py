@@ -1,7 +1,7 @@
 """What the figures say of deliveries: outcomes as they come, and what stands in the outbox, looked at now and then.
 
 What must stay true: a label is a receiver's place in the configuration and its host name, never more of its address;
-letters for receivers that are in no configuration are counted as ``other``.
+messages for receivers that are not configured are counted as ``other``.
 """
 
 from collections.abc import Iterable

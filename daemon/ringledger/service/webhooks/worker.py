@@ -1,8 +1,8 @@
 """Delivery of the outbox: at least once, in order per call, at each receiver's own pace.
 
-What must stay true: only what is in the database is sent, so nothing is told before its commit; of a call no letter is
-sent while a former one waits; a receiver that is slow, dead or wrong costs nobody else anything but its own letters'
-time. No address beyond its host, no secret and no body is ever logged.
+What must stay true: only what is in the database is sent, so nothing leaves before its commit; no message about a call
+is sent while an earlier one waits; a receiver that is slow, dead or wrong delays its own messages and no
+others. No address beyond its host, no secret and no body is ever logged.
 """
 
 import asyncio
@@ -35,24 +35,24 @@ from ringledger.service.webhooks.delivery import AttemptResult, post, posting
 from ringledger.service.webhooks.messages import MessageWriter, WebhookReceiver, receivers_of
 from ringledger.service.webhooks.metrics import ACCEPTED, FAILED, GIVEN_UP, WebhookMetrics
 
-#: Letters of different calls that are under way to one receiver at a time.
+#: Messages of different calls that are under way to one receiver at a time.
 PARALLEL: Final = 8
 #: Heads read from the outbox at a time.
 BUFFER: Final = 64
 #: Calls that wait for another attempt, in memory; of more the oldest are found again by the next look through all.
 MOST_DUE: Final = 100_000
-#: How often the whole outbox is looked through, seconds: what stands first because somebody else took away what stood
-#: before it, or wrote it long ago, is found by nothing else.
+#: How often the whole outbox is looked through, seconds: a message that is first of its call because another
+#: process removed the one before it, or wrote it long ago, is found by nothing else.
 LOOK_THROUGH_SECONDS: Final = 60.0
 #: Outcomes gather for so long, seconds, before they are written down together.
 GATHER_SECONDS: Final = 0.05
-#: So many are written down in one transaction: whoever else writes has his turn after it. While as many of a receiver
-#: are under way or not written down, nothing more leaves to it.
+#: So many outcomes are written in one transaction; other writers have their turn after it. While as many messages of a
+#: receiver are under way or their outcomes not written, no further one is sent to it.
 WRITTEN_AT_ONCE: Final = 250
-#: Nobody sleeps longer than this, seconds, so that progress shows.
+#: No loop sleeps longer than this, seconds, so that its progress shows.
 ROUND_SECONDS: Final = 20.0
-#: Failures in a row after which a receiver is told to be unavailable, and calls that failed after which it is left
-#: alone but for one letter at a time.
+#: Failures in a row after which a receiver is logged as unavailable, and failed calls after which it gets one message
+#: at a time.
 TELL_AFTER: Final = 3
 DOWN_AFTER: Final = 8
 KEEPER_SECONDS: Final = 3_600.0
@@ -64,8 +64,8 @@ _Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrySchedule:
-    """How long what is waited for. A letter is given up ``give_up_seconds`` after its commit, but not before so many
-    attempts; what was given up is kept for ``dead_days``."""
+    """The waits of a delivery. A message is given up ``give_up_seconds`` after its commit, but not before
+    ``least_attempts``; what was given up is kept for ``dead_days``."""
 
     first_seconds: float = 1.0
     longest_seconds: float = 300.0
@@ -149,7 +149,7 @@ class Deliveries:
         return min(self._now_ms(), self._earliest())
 
     def committed(self, changes: Changes) -> None:
-        """There may be letters."""
+        """Look into the outbox if the batch may have brought messages."""
         if changes.announcements:
             self.wake()
 
@@ -159,7 +159,7 @@ class Deliveries:
             carrier.wake()
 
     def look_through(self) -> None:
-        """There may be letters anywhere in the outbox: those of an account that was somebody else's, say."""
+        """Look through the whole outbox: it may hold messages of an account that another process worked for."""
         for carrier in self._carriers:
             carrier.look_through()
 
@@ -180,7 +180,7 @@ class Deliveries:
             raise ValueError(str(error)) from error
 
     async def _keep(self, beat: Callable[[], None]) -> None:
-        """Letters nobody can take or nobody has asked for do not stay for ever."""
+        """Give up messages of receivers that are no longer configured, and delete old dead letters; until cancelled."""
         known = [carrier.receiver.key for carrier in self._carriers]
         while True:
             now = self._now_ms()
@@ -215,7 +215,7 @@ def deliveries_of(
     speed: float = 1.0,
     may_send: Callable[[str], bool] = lambda _: True,
 ) -> Deliveries:
-    """The deliveries for ``[[webhooks]]``; from here on the ledger writes letters, if there is anybody to read them.
+    """Return the deliveries for ``[[webhooks]]``; from now on the ledger writes messages, if there is a receiver.
 
     ``directories``: of each account; ``speed``: the platform's, what is waited for is scaled by it.
     """
@@ -226,7 +226,7 @@ def deliveries_of(
 
 
 class _Desk:
-    """Writes down what became of attempts, many in one transaction: the writer's commits wait for few of them."""
+    """Writes the outcomes of attempts, many in one transaction: the writer's commits wait for few of them."""
 
     def __init__(self, ledger: Ledger, now_ms: Callable[[], int]) -> None:
         self._ledger = ledger
@@ -269,7 +269,7 @@ class _Desk:
 
 
 class _Carrier:
-    """Takes one receiver's letters to it. A call is busy from its letter's departure until the outcome is written."""
+    """Delivers one receiver's messages. A call is busy from the start of an attempt until its outcome is written."""
 
     def __init__(
         self,
@@ -299,8 +299,8 @@ class _Carrier:
         self._later: list[tuple[float, _Key]] = []  # the same as a heap; what says otherwise than ``_due`` is past
         self._follow: dict[_Key, None] = {}  # calls that may have a first letter we have not read
         self._flying = 0
-        self._read_to = 0  # the first letters up to this id are under way, due, or followed
-        self._stale = True  # there may be letters after it
+        self._read_to = 0  # the first messages up to this id are under way, due, or followed
+        self._stale = True  # there may be messages after it
         self._look_through_at = clock() + LOOK_THROUGH_SECONDS
         self._news = asyncio.Event()
         self._failures = 0  # in a row
@@ -309,7 +309,7 @@ class _Carrier:
         self._paused_until = 0.0
 
     def wake(self) -> None:
-        """There may be new letters."""
+        """Look for new messages."""
         self._stale = True
         self._news.set()
 
@@ -338,7 +338,7 @@ class _Carrier:
                     leaving, seconds = [], 1.0
                 for head in leaving:
                     if not self._may_send(head.account_id):
-                        self._follow[_key(head)] = None  # whoever works for the account sends it
+                        self._follow[_key(head)] = None  # the process that works for the account sends it
                         continue
                     self._busy.add(_key(head))
                     self._flying += 1
