@@ -1,6 +1,6 @@
 """A ledger moved to another database: every table, row by row, in the order of its key, and compared at the end.
 
-What must stay true: nobody writes to either meanwhile (both rights to write are held); a step is one transaction, so a
+What must stay true: nothing writes to either meanwhile (both rights to write are held); a step is one transaction, so a
 copy that was broken off goes on where it stood; until the two are equal the new database is marked, and no daemon
 opens it; a database that holds anything else is not touched.
 """

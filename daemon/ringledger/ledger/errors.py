@@ -96,7 +96,7 @@ class DatabaseOffLimits(LedgerError):
 
 
 class DatabaseMisplaced(LedgerError):
-    """The path is none that could ever hold a database: a directory, a device."""
+    """No database can lie at the path: it is a directory or a device."""
 
     exit_code = Exit.CONFIG
 

@@ -148,7 +148,7 @@ class FactRow(NamedTuple):
     body: str | None
 
 
-#: What comes of a body that is none.
+#: What a body that cannot be read becomes.
 _UNREADABLE: Final = (
     DecodeError, ValidationError, ValueError, KeyError, IndexError, TypeError, OverflowError, RecursionError,
 )  # fmt: skip

@@ -152,7 +152,7 @@ class Database(ABC):
 
 
 def database_of(url: str | URL) -> Database:
-    """The database of a URL. Raises ``LedgerBroken`` when it is none, or one of a kind that is not supported."""
+    """Return the database of a URL. Raises ``LedgerBroken`` for a text that names no supported database."""
     parsed = parse(url)
     if is_sqlite(parsed):
         from ringledger.ledger.database.sqlite import SqliteDatabase  # noqa: PLC0415

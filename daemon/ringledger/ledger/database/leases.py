@@ -107,7 +107,7 @@ class PostgresqlLeases:
             return None
 
     async def take(self, names: Sequence[str]) -> list[Fence]:
-        """Take those of the accounts that nobody has any longer. Raises ``LedgerError``."""
+        """Take those of the accounts that no process holds any longer. Raises ``LedgerError``."""
 
         async def ask(connection: Any) -> list[Fence]:
             await connection.execute(_NEW, names)

@@ -9,7 +9,7 @@ server can be asked. Readers can write nothing and see one state in each transac
 message: it comes from the passfile, from the file that ``passwordfile`` in the URL names, or from the URL, which is
 never shown with it.
 
-A pooler in front of the server must keep sessions (not transactions): a lock of a session is none otherwise.
+A pooler in front of the server must keep sessions (not transactions): otherwise a session's lock locks nothing.
 """
 
 # ruff: noqa: ARG002 - what the other kind of database needs
@@ -243,7 +243,7 @@ class PostgresqlDatabase(Database):
                     await driver.fetchval("SELECT pg_advisory_lock($1, $2)", *self._own)
                     forgotten = time.strftime("%Y-%m-%d", time.gmtime(time.time() - FORGET_DAYS * 86_400))
                     await driver.execute("DELETE FROM writer WHERE seen_until < $1", forgotten)
-                else:  # whoever wrote before, and has lost its connection meanwhile, is superseded
+                else:  # a process that wrote before, and has lost its connection meanwhile, is superseded
                     await driver.execute("DELETE FROM writer")
                     await driver.execute("UPDATE lease SET holder = '', process = '', term = term + 1")
                 since = time.strftime("%m-%d %H:%M:%SZ", time.gmtime())
@@ -454,7 +454,7 @@ async def _driver(connection: AsyncConnection) -> Any:
 
 
 def _notice_silence(connection: Any) -> None:
-    """Let the system end a connection whose other end keeps silent: nobody waits for ever for a cut network."""
+    """Let the system end a connection whose other end keeps silent, so that no query waits for ever."""
     with suppress(AttributeError, OSError):
         own: socket.socket = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg gives no other way
         if own.family in {socket.AF_INET, socket.AF_INET6}:

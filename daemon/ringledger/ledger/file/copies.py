@@ -1,6 +1,6 @@
 """Copies that lie beside the database: each may hold what has been taken out of it.
 
-What must stay true: only copies made before an upgrade expire by themselves, for nobody asked for them; those that
+What must stay true: only copies made before an upgrade expire by themselves, for no person asked for them; those that
 people or a rescue made are theirs to delete.
 """
 
@@ -52,7 +52,7 @@ def copies(database: Path) -> list[Path]:
 
 def expire(database: Path, now_ms: int | None = None) -> list[Path]:
     """Delete copies from before an upgrade but the newest few, those too old (``now_ms``: if that is known), and those
-    a kill left unfinished: whoever calls this holds the database's lock, so nobody else is making one.
+    a kill left unfinished: the caller holds the database's lock, so no other process is making one.
 
     Returns what was deleted. Raises ``LedgerFailing``.
     """

@@ -35,7 +35,7 @@ class Place:
             raise DatabaseReplaced(f"{path}: went away while it was opened ({error.strerror}); start again") from error
 
     def lost(self) -> str:
-        """What has become of the files, in words; empty while they are where they were, or nobody can tell."""
+        """Return what has become of the files, in words; empty: they are where they were, or that is not known."""
         for name, known in self._files.items():
             try:
                 if identity(name.stat()) != known:
@@ -55,7 +55,7 @@ def identity(status: os.stat_result) -> Identity:
 def identities(path: Path) -> tuple[Identity | None, ...]:
     """What makes a database, its write-ahead log and that one's index those files; ``None`` for one that is not there.
 
-    Raises ``OSError``: there is no such database, or nobody may look.
+    Raises ``OSError``: there is no such database, or it must not be looked at.
     """
     found: list[Identity | None] = [identity(path.stat())]
     for suffix in ("-wal", "-shm"):

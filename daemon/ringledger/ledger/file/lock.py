@@ -1,7 +1,7 @@
 """One daemon per database: locks on the database's own file and on a file next to it, released by the kernel however
 the process ends.
 
-The lock on the database's file is what counts: whoever removes or replaces the file next to it lets no second daemon
+The lock on the database's file is what counts: removing or replacing the file next to it lets no second daemon
 in. That one says who writes, to those who only look. What must stay true: only somebody who may write can hold such a
 lock against a daemon; the locks SQLite holds are not disturbed, so the descriptor of the database stays open as long as
 any connection of this process does, for closing any descriptor of a file drops the process's own locks on it; the lock
@@ -60,7 +60,7 @@ class DaemonLock:
         except (BlockingIOError, PermissionError) as error:
             kind = _FLOCK.unpack(fcntl.fcntl(handle, fcntl.F_OFD_GETLK, wanted))[0]
             if kind == fcntl.F_RDLCK:
-                return  # of somebody who may only read: no daemon, and none is kept out by it
+                return  # held by a user who may only read: that is no daemon, and keeps none out
             raise LedgerLocked(f"{database}: {_who(self.path)}; stop that one first") from error
 
     @staticmethod

@@ -71,7 +71,7 @@ def acting_as_owner(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _acting_as_root() -> Iterator[None]:
-    """Let a command of root's that acts as somebody else be root again for a moment."""
+    """Let a command that root started, and that acts as another user, be root again for a moment."""
     before = _User.present()
     if before.uid == 0 or os.getresuid()[2] != 0:
         yield
@@ -84,7 +84,7 @@ def _acting_as_root() -> Iterator[None]:
 
 
 def _lesser_owner(path: Path) -> _User | None:
-    """The first other than root who may change where a path leads to; ``None``: there is nobody."""
+    """Return the first user other than root who may change where a path leads to; ``None``: no user may."""
     above = list(reversed(path.absolute().parents))
     with suppress(OSError):
         for status in (*(one.lstat() for one in above), path.absolute().parent.stat()):
@@ -114,7 +114,7 @@ def open_own(path: Path, flags: int, mode: int = 0o640) -> int:
 
 
 def refuse_link(path: Path) -> None:
-    """Raise ``LedgerFailing`` for a link that somebody has put there who is neither root nor runs this command."""
+    """Raise ``LedgerFailing`` for a link made by a user other than root and the one who runs this command."""
     try:
         status = path.lstat()
     except OSError:

@@ -13,7 +13,7 @@ from ringledger.rights import owner_name, refusal
 
 def refuse_outsider(database: Path) -> None:
     """Raise ``DatabaseOffLimits`` when this process may not read the file, or not get at it: the line says who may, and
-    what lets one in. A file that is not there refuses nobody.
+    what lets one in. A file that does not exist refuses no user.
     """
     if why := refusal(database):
         raise DatabaseOffLimits(f"{database}: {why}")

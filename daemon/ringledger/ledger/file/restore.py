@@ -1,6 +1,6 @@
 """A copy put back in the place of the database.
 
-What must stay true: nobody else writes meanwhile; what was there is kept; a process killed in the middle leaves either
+What must stay true: nothing else writes meanwhile; what was there is kept; a process killed in the middle leaves either
 the old database or the new one, never one with the other's write-ahead log.
 """
 

@@ -48,7 +48,7 @@ WRITER_PRAGMAS: Final[dict[str, str | int]] = {
 
 
 def parse(url: str | URL) -> URL:
-    """The database URL as SQLAlchemy sees it. Raises ``LedgerBroken`` when it is none."""
+    """The database URL as SQLAlchemy sees it. Raises ``LedgerBroken`` when it is not a URL."""
     try:
         return make_url(url)
     except ArgumentError as error:
@@ -150,7 +150,7 @@ def reader_engine(url: str | URL, *, seconds: float = math.inf, connections: int
     """An engine that cannot write; each transaction sees one state of the database.
 
     ``seconds``: how long a transaction may read, before ``LedgerSlow`` ends it; ``connections``: how many are kept.
-    Raises ``DatabaseMissing`` when there is no such file, ``DatabaseMisplaced`` when it is none.
+    Raises ``DatabaseMissing`` when there is no such file, ``DatabaseMisplaced`` when it is not a regular file.
     """
     parsed = parse(url)
     if not is_sqlite(parsed):
@@ -170,7 +170,7 @@ def reader_engine(url: str | URL, *, seconds: float = math.inf, connections: int
 def _connect_limited(path: Path) -> sqlite3.Connection:
     """A reader's connection whose questions can be broken off at any time.
 
-    In memory SQLite sorts millions of rows in one go, and asks nobody whether it may. In files it sorts piece by piece,
+    In memory SQLite sorts millions of rows in one go and cannot be broken off. In files it sorts piece by piece,
     and takes no more memory than a piece needs.
     """
     connection = connect(path, read_only=True)
@@ -212,8 +212,8 @@ class BatchConnection(aiosqlite.Connection):
     deadline: Deadline | None = None
 
     def stop(self) -> None:
-        """End the thread. Nobody waits for that, neither of a connection that could not be opened or is closed already
-        nor of one that is given up: the thread would look for a loop that is over (a thread without a loop of its own
+        """End the thread. Nothing waits for that, neither for a connection that could not be opened or is closed by now
+        nor for one that is given up: the thread would look for a loop that is over (a thread without a loop of its own
         asks for no answer).
         """
         if sys.is_finalizing():
@@ -248,7 +248,7 @@ class BatchConnection(aiosqlite.Connection):
 
 def keep_readable(path: Path) -> None:
     """Leave empty -wal and -shm files where the last connection has removed them: who may only read cannot open the
-    database without. To be called by whoever holds the daemon's lock.
+    database without. The caller holds the daemon's lock.
     """
     with suppress(OSError):
         mode = path.stat().st_mode & 0o777

@@ -4,7 +4,7 @@ SQLite overwrites a row that it deletes (``secure_delete``), but not the copies 
 one page to another: they lie between a page's list of cells and its first cell, until something is written there. So
 after a purge that room is emptied here (file format: sqlite.org/fileformat2.html, "B-tree Pages").
 
-What must stay true: nobody reads that room, so emptying it changes no row for anybody; it is written to only while the
+What must stay true: no reader looks into that room, so emptying it changes no row; it is written to only while the
 caller holds the right to write and the write-ahead log is empty, so that no newer page is on its way into the file. The
 descriptor is the caller's: closing any descriptor of the file drops the locks SQLite holds on it.
 """

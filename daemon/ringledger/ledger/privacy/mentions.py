@@ -28,7 +28,7 @@ def in_fact(row: Any, digits: str) -> bool:
 
 
 def in_text(body: str, digits: str) -> bool:
-    """Whether the digits stand by themselves in what nobody could read."""
+    """Whether the digits stand by themselves in a text that could not be decoded."""
     return _alone(digits, body)
 
 

@@ -145,7 +145,7 @@ async def retire(
 
 
 async def forget_deleted(ledger: OpenLedger) -> int:
-    """Delete the facts of calls whose rows somebody has deleted, so that they can be written again; how many rows."""
+    """Delete the facts of calls whose rows were deleted by hand, so that they can be written again; return how many."""
     mine = and_(call.c.account_id == fact.c.account_id, call.c.session_id == fact.c.session_id)
     alive = and_(live_call.c.account_id == fact.c.account_id, live_call.c.session_id == fact.c.session_id)
     rowless = and_(fact.c.body.is_not(None), ~exists().where(mine), ~exists().where(alive), _ours(ledger, fact))

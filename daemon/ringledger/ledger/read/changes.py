@@ -1,6 +1,6 @@
 """Finished calls in the order in which they were published: what live events are made of.
 
-What must stay true: whoever asks on from the position of the last answer misses no row that was published since.
+What must stay true: a reader that goes on from the position of the last answer misses no row published since.
 """
 
 from typing import Any, Final
@@ -26,7 +26,7 @@ async def newest_position(engine: AsyncEngine) -> str:
 async def changes_after(engine: AsyncEngine, position: str) -> tuple[list[tuple[Row, str]], str]:
     """Rows of `calls` published after the position, each with the position behind it, and where to ask on.
 
-    Raises ``LedgerError`` and, for a position that is none, ``ValueError``.
+    Raises ``LedgerError`` and, for a text that is no position, ``ValueError``.
     """
     reached = _numbers(position)
     changes: list[tuple[Row, str]] = []

@@ -63,7 +63,7 @@ class ReadEngine:
                 self._idle.set()
 
     async def close(self) -> None:
-        """Let go of the database, whoever reads; reading opens it again."""
+        """Close the database, also while queries read it; the next query opens it again."""
         engines, self._engine, self._former = (self._engine, self._former), None, None
         for engine in engines:
             if engine is not None:
@@ -79,7 +79,7 @@ class ReadEngine:
         if self._engine is not None and found == self._identity and time.monotonic() - self._checked < CHECKED_EVERY:
             return self._engine
         async with self._opening:
-            found = self._look()  # somebody may have opened it meanwhile
+            found = self._look()  # another query may have opened it meanwhile
             if self._engine is None or found != self._identity:
                 await self._replace()
                 self._engine = self._database.reader(seconds=self._seconds, connections=self._connections)
@@ -96,7 +96,7 @@ class ReadEngine:
         """Close the engine when the last one has read from it: SQLite has one index of the write-ahead log for all
         connections of a process, so a new log beside a connection that is left would be read by the former's index.
 
-        Raises ``LedgerBusy``: somebody has been reading for too long.
+        Raises ``LedgerBusy``: an earlier query takes too long.
         """
         if self._engine is not None:
             self._former, self._engine = self._engine, None

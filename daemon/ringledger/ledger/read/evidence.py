@@ -1,6 +1,6 @@
 """For each figure of a call's row the fact it comes from, and what came late: the domain's answer as rows.
 
-What must stay true: no phone number is in these rows, so that nobody has to mask them.
+What must stay true: no phone number is in these rows, so that they need no masking.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from ringledger.ledger.facts import FactRow, facts_of
 from ringledger.ledger.schema.tables import fact as fact_table
 from ringledger.ledger.times import to_text
 
-#: Facts of a call that has more are not traced: reading would take too long for somebody who waits.
+#: The facts of a call with more of them are not traced: a person waits for the answer.
 MOST_FACTS: Final = 1_000
 #: Why the figures of a call are not told.
 GONE: Final = "its facts are no longer kept"

@@ -1,4 +1,4 @@
-"""Which calls somebody asks for: the one declaration of the filters, for commands and the read API alike.
+"""Filters of calls: the one declaration of them, for commands and the read API alike.
 
 :data:`FILTERS` names them, :func:`chosen` reads their texts, ``queries.judge`` compares with what the ledger has. What
 must stay true: a value that can match nothing raises :class:`FilterError`, with the reason, before a call is looked at;
@@ -143,7 +143,7 @@ def period(since: str | None, until: str | None, *, now_ms: int, zone: tzinfo = 
 
 
 def moment(name: str, text: str, *, now_ms: int, zone: tzinfo = UTC) -> int:
-    """The moment an option names, ms. Raises :class:`FilterError` for what is none."""
+    """Return the time that an option names, ms. Raises :class:`FilterError` for a text that names none."""
     try:
         return instant(text, now_ms, zone)
     except ValueError as error:

@@ -134,7 +134,7 @@ async def judge(engine: AsyncEngine, wanted: CallFilter) -> None:
 
 
 async def _judge_short(engine: AsyncEngine, number: str, mine: ColumnElement[bool]) -> None:
-    """Raise ``FilterError`` for a number that is none of the world's, if no extension has it and no call was with it:
+    """Raise ``FilterError`` for a number that no country has, if no extension has it and no call was with it:
     the last digits of a number, mostly, as a masked one shows them."""
     listed = column("extension_number") == number
     for view, known in {"extension_presence": listed, "all_calls": _number(number)}.items():
@@ -321,7 +321,7 @@ def _newest_span(account_id: str | None) -> Select[Any]:
 
 
 def _minutes(since: int) -> Select[Any]:
-    """Hours are local, and the database has no local time that is portable: whoever shows them adds minutes up."""
+    """Hours are local, and the database has no local time that is portable: what shows them adds minutes up."""
     minute: ColumnElement[str] = func.substr(column("started_at"), 1, 16)
     wanted: ColumnElement[bool] = column("started_at") >= to_text(since)
     talk: ColumnElement[float] = func.sum(column("talk_seconds"))

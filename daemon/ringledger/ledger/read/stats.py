@@ -1,7 +1,7 @@
 """Calls counted by time, party or ending: what `stats` and the read API show.
 
 What must stay true: the database adds up, so that a million calls cost no memory; days and hours are those of the
-report's zone; an answer rate is of inbound calls; a time nobody saw (null) has no part in a mean.
+report's zone; an answer rate is of inbound calls; an unknown time (null) has no part in a mean.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,6 +1,6 @@
 """The calls the ledger has heard of and not written yet: open ones and those that settle.
 
-What must stay true: no fact is read, so that one nobody can read does not hide the others.
+What must stay true: no fact is read, so that an unreadable one does not hide the others.
 """
 
 from typing import Any, NamedTuple

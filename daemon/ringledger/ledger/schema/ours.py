@@ -32,7 +32,7 @@ _GENERATED: Final = re.compile(r"\bGENERATED\s+ALWAYS\b|\bAS\s*\(", re.IGNORECAS
 
 
 def missing_table(schema: Iterable[tuple[Any, ...]]) -> str:
-    """The first table of this program's that a database of its version lacks; empty when there is none."""
+    """Return the first of this program's tables that a database of its version lacks; empty: it has all of them."""
     return min(_TABLES - {name for kind, name, _ in schema if kind == "table"}, default="")
 
 

@@ -172,7 +172,7 @@ def _fact_rows(changes: Changes, now: str) -> list[Row]:
 
 
 def ignored_row(entry: JournalEntry, now: str) -> Row:
-    """A row of ``fact`` for an item that is none: for the journal."""
+    """Return a row of ``fact`` for an item that is no fact, for the journal."""
     account_id, session_id, at, received_at, extension_id, leg_id, status, sequence, source, reason = entry
     ignored = Ignored(extension_id, leg_id, status, sequence, at, received_at, source, str(reason))
     (row,) = fact_rows(CallKey(account_id, session_id or ""), ignored, now)

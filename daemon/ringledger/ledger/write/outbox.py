@@ -43,7 +43,7 @@ _HEAD: Final = [outbox.c[name] for name in Head._fields]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an attempt. ``error`` ``None``: accepted; ``final``: nobody tries again."""
+    """The outcome of an attempt. ``error``: what went wrong, ``None``: accepted; ``final``: it was the last one."""
 
     id: int
     event_id: str

@@ -277,7 +277,7 @@ async def records(engine: AsyncEngine, account_id: str) -> list[str]:
 
 
 async def discard(ledger: Ledger, ids: Iterable[int]) -> int:
-    """Delete entries (they have been taken, or nobody wants them); how many. Raises as ``Ledger.commit`` does."""
+    """Delete entries, taken or unwanted; return how many. Raises as ``Ledger.commit`` does."""
     wanted: Sequence[int] = list(ids)
     async with ledger.transaction() as connection:
         gone = delete(tables.quarantined).where(tables.quarantined.c.id.in_(wanted))

@@ -74,8 +74,8 @@ CHUNK = 500
 
 
 def _patient(ask: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Coroutine[Any, Any, T]]:
-    """A question of the writer's own process, repeated while its server does not answer: whoever asks cannot go on
-    without the answer, and what comes meanwhile waits for it."""
+    """A query of the writer's own process, repeated while its server does not answer: the caller cannot go on without
+    the answer, and what comes meanwhile waits for it."""
 
     @wraps(ask)
     async def asking(self: "Ledger", *values: Any) -> T:
@@ -136,7 +136,7 @@ class Ledger:
         self._acting = ExitStack()
         self._turn = asyncio.Lock()
         self._shared = _Shared()
-        #: Changes whose commit nobody heard the end of, by identity, and whether it has happened, as far as known.
+        #: Changes whose commit had no answer, by identity, and whether it was made, as far as known.
         self._unheard: dict[int, tuple[Changes, bool | None]] = {}
         #: Where the writer's files are; ``None``: nothing is written, or not to files.
         self.place: Place | None = None
@@ -293,7 +293,7 @@ class Ledger:
         return id(changes) in self._unheard
 
     async def _was_committed(self, changes: Changes) -> bool:
-        """Whether the commit whose answer was lost has happened. Raises ``LedgerUnavailable``: nobody can say yet."""
+        """Whether the commit whose answer was lost was made. Raises ``LedgerUnavailable`` while that is unknown."""
         async with self._turn:
             await self._connected()
             return bool(self._unheard.pop(id(changes))[1])
@@ -306,7 +306,7 @@ class Ledger:
         now_ms: int,
         coverage: Iterable[CoverageSpan] = (),
     ) -> Batch:
-        """What :meth:`commit` writes. Raises ``LedgerRefused``: a value is none a row can hold."""
+        """What :meth:`commit` writes. Raises ``LedgerRefused`` for a value that no row can hold."""
         try:
             batch = batch_of(self._statements, self._written, changes, position, coverage, now_ms=now_ms)
             if self.lent and (summaries := self._unsaved(changes)):
@@ -347,8 +347,8 @@ class Ledger:
             self.database.note_commit()
 
     async def _write_grouped(self, batch: Batch, changes: Changes) -> None:
-        """As :meth:`write`, together with all that waits. The transaction is nobody's: who no longer waits for it takes
-        nothing from the others."""
+        """As :meth:`write`, together with all that waits. The transaction belongs to no single caller: one that is
+        cancelled takes nothing from the others."""
         shared = self._shared
         mine = _Waiting(batch, self.fence, changes, asyncio.get_running_loop().create_future())
         shared.waiting.append(mine)
@@ -609,7 +609,7 @@ class Ledger:
             async with _translated():
                 self._connection, happened = await self.database.revived(self._engine, connection)
             for which, (changes, known) in self._unheard.items():
-                if known is None:  # the last transaction was theirs: whoever commits next learns of it here
+                if known is None:  # the last transaction was another account's: its next commit learns of it here
                     self._unheard[which] = changes, happened
         return self._writer()
 

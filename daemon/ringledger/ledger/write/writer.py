@@ -148,7 +148,7 @@ class LedgerWriter:
             self._waiters.clear()
 
     async def _linger(self) -> None:
-        """Wait for company: up to the interval, or until the batch is full or somebody waits for the commit."""
+        """Let the batch grow: up to the interval, or until it is full or a caller waits for the commit."""
         if self._urgent.is_set() or not self._interval:
             return
         try:
