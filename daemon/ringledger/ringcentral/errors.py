@@ -1,7 +1,7 @@
 """What can go wrong between us and the platform, named by who must act.
 
-What must stay true: a message is one line and holds no secret; whoever catches :class:`PlatformError` has
-caught everything these rooms raise on purpose.
+What must stay true: a message is one line and holds no secret; catching :class:`PlatformError`
+catches everything that these rooms raise on purpose.
 """
 
 
@@ -28,7 +28,7 @@ class CredentialsMissing(PlatformError):
 
 
 class PlatformUnavailable(PlatformError):
-    """Nobody must act: network or platform is down, a repetition later may succeed."""
+    """No one must act: network or platform is down, a later attempt may succeed."""
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
         self.reason = reason
@@ -37,7 +37,7 @@ class PlatformUnavailable(PlatformError):
 
 
 class Malformed(PlatformUnavailable):
-    """An answer that is none: HTML where JSON is due, a cut body, a missing field. May pass, like an outage."""
+    """The answer is malformed: HTML instead of JSON, a cut body, a missing field. May pass, like an outage."""
 
 
 class Throttled(PlatformError):

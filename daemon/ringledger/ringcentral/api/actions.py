@@ -1,6 +1,6 @@
 """What a person asks the platform to do: place a two-legged call, send a text or a page (platform page 7).
 
-All of it is asked in the foreground: somebody waits. Raises ``PlatformError`` like everything here.
+All of it is asked in the foreground: a person waits. Raises ``PlatformError`` like everything here.
 """
 
 from collections.abc import Sequence

@@ -153,7 +153,7 @@ class PlatformClient(Connection):
         return read_answer(decode_subscription, answer.body)
 
     async def subscriptions(self) -> list[Subscription]:
-        """All of this user and app, whoever made them; at most thirty, without their delivery parameters."""
+        """All of this user and app, whichever process made them; at most thirty, without their delivery parameters."""
         answer = await self.request("GET", "/subscription", group=RateGroup.LIGHT, background=False)
         return read_answer(decode_subscriptions, answer.body)
 

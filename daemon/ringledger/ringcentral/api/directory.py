@@ -65,14 +65,14 @@ def decode_whoami(payload: bytes) -> WhoAmI:
 
 
 class ExtensionList(NamedTuple):
-    """Extensions, and how many entries beside them could not be read: whoever they were is not watched."""
+    """Return the extensions, and how many entries could not be read: their extensions are not watched."""
 
     people: list[ExtensionInfo]
     unreadable: int
 
 
 def decode_extension_page(payload: bytes) -> ExtensionList:
-    """A page of GET extensions. Raises :class:`WireError` when it is none."""
+    """Return a page of GET extensions. Raises :class:`WireError` when it cannot be read as one."""
     found: list[ExtensionInfo] = []
     unreadable = 0
     for raw in decode_listing(payload).records or ():

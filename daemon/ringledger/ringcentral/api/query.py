@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 
 def segment(text: str) -> str:
-    """An id as one segment of a path: whatever somebody else's id holds, it leads nowhere but below its place."""
+    """Return an id as one segment of a path: whatever it holds, the path leads nowhere else."""
     return quote(text if text.strip(".") else f" {text}", safe="~")
 
 

@@ -91,7 +91,7 @@ class AuthStatus:
     owner_id: str = ""
 
 
-#: Goes into a header; a longer one is none.
+#: A token goes into a header; a longer text is not one.
 Token = Annotated[str, msgspec.Meta(min_length=1, max_length=16_384, pattern=r"^[\x21-\x7e]+$")]
 
 

@@ -1,4 +1,4 @@
-"""The permissions an app needs (platform page 2): which are missing, and which nobody needs."""
+"""The permissions an app needs (platform page 2): which are missing, and which are not needed."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ USEFUL: Final = frozenset({"ReadAccounts", "RingOut", "SMS", "InternalMessages",
 
 
 def judged(scope: str, transport: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Permissions that are missing from a login's scope, and those nobody needs. ``transport``: the feed's."""
+    """Permissions that are missing from a login's scope, and those that are not needed. ``transport``: the feed's."""
     given = scope.split()
     missing = [name for name in NEEDED if name not in given]
     if transport == "websocket" and not any(WEBSOCKET in name for name in given):

@@ -39,7 +39,7 @@ class NotKept(Exception):
 
 
 class GrantKeeper(Protocol):
-    """Somebody who keeps one opaque record beyond our end, and shows it to nobody."""
+    """Keeps one opaque record beyond the end of the process, and shows it to no other."""
 
     def load(self) -> bytes | None:
         """The newest record that was saved whole; ``None``: there is none. Raises ``ValueError`` when it is odd."""

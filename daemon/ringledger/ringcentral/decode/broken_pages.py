@@ -16,7 +16,7 @@ _CLOSES: Final = {b"]": b"[", b"}": b"{"}
 
 
 def members(payload: bytes) -> dict[bytes, bytes] | None:
-    """The members of a JSON object, their values unread; ``None`` when it is none."""
+    """Return the members of a JSON object, their values unread; ``None``: it is no object."""
     parts = _parts(payload.strip(), b"{")
     if parts is None:
         return None
@@ -24,7 +24,7 @@ def members(payload: bytes) -> dict[bytes, bytes] | None:
 
 
 def elements(payload: bytes) -> list[bytes] | None:
-    """The elements of a JSON array, unread; ``None`` when it is none."""
+    """Return the elements of a JSON array, unread; ``None``: it is no array."""
     return _parts(payload.strip(), b"[")
 
 

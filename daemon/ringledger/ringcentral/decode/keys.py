@@ -11,7 +11,7 @@ BLOCK: Final = 16
 
 
 def key_bytes(key: str) -> bytes:
-    """The 16 bytes of an encryption key. Raises :class:`ValueError` for a text that is none."""
+    """Return the 16 bytes of an encryption key. Raises :class:`ValueError` for a text that is no key."""
     try:
         raw = binascii.a2b_base64(key, strict_mode=True)
     except (binascii.Error, ValueError):

@@ -52,7 +52,7 @@ _TERMINATION: Final = {termination.value: termination for termination in Termina
 
 
 class WireSip(msgspec.Struct, rename="camel", gc=False):
-    """``sipData`` of an item; ``blf`` in ``toTag`` marks somebody else's call."""
+    """``sipData`` of an item; ``blf`` in ``toTag`` marks another extension's call."""
 
     to_tag: str | None = None
 
@@ -288,7 +288,7 @@ def decode_presence_read(
 
 
 def _not_presence(payload: bytes | str) -> WireError | None:
-    """Why a payload that does not fit is none of ours; ``None`` when it is really a fault."""
+    """Return why a payload that does not fit is not meant for us; ``None``: it is really a fault."""
     try:
         event = decode(_EVENT_ONLY, payload).event
         _event_extension(event)

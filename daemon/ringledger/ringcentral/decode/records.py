@@ -37,7 +37,7 @@ BEHIND_MS: Final = 15_000
 #: More records on a page than this, and more legs of a record, are no answer to what we ask.
 MOST_RECORDS: Final = 10_000
 MOST_LEGS: Final = 1_000
-#: A longer token is none; it goes into an address.
+#: A longer text is no token; a token goes into an address.
 MOST_SYNC_TOKEN: Final = 4_096
 _URI_EXTENSION: Final = re.compile(r"/extension/([0-9]+)/call-log")
 _DIRECTION: Final = {direction.value: direction for direction in Direction}

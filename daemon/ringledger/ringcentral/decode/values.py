@@ -25,9 +25,9 @@ INT64_MAX: Final = 2**63 - 1
 #: Longest texts, characters: names are cut, and so are the words of the platform and numbers as they were written.
 NAME_LENGTH: Final = 256
 WORD_LENGTH: Final = 128
-#: A longer id is none.
+#: A longer text is no id.
 ID_LENGTH: Final = 128
-#: A longer answer's address, filter or path is none of the platform's.
+#: A longer address, filter or path is not the platform's.
 PATH_LENGTH: Final = 512
 #: A call that lasts longer is a damaged figure, ms.
 MAX_DURATION_MS: Final = 366 * 86_400_000
@@ -38,7 +38,7 @@ MAX_LIFE_SECONDS: Final = 366 * 86_400.0
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=INT64_MAX)]
 #: Ids are text with us; the platform writes text or a number. A longer one does not decode.
 WireId = Annotated[str, msgspec.Meta(max_length=ID_LENGTH)] | Int64 | None
-#: A telephone number as somebody wrote it: cut, not refused, for a caller may choose it.
+#: A telephone number as it was written: cut, not refused, for a caller may choose it.
 WireNumber = str | Int64 | None
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

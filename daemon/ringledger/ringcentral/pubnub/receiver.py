@@ -34,7 +34,7 @@ OUTAGE_SECONDS: Final = 60.0
 #: How long before its handshake a new channel is read from, in PubNub's units of 100 ns: one minute.
 NEW_CHANNEL_MARGIN: Final = 60 * 10_000_000
 SEEN_MESSAGES: Final = 2000
-#: An answer with more messages is none: the channel remembers a hundred.
+#: An answer with more messages is malformed: the channel remembers a hundred.
 MOST_ENTRIES: Final = 10_000
 
 
@@ -50,7 +50,7 @@ _BOOKMARK: Final = msgspec.json.Decoder(PubNubBookmark)
 
 
 def read_bookmark(position: FeedPosition | None) -> PubNubBookmark | None:
-    """The bookmark in ``position``; ``None`` when there is none of ours."""
+    """The bookmark in ``position``; ``None``: it holds none that this feed wrote."""
     if position is None or position.feed != FEED:
         return None
     try:

@@ -1,9 +1,10 @@
 """Penalties every process of one configuration keeps: a small file tells until when each rate group is closed.
 
-A request within a penalty starts it anew, whoever sends it (platform page 6); so a daemon and a command that did not
-know of each other's refusals would keep each other out for ever. What must stay true: a penalty is extended, never
-shortened; what is damaged, of another user and app, or absurdly far away is none; a file that cannot be read or written
-stops nobody, the process then keeps its own penalties alone. Instants are wall-clock seconds; no secret is in the file.
+A request within a penalty starts it anew, whichever process sends it (platform page 6); so a daemon and a command that
+did not know of each other's refusals would keep each other out for ever. What must stay true: a penalty is extended,
+never shortened; an entry that is damaged, of another user and app, or absurdly far away is ignored; a file that cannot
+be read or written stops no process, which then keeps its own penalties alone. Instants are wall-clock seconds; no
+secret is in the file.
 """
 
 import os
@@ -17,7 +18,7 @@ import msgspec
 
 from ringledger.clock import wall
 
-#: Nobody is kept out longer than this by what a file says, seconds: a clock may have been set meanwhile.
+#: The longest penalty that is taken from the file, seconds: a clock may have been set meanwhile.
 LONGEST_SECONDS: Final = 900.0
 #: As the database: ours to write, the group's to read.
 MODE: Final = 0o640
@@ -41,7 +42,7 @@ class PenaltyFile:
         self._wall = wall
 
     def left(self, group: str) -> float:
-        """Seconds of penalty left for ``group``, whoever earned it."""
+        """Return the seconds of penalty left for ``group``, whichever process caused it."""
         return max(0.0, self._read().get(group, 0.0) - self._wall())
 
     def extend(self, group: str, seconds: float) -> None:

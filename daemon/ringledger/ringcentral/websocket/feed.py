@@ -1,7 +1,7 @@
 """The WebSocket feed: one connection with one subscription, recovered after every loss as far as the platform can.
 
 What must stay true: the recovery context (``wsc``) we keep never lies ahead of what the sink has committed; whatever
-the platform cannot replay is reported as a gap; a frame nobody can read costs its neighbours nothing.
+the platform cannot replay is reported as a gap; an unreadable frame costs its neighbours nothing.
 """
 
 import time

@@ -26,7 +26,7 @@ from ringledger.ringcentral.decode.values import (
 T = TypeVar("T")
 #: A larger frame ends the connection.
 MAX_FRAME_BYTES: Final = 1024 * 1024
-#: Characters of a recovery context, which is kept and sent back in an address; a longer one is none.
+#: Characters of a recovery context, which is kept and sent back in an address; a longer text is not one.
 MOST_TOKEN: Final = 4096
 #: A longer error code is cut.
 CODE_LENGTH: Final = 32
@@ -35,7 +35,7 @@ MOST_HEADERS: Final = 100
 
 
 class Wsc(msgspec.Struct, frozen=True):
-    """The recovery context: whoever reconnects with ``token`` gets what came after it. ``token``: empty for none."""
+    """The recovery context: a connection opened with ``token`` gets what came after it. ``token``: empty for none."""
 
     token: Annotated[str, msgspec.Meta(max_length=MOST_TOKEN)] = ""
     sequence: Int64 = 0

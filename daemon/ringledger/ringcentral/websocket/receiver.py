@@ -64,7 +64,7 @@ _BOOKMARK: Final = msgspec.json.Decoder(WebSocketBookmark)
 
 
 def read_bookmark(position: FeedPosition) -> WebSocketBookmark | None:
-    """The bookmark in ``position``; ``None`` when there is none of ours, or none to go on from."""
+    """The bookmark in ``position``; ``None``: this feed wrote none, or there is nothing to go on from."""
     if position.feed != FEED:
         return None
     try:
