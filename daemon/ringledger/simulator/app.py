@@ -95,7 +95,7 @@ class Simulator:
         self.limits = self._limits()
         self.faults = FaultPlan(self.pubnub.faults, seed=self.options.fault_seed)
         self.mishaps = self._mishaps()
-        self.subscriptions.send = self.mishaps.send
+        self.subscriptions.send_by(self.mishaps.send)
         for fault in self.options.faults:
             self.faults.add(fault)
         self.routes: list[Routes] = [self.oauth, self.rest, self.books, self.ring_outs, self.messages]

@@ -38,11 +38,11 @@ def application(
     backend = Backend(
         settings, source, doorkeeper, settings.report.zone, read_number, Turns(SEARCHES), Turns(GLANCES), status
     )
-    backend.follower = Follower(backend)
+    follower = Follower(backend)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.backend = backend
+        app.state.backend, app.state.follower = backend, follower
         yield
         await source.close()
 
@@ -60,4 +60,4 @@ def application(
     app.include_router(events)
     app.include_router(pages)
     problems.install(app, settings.serve.query_seconds, told)
-    return Guard(app, doorkeeper=doorkeeper, hosts=hosts_of(settings)), backend.follower.stop
+    return Guard(app, doorkeeper=doorkeeper, hosts=hosts_of(settings)), follower.stop

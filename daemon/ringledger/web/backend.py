@@ -1,4 +1,4 @@
-"""What every address shares: the database, how many may ask it at once, the zone, what somebody may see of a row.
+"""What every address shares: the database, how many may ask it at once, the zone, what a viewer may see of a row.
 
 What must stay true: no more questions are on their way than there are connections; a row leaves with as many digits of
 a number as its viewer may see, and only if it belongs to the viewer's accounts and extension.
@@ -68,8 +68,6 @@ class Backend:
     glances: Turns
     #: What the daemon is doing, asked over an open engine; remembered for a moment, for many ask.
     status: Callable[[Any], Awaitable[Any]]
-    #: :class:`ringledger.web.events.Follower`.
-    follower: Any = None
     known_status: tuple[float, Any] | None = None
 
     async def daemon_status(self, engine: Any) -> Any:
@@ -96,7 +94,7 @@ def backend_of(request: Request) -> Backend:
 
 
 def viewer_of(request: Request) -> Viewer:
-    """Who asks; the guard has seen to it that somebody does."""
+    """Return who asks; the guard has refused requests without a viewer."""
     viewer: Viewer = request.state.viewer
     return viewer
 

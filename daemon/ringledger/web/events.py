@@ -1,8 +1,8 @@
 """What changes, as it is committed: server-sent events, resumed by `Last-Event-ID`.
 
 One task looks at the database for all who listen, and writes what it saw once for all who may see the same. What must
-stay true: an event is sent only after its commit; whoever resumes gets every call that was finished or corrected since;
-who does not keep up is let go, and may resume.
+stay true: an event is sent only after its commit; a client that resumes gets every call that was finished or corrected
+since; one that does not keep up is disconnected, and may resume.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Depends, Header, Request
 from msgspec.json import Encoder
 from starlette.responses import Response, StreamingResponse
 
@@ -28,7 +28,7 @@ HEARTBEAT_SECONDS: Final = 15.0
 #: Those who may listen at once, and looks one of them may be behind.
 MOST_LISTENERS: Final = 200
 MOST_WAITING: Final = 60
-#: Events that are sent to whoever resumes.
+#: Events that are sent to a client that resumes, at most.
 MOST_MISSED: Final = 2_000
 _encode: Final = Encoder().encode
 Key = tuple[str, str]
@@ -147,6 +147,15 @@ class Follower:
 events = APIRouter(prefix="/api/v1")
 
 
+def follower_of(request: Request) -> Follower:
+    """Return the application's follower of the database."""
+    follower: Follower = request.app.state.follower
+    return follower
+
+
+Following = Annotated[Follower, Depends(follower_of)]
+
+
 @events.get(
     "/events",
     tags=["now"],
@@ -159,6 +168,7 @@ events = APIRouter(prefix="/api/v1")
 )
 async def stream(
     backend: Shared,
+    follower: Following,
     viewer: Asking,
     last_event_id: Annotated[str | None, Header(max_length=200)] = None,
 ) -> Response:
@@ -168,7 +178,6 @@ async def stream(
     `finished` and `amended` with a row of `calls`. With `Last-Event-ID` first every call that was finished or amended
     since that event, as it is now.
     """
-    follower: Follower = backend.follower
     listener = await follower.listen(viewer)
     try:
         missed = [] if last_event_id is None else await _since(backend, last_event_id)
@@ -180,7 +189,7 @@ async def stream(
 
 
 async def _since(backend: Backend, position: str) -> list[LiveEvent]:
-    """What was written since a position. Raises ``Problem``: it is none."""
+    """Return what was written since a position. Raises ``Problem`` for a text that is no position."""
     changes: list[LiveEvent] = []
     while True:
         asked = position

@@ -74,8 +74,12 @@ class Subscriptions:
         self.grants: int | None = None  # so many filters are granted, the others are dropped without a word
         self.serves: int | None = None  # so many extensions are served, though every filter is granted
         self.base_url = ""
-        self.send: Callable[[Subscription, Json], None] = self.deliver  # faults come in between here
+        self._send: Callable[[Subscription, Json], None] = self.deliver
         pbx.listeners.append(self.publish)
+
+    def send_by(self, send: Callable[[Subscription, Json], None]) -> None:
+        """Hand what is published to ``send``, which may damage it, instead of :meth:`deliver`."""
+        self._send = send
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         path = "/restapi/v1.0/subscription"
@@ -162,7 +166,7 @@ class Subscriptions:
         for subscription in self.alive():
             detailed = True if forced else self._wants(subscription, extension_id)
             if detailed is not None:
-                self.send(subscription, self._addressed(subscription, envelope, detailed=detailed))
+                self._send(subscription, self._addressed(subscription, envelope, detailed=detailed))
                 reached += 1
         return reached
 
