@@ -1,5 +1,5 @@
 """How the help of commands looks: paragraphs as wide as the terminal, switches without the type of a value they do not
-take, commands in the order somebody meets them in."""
+take, commands in the order in which a newcomer meets them."""
 
 import inspect
 from typing import Any, Final

@@ -78,7 +78,7 @@ def _kind(annotation: Any) -> str:
     return "N" if annotation in {int, float} else "TEXT"
 
 
-#: `run` and `simulate` are there to go on until somebody ends them.
+#: `run` and `simulate` go on until a person ends them.
 INTERRUPTION = (
     "Broken off by Ctrl-C. `run` and `simulate` end in good order then, with 0; a second signal ends them at once, "
     "with 128 and its number."

@@ -69,7 +69,7 @@ def print_csv(rows: Iterable[Row], columns: Sequence[str], stream: Any = None) -
 
 
 def rang(row: Row) -> bool:
-    """Whether the ring time of a row of ``calls`` is known: nobody saw a call ring that the books alone tell of."""
+    """Whether the ring time of a row of ``calls`` is known: a call known from records alone was not seen ringing."""
     return row["ring_seconds"] is not None
 
 
@@ -152,6 +152,6 @@ def _call_cells(row: Row, times: tuple[str, ...]) -> list[Any]:
 
 
 def _time(row: Row, name: str) -> str:
-    """A time of a call; blank where nobody saw it, and of a call that was not answered its talk."""
+    """Return a time of a call as text; blank where it is unknown, and for the talk of a call without an answer."""
     known = row["answered_at"] if name == "talk" else row[f"{name}_seconds"] is not None
     return span(row[f"{name}_seconds"]) if known else ""

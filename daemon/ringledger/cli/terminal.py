@@ -18,7 +18,7 @@ from ringledger.text import json_text, visible
 
 #: Stands for a blank at which no line ends.
 _NO_BREAK: Final = "\N{NO-BREAK SPACE}"
-#: Columns of an output nobody looks at: nothing is cut.
+#: Columns of an output that is no terminal: nothing is cut.
 UNSEEN: Final = 250
 
 
@@ -42,7 +42,7 @@ class Terminal(Console):
 
 
 def console(*, stderr: bool = False) -> Terminal:
-    """Where tables go; as wide as its content when nobody looks (a pipe, a file)."""
+    """Return the console that tables go to; as wide as its content where it is no terminal (a pipe, a file)."""
     found = Terminal(stderr=stderr)
     return found if found.is_terminal else Terminal(stderr=stderr, width=UNSEEN)
 

@@ -1,6 +1,6 @@
 """Who may look, and what of it: everybody on this machine, who has a token, who comes through a proxy that knows them.
 
-What must stay true: a request that came through somebody else's hands is never taken for one of this machine; a token
+What must stay true: a request that passed a proxy is never taken for one of this machine; a token
 is compared in constant time and never shown; a proxy's word counts only from an address that is configured.
 """
 
@@ -20,7 +20,7 @@ from ringledger.config.provenance import SettingsError
 
 Role = Literal["full", "masked", "own"]
 
-#: What proxies add. Whoever sends one is not simply somebody on this machine.
+#: Headers that proxies add: a request with one of them does not come straight from this machine.
 FORWARDING: Final = ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded", "via")
 #: A shorter token could be guessed.
 SHORTEST: Final = 20
@@ -56,7 +56,7 @@ class _Holder:
 
 
 class Doorkeeper:
-    """Judges requests. ``clock``: the wall clock, seconds, for how long somebody stays signed in."""
+    """Judges requests. ``clock``: the wall clock, seconds, for how long a visitor stays signed in."""
 
     def __init__(
         self, settings: Settings, *, directory: Path, env: Mapping[str, str], clock: Callable[[], float] = time.time
@@ -72,7 +72,7 @@ class Doorkeeper:
         self._wrong: OrderedDict[str, list[float]] = OrderedDict()
 
     def viewer(self, peer: str, headers: Mapping[str, str], cookie: str = "") -> Viewer | None:
-        """Who asks; ``None``: nobody we know. ``headers``: names in lower case."""
+        """Return who asks; ``None``: it is not known. ``headers``: names in lower case."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme:
             return self.of_token(token.strip()) if scheme.lower() == "bearer" else None
@@ -162,7 +162,7 @@ def host_of(header: str) -> str:
 
 
 def check(settings: Settings) -> None:
-    """Raise ``SettingsError`` when nobody could look."""
+    """Raise ``SettingsError`` when no request could be allowed."""
     host = settings.serve.listen.rpartition(":")[0].strip("[]")
     if host != "localhost" and not is_loopback(host) and not (settings.serve.tokens or settings.serve.trusted_proxies):
         raise SettingsError(
@@ -177,7 +177,7 @@ def proxies(settings: Settings) -> list[IPv4Network | IPv6Network]:
 
 
 def within(peer: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
-    """Whether an address lies in one of the networks; what is none lies nowhere."""
+    """Whether an address lies in one of the networks; a text that is no address lies in none."""
     try:
         address = ip_address(peer)
     except ValueError:

@@ -35,7 +35,7 @@ from ringledger.web.backend import (
 )
 from ringledger.web.problems import Problem, ProblemDetails
 
-#: Rows of a page if nobody says how many, and at most; rows of a piece of an export.
+#: Rows of a page without `limit`, and at most; rows of a piece of an export.
 PAGE: Final = 50
 LONGEST_PAGE: Final = 1_000
 PIECE: Final = 1_000
@@ -120,7 +120,7 @@ Wanted = Annotated[CallFilter, Depends(asked_for)]
 
 
 async def judged(engine: Any, wanted: CallFilter) -> None:
-    """Raise ``Problem`` for an extension nobody knows."""
+    """Raise ``Problem`` for an unknown extension."""
     try:
         await queries.judge(engine, wanted)
     except FilterError as error:

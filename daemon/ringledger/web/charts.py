@@ -1,6 +1,6 @@
 """Charts as the page's templates draw them: heights in percent, a text for each bar.
 
-What must stay true: pure; nothing is drawn for what nobody saw (null); horizontal places are percentages.
+What must stay true: pure; nothing is drawn for an unknown time (null); horizontal places are percentages.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -42,7 +42,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment at which somebody said something; ``late``: it came when others had already come."""
+    """The time of a fact; ``late``: it arrived after facts that are later than it."""
 
     x: float
     title: str
@@ -152,7 +152,7 @@ def _statuses(changes: Iterable[tuple[int, str]], ended: int) -> list[tuple[int,
 
 
 def _from_times(row: Row, scale: _Scale, ended: int) -> list[Piece]:
-    """What the times of a row alone tell: nobody saw what lies between them."""
+    """Return what the times of a row alone show: what lies between them is not known."""
     begun = to_ms(row["started_at"])
     over = to_ms(row["ended_at"]) if row.get("ended_at") else ended
     answered = to_ms(row["answered_at"]) if row["answered_at"] else over

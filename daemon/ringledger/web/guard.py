@@ -31,7 +31,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=()",
     "cache-control": "no-store",
 }
-#: Addresses that need nobody: how to get in, and what a page is made of.
+#: Addresses open without a viewer: the sign-in, and what a page is made of.
 OPEN: Final = ("/static/", "/sign-in", "/livez")
 #: Longest address and longest body that are looked at, bytes.
 LONGEST_ADDRESS: Final = 8_192

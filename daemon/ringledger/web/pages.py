@@ -33,7 +33,7 @@ pages = APIRouter(include_in_schema=False)
 
 #: Finished calls the board shows.
 RECENT: Final = 12
-#: Days of a chart and of the coverage, when nobody names a period.
+#: Days of a chart and of the coverage without a period.
 CHART_PERIOD: Final = "30d"
 COVERAGE_PERIOD: Final = "7d"
 _FIELDS: Final = (*FILTERS, "account_id")
@@ -145,7 +145,7 @@ async def calls(request: Request, backend: Shared, viewer: Asking) -> Response:
 @pages.get("/calls.csv")
 @pages.get("/calls.jsonl")
 async def exported(request: Request, backend: Shared, viewer: Asking) -> Response:
-    """All calls of a search as a file: what the API answers whoever accepts that."""
+    """Return all calls of a search as a file: what the API answers to a client that accepts it."""
     form = formats.Form.CSV if request.url.path.endswith("csv") else formats.Form.JSONL
     wanted = _wanted(dict(request.query_params), backend, viewer)
 
@@ -322,7 +322,7 @@ async def signed_out() -> Response:
 
 
 def _within(wanted: str) -> str:
-    """An address of ours, or the board: nobody is led elsewhere."""
+    """Return the address if it is one of this server, else the board's: no visitor is led elsewhere."""
     inside = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
     return wanted if inside else "/"
 
@@ -349,7 +349,7 @@ async def livez() -> Response:
 
 
 def told(request: Request, problem: Problem) -> Response | None:
-    """A problem as a page, for whoever reads pages."""
+    """Return a problem as a page, for a browser."""
     if request.url.path.startswith(("/api/", "/static/")) or "text/html" not in request.headers.get("accept", ""):
         return None
     viewer = getattr(request.state, "viewer", None)

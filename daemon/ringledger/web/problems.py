@@ -1,6 +1,6 @@
-"""Errors as problem+json (RFC 9457): what is wrong, and what whoever asked can do.
+"""Errors as problem+json (RFC 9457): what is wrong, and what the client can do.
 
-What must stay true: no answer holds a traceback, a token or a value nobody sent.
+What must stay true: no answer holds a traceback, a token or a value that was not sent.
 """
 
 from collections.abc import Callable, Mapping

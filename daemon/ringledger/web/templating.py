@@ -15,7 +15,7 @@ from ringledger import __version__
 from ringledger.web.words import lasting, many, share, status, utc, words
 
 _HERE: Final = Path(__file__).parent
-#: What a page is made of; nothing else is ever read from a disk for somebody.
+#: What a page is made of; nothing else is ever read from disk for a request.
 STATIC: Final = {
     "app.css": "text/css; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",

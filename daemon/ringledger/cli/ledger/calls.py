@@ -25,7 +25,7 @@ from ringledger.ledger.schema.calls import CALL_COLUMNS
 FullNumbers = Annotated[bool, typer.Option("--full-numbers", help="Do not mask phone numbers.")]
 
 
-#: How many calls a terminal gets when nobody says how many.
+#: How many calls a terminal gets without --limit.
 SCREENFUL = 50
 
 

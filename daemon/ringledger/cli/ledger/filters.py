@@ -92,7 +92,7 @@ def span_of(since: str | None, until: str | None, settings: "Settings") -> tuple
 
 
 def past(option: str, text: str, settings: "Settings") -> int:
-    """The moment an option names, ms. Raises ``FilterError`` for what is none."""
+    """Return the time that an option names, ms. Raises ``FilterError`` for a text that names none."""
     return moment(option, text, now_ms=now_ms(), zone=settings.report.zone)
 
 

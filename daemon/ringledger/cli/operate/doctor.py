@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ringledger.service.health.checks import Finding
     from ringledger.service.health.status import DaemonStatus
 
-#: What a failure of a check means for whoever started us, the gravest first; others are 70.
+#: The exit code of a failed check, the gravest first; that of others is 70.
 EXITS = {
     "database-access": Exit.IO,
     "database-directory": Exit.IO,
@@ -104,7 +104,7 @@ def _findings(settings: "Settings", *, offline: bool, expected: bool) -> list["F
 
 
 async def _of_the_daemon(settings: "Settings") -> list["Finding"] | None:
-    """What a running daemon finds; ``None``: there is none, or none that answers us."""
+    """Return the findings of a running daemon; ``None``: none runs, or none answers."""
     from ringledger.service.control.server import Refused, of_account, request, socket_path
     from ringledger.service.health.diagnosis import findings_of
 

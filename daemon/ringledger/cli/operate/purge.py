@@ -91,7 +91,7 @@ def _understood(settings: "Settings", typed: str | None, number: str | None, bef
 
 
 def _ask(settings: "Settings", understood: str, number: str | None, before: int | None, *, as_json: bool) -> None:
-    """Return when a person says yes. Raises ``Failure``: 64 where nobody can be asked, 1 for any other answer."""
+    """Return when a person says yes. Raises ``Failure``: 64 without a terminal to ask at, 1 for any other answer."""
     from ringledger.ledger.privacy.purge import matching
 
     async def look(engine: Any) -> int:

@@ -32,7 +32,7 @@ def run(ctx: typer.Context) -> None:
     settings = options.settings()
     configure_logging(settings.log.level, settings.log.format, settings.log.numbers)
     gc.set_threshold(*GC_THRESHOLDS)
-    if settings.database.is_file:  # whoever may not read the ledger has no use for advice on the login
+    if settings.database.is_file:  # a user who may not read the ledger needs that said first, not advice on the login
         refuse_outsider(settings.database.path)
     asyncio.run(_serve(settings, options))
 

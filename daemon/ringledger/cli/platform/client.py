@@ -118,7 +118,7 @@ def bar(what: str, since: int, until: int) -> Iterator[Progress]:
 
 
 def telephone(text: str, region: str, what: str) -> str:
-    """A number to be dialled, as E.164 or a short number. Raises :class:`Failure` when it is none."""
+    """A number to be dialled, as E.164 or a short number. Raises :class:`Failure` when it is no telephone number."""
     from ringledger.numbers import normalise
 
     number = normalise(text, region)

@@ -164,7 +164,7 @@ def _exchange(users: "list[Extension]", stories: "list[Story]", seed: int) -> "P
 
 
 def history_hours(text: str) -> int:
-    """The hours of a past. Raises :class:`Failure` for what is none."""
+    """Return the hours of a past. Raises :class:`Failure` for a text that is no length of time."""
     found = _HISTORY.fullmatch(text.strip().lower())
     hours = int(found[1]) * _HOURS[found[2]] if found else 0
     if not 0 < hours <= LONGEST_PAST:
@@ -230,7 +230,7 @@ def _introduce(sim: "Simulator", *, legacy_2015: bool, speed: float, hours: int)
 
 
 async def _play(sim: "Simulator", stories: "list[Story]") -> None:
-    """One story after another, each moved to the present, once somebody listens."""
+    """Play one story after another, each moved to the present, once a client is subscribed."""
     await sim.wait_polling(timeout=PATIENCE_SECONDS)
     for story in stories:
         say(f"# {_now()} plays: {story.name}", flush=True)

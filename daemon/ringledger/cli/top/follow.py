@@ -1,4 +1,4 @@
-"""Following the database: a question asked once a second, until somebody has had enough.
+"""Following the database: a query made once a second, until the person ends it.
 
 What must stay true: each round is one short read; a database that is busy for a moment does not end it.
 """

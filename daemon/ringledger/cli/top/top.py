@@ -32,7 +32,7 @@ from ringledger.cli.top.view import View, view_of
 from ringledger.config.model import Settings
 from ringledger.ledger.read.periods import day_began
 
-#: What a terminal is when nobody says how large it is.
+#: The size of a terminal that does not tell its own.
 USUAL: Final = (80, 24)
 QUIT_KEYS: Final = b"qQ"
 
