@@ -345,7 +345,7 @@ class HttpSettings(_Section):
 class ServeToken(_Section):
     """Somebody who may look with a token."""
 
-    name: str = Field(pattern=r"^[\w.@-]{1,64}$")
+    name: str = Field(pattern=r"^[\w.@-]+$", max_length=64)  # counted in the pattern, it takes megabytes
     """Who that is, in the log."""
     file: str = Field(min_length=1)
     """The file that holds the token, at least 20 characters; or the name of a systemd credential."""
