@@ -1,6 +1,7 @@
 """Of calls that nobody speaks of for long the facts alone are kept, and nobody can tell."""
 
 from ringledger.domain.call import Phase
+from ringledger.domain.changes import IgnoredReason
 from ringledger.domain.observation import CallKey
 from ringledger.domain.tracker import CallTracker
 from tests.builders import ACCOUNT, T0, Desk, item, presence
@@ -41,3 +42,15 @@ def test_a_resting_call_goes_on_with_its_next_event() -> None:
     assert [change.status for change in (changes.transitions or desk.changes.transitions)[key]] == [
         "Ringing", "CallConnected", "NoCall",
     ]  # fmt: skip
+
+
+def test_a_resting_call_knows_what_comes_late() -> None:
+    desk = open_calls(3)
+    call = desk.tracker.calls[CallKey(ACCOUNT, "100")]
+    assert call.resting is not None
+    known = len(desk.changes.journal)
+    desk.see(presence(1, 0, T0 + 500, item("Ringing", session="100", leg="leg-0")))
+    desk.see(presence(1, 2, T0 + 30_000, item("OnHold", session="100", leg="leg-0")))
+    told = [*desk.changes.journal[known:], *desk.tracker.drain().journal]
+    assert [(entry.sequence, entry.reason) for entry in told] == [(0, IgnoredReason.STALE_SEQUENCE)]
+    assert (call.events_accepted, call.events_ignored) == (3, 1)

@@ -75,7 +75,7 @@ def _again(playback: Playback) -> Playback:
     former = playback.tracker
     again = Playback(settle_seconds=SETTLE_SECONDS, stale_after_seconds=STALE_AFTER_SECONDS)
     again.wait(playback.now_ms / 1000)
-    extensions = [replace(one, calls={}, tally=[0] * len(one.tally)) for one in former.extensions.values()]
+    extensions = [replace(one, tally=[0] * len(one.tally)) for one in former.extensions.values()]
     again.tracker.restore([call.saved() for call in former.calls.values()], extensions, now=again.now_ms / 1000)
     again.tracker.live_since = former.live_since
     return again

@@ -145,8 +145,7 @@ class Extension:
     epoch_started_at: int = 0
     extension_number: str | None = None
     name: str | None = None
-    #: The calls that live at it, and how many of them with each status, by strength.
-    calls: dict[CallKey, None] = field(default_factory=dict, compare=False)
+    #: How many calls give it each status, by strength.
     tally: list[int] = field(default_factory=none_living, compare=False)
 
     def count_sequence(self, sequence: int, at: int) -> tuple[bool, bool]:

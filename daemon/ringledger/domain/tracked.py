@@ -4,8 +4,9 @@ The facts are the memory; accumulator and derived call are caches that can be th
 what a restart needs.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from ringledger.domain.call import Call, Leg, Phase, derive, presence_of
@@ -19,7 +20,6 @@ from ringledger.domain.facts import (
     StatusChange,
     Summary,
     Watermark,
-    ordered,
 )
 from ringledger.domain.fold import NEVER, State, apply, next_place
 from ringledger.domain.matching import RECORDED_SESSION, SESSION, TELEPHONY, Names, names_of_item, names_of_record
@@ -39,6 +39,8 @@ from ringledger.domain.status import HOLD_STATUSES, TelephonyStatus, aggregate
 MOST_READS = 64
 #: A call with more events than this is not folded anew each time it is asked.
 FEW_EVENTS: Final = 16
+#: The statuses of a call that lives at no extension.
+NOWHERE_LIVE: Final[Mapping[str, TelephonyStatus]] = {}
 
 
 class SavedCall(NamedTuple):
@@ -92,12 +94,13 @@ class Resting(NamedTuple):
 @dataclass(slots=True)
 class TrackedCall:
     """A call in memory. ``names``: what its own facts call it; ``matched``: the names of records that were found by
-    numbers and start, since its own are ``not_found`` or not there yet. ``uuids``: of the notifications that have told
-    of it, once one is asked for. ``opened``: somebody has been told of it; ``stored``: the ledger gave it back;
-    ``renamed``: what is stored of it stands under another key. ``shown``: the status it was last counted with, by
-    extension; ``halves``: published calls that are part of this one; ``over``: the last facts themselves tell the end,
-    so it need not settle. ``at``, ``by``, ``extension_id``, ``sequence``: of the last fact that arrived. ``resting``:
-    accumulator and derived call are thrown away until they are wanted.
+    numbers and start, since its own are ``not_found`` or not there yet. ``uuids``: of the notifications that have
+    told of it, and ``arrivals``: the newest of each extension, both once they are asked for. ``opened``: somebody
+    has been told of it; ``stored``: the ledger gave it back; ``renamed``: what is stored of it stands under another
+    key. ``shown``: the status it was last counted with, by extension; ``halves``: published calls that are part of
+    this one; ``over``: the last facts themselves tell the end, so it need not settle. ``at``, ``by``,
+    ``extension_id``, ``sequence``: of the last fact that arrived. ``resting``: accumulator and derived call are
+    thrown away until they are wanted.
     """
 
     key: CallKey
@@ -114,7 +117,7 @@ class TrackedCall:
     stored: bool = False
     opened: bool = False
     uuids: set[str] | None = None
-    arrivals: dict[str, Arrival] = field(default_factory=dict)
+    arrivals: dict[str, Arrival] | None = None
     published: CallRecord | None = None
     reopened: bool = False
     suspected: bool = False
@@ -126,7 +129,7 @@ class TrackedCall:
     told_changes: tuple[StatusChange, ...] = ()
     told_legs: tuple[Leg, ...] = ()
     told_plain: bool = True
-    shown: dict[str, TelephonyStatus] = field(default_factory=dict)
+    shown: Mapping[str, TelephonyStatus] = field(default_factory=lambda: NOWHERE_LIVE)
     halves: frozenset[CallKey] = frozenset()
     found_by: tuple[object, ...] = ()
     at: int = 0
@@ -208,14 +211,27 @@ class TrackedCall:
 
     def is_stale(self, extension_id: str, sequence: int, at: int) -> bool:
         """Whether a larger sequence of that extension had arrived before an event. Notes it."""
-        known = self.arrivals.get(extension_id)
+        arrivals = self.arrived()
+        known = arrivals.get(extension_id)
         if known is None:
-            self.arrivals[extension_id] = Arrival(sequence, at)
+            arrivals[extension_id] = Arrival(sequence, at)
             return False
         if sequence >= known.top and at >= known.newest_at:  # nearly always
             known.top, known.newest_at = sequence, at
             return False
         return known.is_stale(sequence, at)
+
+    def arrived(self) -> dict[str, Arrival]:
+        """The newest event of each extension that has told of it, in order of arrival."""
+        arrivals = self.arrivals
+        if arrivals is None:
+            arrivals = self.arrivals = {}
+            if self.facts.summary is not None:
+                for mark in self.facts.summary.watermarks:
+                    arrivals[mark.extension_id] = Arrival(mark.sequence, mark.at)
+            for event in self.facts.events:
+                self.is_stale(event.extension_id, event.sequence, event.at)
+        return arrivals
 
     def has_heard(self, uuid: str) -> bool:
         """Whether a notification with that id has told of the call before (rule 2.4). It becomes a fact,
@@ -231,8 +247,9 @@ class TrackedCall:
 
     def absorb(self, other: "TrackedCall") -> None:
         """The facts of another call are of this one: it was known by another name."""
-        mine, theirs = self.facts, other.facts
-        mine.events += list(dict.fromkeys(theirs.events).keys() - set(mine.events))
+        mine, theirs, arrivals = self.facts, other.facts, self.arrived()
+        known_events = set(mine.events)
+        mine.events += [event for event in dict.fromkeys(theirs.events) if event not in known_events]
         for read in theirs.reads:
             self.add_read(read)
         for record in theirs.records:
@@ -250,10 +267,10 @@ class TrackedCall:
         self.ignored += other.ignored
         self.uuids = None
         self.halves |= other.halves
-        for extension, arrival in other.arrivals.items():
-            known = self.arrivals.get(extension)
+        for extension, arrival in other.arrived().items():
+            known = arrivals.get(extension)
             if known is None or arrival.newest_at > known.newest_at:
-                self.arrivals[extension] = arrival
+                arrivals[extension] = arrival
         if self.published is None and other.published is not None:
             self.published, self.reopened = other.published, other.reopened
         elif self.published is not None and other.published is not None:
@@ -293,7 +310,7 @@ class TrackedCall:
         """Keep the facts alone of a live call that has been reported, if it can soon be told from them again."""
         if self.told_live and self.state is not None and len(self.facts.events) <= FEW_EVENTS:
             self.resting = Resting(self.status, self.last_seen_at)
-            self.state = self.derived = self.uuids = None
+            self.state = self.derived = self.uuids = self.arrivals = None
 
     @property
     def call(self) -> Call:
@@ -430,18 +447,24 @@ class TrackedCall:
             if side.events or side.floor is not None
         }
 
-    def statuses(self) -> dict[str, TelephonyStatus]:
+    def statuses(self) -> Mapping[str, TelephonyStatus]:
         """The status it gives each extension it lives at."""
         if self.resting is not None:
             return self.shown
         call = self.call
         if not call.live:
-            return {}
-        found: dict[str, TelephonyStatus] = {}
-        for extension, side in call.state.sides.items():
-            if extension and side.living:
-                found[extension] = aggregate(leg.status for leg in side.legs if leg.live)
-        return found
+            return NOWHERE_LIVE
+        found = {
+            extension: aggregate([leg.status for leg in side.legs if leg.live])
+            for extension, side in call.state.sides.items() if extension and side.living
+        }  # fmt: skip
+        return _alone(*found.popitem()) if len(found) == 1 else found
+
+
+@lru_cache(maxsize=4096)
+def _alone(extension_id: str, status: TelephonyStatus) -> Mapping[str, TelephonyStatus]:
+    """The statuses of a call that lives at one extension, as nearly all do: one mapping for all of them."""
+    return {extension_id: status}
 
 
 def _is_after(reads: Sequence[Read], event: PresenceEvent) -> bool:
@@ -548,20 +571,8 @@ def restored(saved: SavedCall) -> TrackedCall:
     call.facts.undirected = _is_undirected((*saved.events, *saved.reads))
     call.published, call.reopened, call.ignored = saved.published, saved.reopened, saved.ignored
     call.accepted = sum(1 for event in saved.events if event.items and not event.stale)
-    sides: dict[str, list[PresenceEvent]] = {}
-    for event in saved.events:
-        if event.items:
-            sides.setdefault(event.extension_id, []).append(event)
     if saved.summary is not None:
         call.accepted += saved.summary.events_accepted
-        for mark in saved.summary.watermarks:
-            call.arrivals[mark.extension_id] = Arrival(mark.sequence, mark.at)
-    for extension, events in sides.items():
-        epoch = ordered(events)[-1][0][0]
-        last = [(order, event) for order, event in ordered(events) if order[0] == epoch]
-        began = min(event.at for _, event in last) if epoch else 0
-        newest_at = max(event.at for event in events)
-        call.arrivals[extension] = Arrival(last[-1][1].sequence, newest_at, began)
     call.state = None
     call.told_version = call.fold().version
     call.told_changes = tuple(call.call.changes)

@@ -57,7 +57,7 @@ from ringledger.domain.record_rules import SILENT_AFTER_MS, digits, end_of, is_o
 from ringledger.domain.row import primary_leg, said, story
 from ringledger.domain.status import NO_CALL, STRENGTH, TelephonyStatus, TerminationType, strongest
 from ringledger.domain.timers import Timers
-from ringledger.domain.tracked import MOST_READS, SavedCall, TrackedCall, group_of, restored
+from ringledger.domain.tracked import MOST_READS, NOWHERE_LIVE, SavedCall, TrackedCall, group_of, restored
 
 DEFAULT_SETTLE_SECONDS: Final = 10.0
 DEFAULT_STALE_AFTER_SECONDS: Final = 14_400.0
@@ -298,7 +298,7 @@ class CallTracker:
         events = call.facts.events
         if events:
             told = _shared(told, events[-1].items)
-        first = extension_id not in call.arrivals
+        first = extension_id not in call.arrived()
         if first:
             self._present.setdefault((key.account_id, extension_id), {})[key] = None
         if self._reads:
@@ -588,7 +588,7 @@ class CallTracker:
             call.reopened = True
             changes.announce(AnnouncementKind.REOPENED, key, call.at, call.by, "sign_of_life")
         call.told_version, call.told_live = call.fold().version, after.live
-        self._report_status(call, after)
+        self._report_status(call)
         if call.by not in PRESENCE_SOURCES or call.by is PRESENCE_READ:
             self._report_corrected(call, after, known=known, was_live=was_live, reopened=reopened)
         call.renamed = False
@@ -722,10 +722,10 @@ class CallTracker:
                 )  # fmt: skip
         call.suspected = after.suspect
 
-    def _report_status(self, call: TrackedCall, after: Call) -> None:
+    def _report_status(self, call: TrackedCall) -> None:
         """An extension's status is the strongest over its legs in all its calls (rule 3.1)."""
         known = call.shown
-        now = call.statuses() if after.live else {}
+        now = call.statuses()
         if now == known:
             return
         account, key = call.key.account_id, call.key
@@ -739,11 +739,9 @@ class CallTracker:
                 extension.tally[STRENGTH[before]] -= 1
             if status is not None:
                 extension.tally[STRENGTH[status]] += 1
-                extension.calls[key] = None
                 if before is None:
                     self._listed.setdefault(place, {})[key] = None
             else:
-                extension.calls.pop(key, None)
                 self._listed.get(place, {}).pop(key, None)
             over_all = strongest(extension.tally)
             if over_all is not extension.telephony_status or not extension.since:
@@ -1048,7 +1046,7 @@ class CallTracker:
                 continue
             before = call.extension_ids
             records = call.drop_records(name)
-            self._gone_from(call, before - call.extension_ids - call.arrivals.keys())
+            self._gone_from(call, before - call.extension_ids - call.arrived().keys())
             self._index.unname(call.key, [one for record in records for one in names_of_record(record.claim)])
             self._touched[call.key] = call
             claims = [record.claim for record in records if record.claim.call_session_id is not None]
@@ -1214,7 +1212,6 @@ class CallTracker:
         for extension_id, status in call.statuses().items():
             extension = self.extension(key.account_id, extension_id)
             extension.tally[STRENGTH[status]] += 1
-            extension.calls[key] = None
             self._listed.setdefault((key.account_id, extension_id), {})[key] = None
         call.shown = call.statuses()
         phase = call.phase
@@ -1262,7 +1259,8 @@ class CallTracker:
 
     def _absent(self, call: TrackedCall) -> None:
         """Presence shows a call at no extension that we keep in memory."""
-        self._gone_from(call, call.arrivals if call.facts.plain else {*call.arrivals, *call.extension_ids})
+        heard_at = call.arrived()
+        self._gone_from(call, heard_at if call.facts.plain else {*heard_at, *call.extension_ids})
 
     def _gone_from(self, call: TrackedCall, extension_ids: Iterable[str]) -> None:
         for extension_id in extension_ids:
@@ -1298,11 +1296,10 @@ class CallTracker:
         self.timers.forget(key)
         self._index.forget(key)
         self._absent(call)
-        shown, call.shown = call.shown, {}
+        shown, call.shown = call.shown, NOWHERE_LIVE
         for extension_id, status in shown.items():
             extension = self.extension(key.account_id, extension_id)
             extension.tally[STRENGTH[status]] -= 1
-            extension.calls.pop(key, None)
             self._listed.get((key.account_id, extension_id), {}).pop(key, None)
 
 
