@@ -1,6 +1,6 @@
 """Of calls that nobody speaks of for long the facts alone are kept, and nobody can tell."""
 
-from ringledger.domain.call import Phase
+from ringledger.domain.call import Phase, derive, presence_of
 from ringledger.domain.changes import IgnoredReason
 from ringledger.domain.observation import CallKey
 from ringledger.domain.tracker import CallTracker
@@ -54,3 +54,12 @@ def test_a_resting_call_knows_what_comes_late() -> None:
     told = [*desk.changes.journal[known:], *desk.tracker.drain().journal]
     assert [(entry.sequence, entry.reason) for entry in told] == [(0, IgnoredReason.STALE_SEQUENCE)]
     assert (call.events_accepted, call.events_ignored) == (3, 1)
+
+
+def test_a_call_of_which_nothing_new_is_told_is_derived_as_from_all_its_facts() -> None:
+    desk = Desk()
+    for sequence, at in enumerate((T0, T0 + 5_000, T0 + 9_000)):
+        desk.see(presence(1, sequence, at, item("Ringing")))
+        call = desk.call()
+        assert call.call.seen_at == at
+        assert call.call == derive(call.facts, presence_of(call.facts))

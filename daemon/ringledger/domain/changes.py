@@ -158,8 +158,10 @@ class Extension:
             return True, True
         if at < self.epoch_started_at:
             return False, False
-        self.last_sequence = max(self.last_sequence, sequence)
-        return sequence >= self.last_sequence, False
+        if sequence < self.last_sequence:
+            return False, False
+        self.last_sequence = sequence
+        return True, False
 
     def take_statuses(self, observation: PresenceObservation) -> None:
         """What an extension says of itself besides its calls; a blank never overwrites."""

@@ -319,9 +319,14 @@ class TrackedCall:
         if state is None:
             state = self.fold()
         derived = self.derived
-        if derived is None or self.derived_version != state.version or self.derived_seen_at != state.seen_at:
-            derived = self.derived = derive(self.facts, state)
-            self.derived_version, self.derived_seen_at = state.version, state.seen_at
+        if derived is not None and self.derived_version == state.version:
+            if self.facts.plain:
+                derived.seen_at = state.seen_at  # of what only repeats what is known nothing else is new
+                return derived
+            if self.derived_seen_at == state.seen_at:
+                return derived
+        derived = self.derived = derive(self.facts, state)
+        self.derived_version, self.derived_seen_at = state.version, state.seen_at
         return derived
 
     def saved(self) -> SavedCall:
@@ -345,6 +350,11 @@ class TrackedCall:
         if self.resting is not None or self.call.live:
             return Phase.OPEN
         return Phase.FINISHED if self.published is not None and not self.reopened else Phase.SETTLING
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its row tells its end, and nothing lives. What it costs of a call that goes on is one look."""
+        return self.published is not None and self.phase is Phase.FINISHED
 
     @property
     def extension_ids(self) -> set[str]:

@@ -1232,9 +1232,9 @@ class CallTracker:
             call = self.calls.get(key)
             if call is None or key in self.changes.sessions or key in self.changes.untrackable:
                 continue
-            if call.phase is not Phase.FINISHED and call.call.legs:
+            if not call.is_finished and call.call.legs:
                 continue
-            other = next((half for half in self._possible_halves(call) if half.phase is not Phase.FINISHED), None)
+            other = next((half for half in self._possible_halves(call) if not half.is_finished), None)
             if other is not None:
                 self._kept.setdefault(other.key, {})[key] = None
                 continue

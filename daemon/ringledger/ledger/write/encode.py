@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
-from ringledger.domain.call import Leg, Phase
+from ringledger.domain.call import Leg
 from ringledger.domain.changes import (
     Changes,
     Extension,
@@ -57,7 +57,7 @@ class StoredState:
         self._legs |= changes.legs
         self._transitions |= changes.transitions
         for key, call in changes.sessions.items():
-            if call.phase is Phase.FINISHED:
+            if call.is_finished:
                 self.forget(key)
         for key in changes.records:
             self.numbers[key.account_id] = self.numbers.get(key.account_id, 0) + 1
@@ -197,21 +197,20 @@ def _live_rows(calls: dict[CallKey, TrackedCall]) -> tuple[list[Row], list[Row]]
     live: list[Row] = []
     over: list[Row] = []
     for key, call in calls.items():
-        phase = call.phase
-        if phase is Phase.FINISHED:
+        if call.is_finished:
             over.append(key)
         else:
-            live.append(live_row(key, call, settling=phase is Phase.SETTLING))
+            live.append(live_row(key, call))
     return live, over
 
 
-def live_row(key: CallKey, tracked: TrackedCall, *, settling: bool) -> Row:
+def live_row(key: CallKey, tracked: TrackedCall) -> Row:
     """A row of ``live_call``: what ``active_calls`` shows."""
-    call = tracked.call
+    call, part_of = tracked.call, tracked.published and tracked.published.part_of
     direction, extension_id, from_party, to_party = front(call)
     return (
         *key,
-        1 if settling else 0,
+        0 if call.live else 1,
         call.status._value_,
         None if direction is None else direction._value_,
         extension_id,
@@ -224,7 +223,7 @@ def live_row(key: CallKey, tracked: TrackedCall, *, settling: bool) -> Row:
         1 if call.suspect else 0,
         to_text(tracked.last_seen_at),
         call.telephony_session_id,
-        tracked.part_of,
+        part_of,
     )
 
 

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Itera
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 from ringledger.clock import monotonic, now_ms
-from ringledger.domain.call import Phase
 from ringledger.domain.changes import AnnouncementKind, Changes, Quarantined
 from ringledger.domain.matching import names_of_item, names_of_record
 from ringledger.domain.observation import (
@@ -112,7 +111,7 @@ class Pipeline:
 
     def committed(self, changes: Changes) -> None:
         """Release finished calls of a committed batch from memory, and announce it."""
-        over = [key for key, call in changes.sessions.items() if call.phase is Phase.FINISHED]
+        over = [key for key, call in changes.sessions.items() if call.is_finished]
         self._release([*over, *changes.untrackable])
         self._announce(changes)
         self.put_aside_so_far += len(changes.quarantined)
