@@ -6,10 +6,12 @@ number, files, environment, directory and signals, with `python -m ringledger`'s
 ends as any other does. What is about the start itself (what help imports, a closed standard output, the installation)
 starts an interpreter: `subprocess` and ``tests.cli.conftest.command``.
 
-What must stay true: the parent has imported, and has done nothing else; it has no threads.
+What must stay true: the parent has imported, and has done nothing else; it has no threads. A process outlives neither
+the one that has started it nor the last name for it.
 """
 
 import array
+import asyncio
 import atexit
 import contextlib
 import functools
@@ -18,6 +20,7 @@ import io
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -27,6 +30,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
+
+from tests.virtual_time import JumpingLoop
 
 #: What a process may need; whatever else it imports, it imports itself.
 PRELOADED = (
@@ -46,7 +51,8 @@ LARGEST = 1 << 18
 class Process:
     """A running ``python -m ringledger``, with the names of ``subprocess.Popen``; its pipes carry text.
 
-    ``stdin``, ``stdout``, ``stderr``: a descriptor, ``PIPE``, ``DEVNULL``, or None for our own.
+    ``stdin``, ``stdout``, ``stderr``: a descriptor, ``PIPE``, ``DEVNULL``, or None for our own. ``module``: another one
+    to run. ``kept``: what a service manager has kept for it, a name and a descriptor.
     """
 
     def __init__(
@@ -57,6 +63,8 @@ class Process:
         stderr: int | None = None,
         env: Mapping[str, str] | None = None,
         start_new_session: bool = False,
+        module: str = "ringledger",
+        kept: tuple[str, int] | None = None,
     ) -> None:
         self.returncode: int | None = None
         self.stdin = self.stdout = self.stderr = None
@@ -72,11 +80,15 @@ class Process:
                 theirs = os.dup(number if wanted is None else wanted)
             given.append(theirs)
         self._told, told = socket.socketpair()
+        if kept is not None:
+            given.append(os.dup(kept[1]))
         order = {
+            "module": module,
             "words": [str(word) for word in words],
             "env": dict(os.environ if env is None else env),
             "directory": str(Path.cwd()),
             "session": start_new_session,
+            "kept": kept and kept[0],
         }
         with told:
             rights = array.array("i", [told.fileno(), *given])
@@ -88,6 +100,10 @@ class Process:
             assert digit, "the parent has ended"
             digits += digit
         self.pid = int(digits)
+
+    def fileno(self) -> int:
+        """A descriptor that can be read when it has ended."""
+        return self._told.fileno()
 
     def poll(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
@@ -150,6 +166,38 @@ class Process:
         self.wait()
 
 
+class Awaited:
+    """A process with the names of ``asyncio.subprocess.Process``, on the loop that runs."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._end: asyncio.Future[int] = self._loop.create_future()
+        if isinstance(self._loop, JumpingLoop):
+            self._loop.watch_child(self._end)
+        self._loop.add_reader(process, self._ended)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._end.result() if self._end.done() else None
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        self._process.send_signal(number)
+
+    async def wait(self) -> int:
+        """The exit code."""
+        return await asyncio.shield(self._end)
+
+    def _ended(self) -> None:
+        self._loop.remove_reader(self._process)
+        self._end.set_result(self._process.wait())
+
+
 @functools.cache
 def _parent() -> socket.socket:
     """The connection to the parent of this worker's processes; it ends with us."""
@@ -177,7 +225,7 @@ def serve(orders: socket.socket) -> dict[str, Any] | None:
     """Copy this process for each order; returns the order in the copy, None in the parent when nobody asks any more."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait
     while True:
-        text, rights, _, _ = orders.recvmsg(LARGEST, socket.CMSG_SPACE(4 * 4))
+        text, rights, _, _ = orders.recvmsg(LARGEST, socket.CMSG_SPACE(5 * 4))
         if not text:
             return None
         descriptors = array.array("i")
@@ -191,22 +239,31 @@ def serve(orders: socket.socket) -> dict[str, Any] | None:
 
 
 def _begin(order: dict[str, Any], told: int, *streams: int) -> dict[str, Any]:
-    """Be two: one that waits and tells how the other has ended, the other one has its streams and returns."""
+    """Be two: one that waits and tells how the other has ended, the other one has its streams and returns.
+
+    Whom nobody asks for any more is killed.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if child := os.fork():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for descriptor in streams:
             os.close(descriptor)
         os.write(told, f"{child}\n".encode())
+        ended = os.pidfd_open(child)
+        if ended not in select.select([told, ended], [], [])[0]:
+            os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         with contextlib.suppress(BrokenPipeError):
             os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
         os._exit(0)
     os.close(told)
-    for number, descriptor in enumerate(streams):
+    for number, descriptor in enumerate(streams[:3]):
         os.dup2(descriptor, number)
-    for descriptor in streams:
         os.close(descriptor)
+    if order["kept"]:
+        os.dup2(streams[3], 3)
+        if streams[3] != 3:
+            os.close(streams[3])
     return order
 
 
@@ -216,6 +273,8 @@ def become(order: dict[str, Any]) -> None:
         os.setsid()
     os.environ.clear()
     os.environ.update(order["env"])
+    if order["kept"]:
+        os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": order["kept"]}
     time.tzset()
     os.chdir(order["directory"])
     at_once = bool(os.environ.get("PYTHONUNBUFFERED"))
@@ -228,8 +287,8 @@ def become(order: dict[str, Any]) -> None:
         )  # fmt: skip
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    sys.argv = ["ringledger", *order["words"]]
-    runpy.run_module("ringledger", run_name="__main__", alter_sys=True)
+    sys.argv = [order["module"], *order["words"]]
+    runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
 
 
 def main() -> None:

@@ -52,12 +52,16 @@ class Manager:
             self.told.append(message.decode())
             self._hear(message.decode().splitlines(), _descriptors(rights))
 
+    def kept(self) -> tuple[str, int] | None:
+        """What it keeps for the next start of the service, a name and a descriptor."""
+        self.read()
+        return next(iter(self.store.items()), None)
+
     def command(self, command: list[str]) -> tuple[list[str], tuple[int, ...]]:
         """The command that starts the service, and the descriptors it is to inherit."""
-        self.read()
-        if not self.store:
+        if (kept := self.kept()) is None:
             return command, ()
-        ((name, descriptor),) = self.store.items()
+        name, descriptor = kept
         return [sys.executable, "-I", "-S", "-c", STARTER, str(descriptor), name, *command], (descriptor,)
 
     def drop(self) -> None:

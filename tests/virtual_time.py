@@ -87,6 +87,11 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._landed)
         return future
 
+    def watch_child(self, ended: asyncio.Future[Any]) -> None:
+        """Let waiting take as long as it takes until a process has ended."""
+        self.children += 1
+        ended.add_done_callback(self._ended)
+
     def _landed(self, _: object) -> None:
         self.jobs -= 1
 

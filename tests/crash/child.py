@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ringledger.simulator import Simulator
+from tests.forked import Awaited, Process
 from tests.manager import Manager
 from tests.postgresql import server as postgresql
 from tests.rig import settings_for
@@ -28,7 +29,8 @@ def pace(speed: float) -> dict[str, float]:
 
 class Child:
     """One daemon after another on the same database. ``log`` holds what all of them have written, in order;
-    ``manager`` keeps for the next one what the last one gave it.
+    ``manager`` keeps for the next one what the last one gave it. ``forked``: a copy of a process that has imported the
+    program (tests/forked.py), where the start itself does not matter.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class Child:
         *,
         manager: Manager | None = None,
         url: str | None = None,
+        forked: bool = False,
         **overrides: Any,
     ) -> None:
+        self._forked = forked
         self.manager = manager
         self.database = directory / "ringledger.db"
         self._url = url or (postgresql.server().url(empty=True) if postgresql.CHOSEN else None)
@@ -49,7 +53,7 @@ class Child:
         self.log = directory / "ringledger.log"
         self._environment = environment(sim, self.database, transport, **overrides)
         self._environment |= manager.environment if manager else {}
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | Awaited | None = None
         self._begun = 0
 
     @property
@@ -70,8 +74,13 @@ class Child:
         passed: tuple[int, ...] = ()
         if self.manager is not None:
             self.manager.listen()
-            command, passed = self.manager.command(command)
         with self.log.open("ab") as log:
+            if self._forked:
+                out, kept = log.fileno(), self.manager and self.manager.kept()
+                self._process = Awaited(Process("run", env=self._environment, stdout=out, stderr=out, kept=kept))
+                return
+            if self.manager is not None:
+                command, passed = self.manager.command(command)
             self._process = await asyncio.create_subprocess_exec(
                 *command, env=self._environment, stdout=log, stderr=log, pass_fds=passed
             )

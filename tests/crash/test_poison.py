@@ -34,7 +34,7 @@ async def test_poison_is_met_once(transport: str, tmp_path: Path, manager: Manag
     poisoned = list(notifications(load_story(EARLIER).deliveries[0].envelope))
     uuids = [one["uuid"] for one in poisoned]
     async with Simulator(clock=SimClock(), options=Options(real_lifetimes=True)) as sim:
-        child = Child(sim, tmp_path, transport, manager=manager)
+        child = Child(sim, tmp_path, transport, forked=True, manager=manager)
         await child.start()
         await child.until("service.ready")
         for envelope in poisoned[:3]:
@@ -62,7 +62,7 @@ async def test_poison_is_met_once(transport: str, tmp_path: Path, manager: Manag
 async def test_records_that_cannot_be_read_are_met_once(tmp_path: Path, manager: Manager) -> None:
     async with Simulator(clock=SimClock(), options=Options(real_lifetimes=True)) as sim:
         sim.faults.add("poison-record=1")
-        child = Child(sim, tmp_path, "pubnub", manager=manager)
+        child = Child(sim, tmp_path, "pubnub", forked=True, manager=manager)
         for _ in range(3):
             await child.start()
             await child.until("service.ready")

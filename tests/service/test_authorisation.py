@@ -11,7 +11,7 @@ from tests.proofs.stage import door_to
 
 async def test_credentials_that_are_withdrawn_end_it_at_the_next_refresh(tmp_path: Path) -> None:
     async with Simulator() as sim:
-        child = Child(sim, tmp_path, "websocket", poll__interval_seconds=1)
+        child = Child(sim, tmp_path, "websocket", forked=True, poll__interval_seconds=1)
         await child.start()
         await child.until("service.ready")
         sim.oauth.credentials = replace(sim.oauth.credentials, jwt="another")
@@ -26,7 +26,7 @@ async def test_credentials_that_are_withdrawn_end_it_at_the_next_refresh(tmp_pat
 async def test_a_refresh_token_that_is_used_up_means_a_new_login(tmp_path: Path) -> None:
     """The session is gone, the credentials are good: nothing ends."""
     async with Simulator() as sim:
-        child = Child(sim, tmp_path, "websocket", poll__interval_seconds=1)
+        child = Child(sim, tmp_path, "websocket", forked=True, poll__interval_seconds=1)
         await child.start()
         await child.until("service.ready")
         sim.oauth.revoke_all()
@@ -40,7 +40,7 @@ async def test_a_platform_that_is_away_ends_nothing(tmp_path: Path) -> None:
     async with Simulator() as sim, door_to(sim) as door:
         sim.websocket.base_url = door.url
         through = {"platform__server_url": door.url, "feed__pubnub_origin": door.url}
-        child = Child(sim, tmp_path, "websocket", poll__interval_seconds=1, **through)
+        child = Child(sim, tmp_path, "websocket", forked=True, poll__interval_seconds=1, **through)
         await child.start()
         await child.until("service.ready")
         sim.faults.add("status-5xx=1")

@@ -152,7 +152,7 @@ async def test_a_kept_session_is_recovered_and_nothing_is_missed(
     end: str, transport: str, tmp_path: Path, manager: Manager
 ) -> None:
     async with Simulator(pbx=Pbx(default_extensions(5))) as sim:
-        outage = Outage(sim, child := Child(sim, tmp_path, transport, manager=manager, **PACE))
+        outage = Outage(sim, child := Child(sim, tmp_path, transport, forked=True, manager=manager, **PACE))
         await outage.begin()
         assert await (child.kill() if end == "killed" else child.stop()) in (True, 0)
         outage.meanwhile()
@@ -167,7 +167,7 @@ async def test_a_token_that_has_expired_meanwhile_is_renewed_in_the_same_session
     tmp_path: Path, manager: Manager
 ) -> None:
     async with Simulator(pbx=Pbx(default_extensions(5))) as sim:
-        outage = Outage(sim, child := Child(sim, tmp_path, "websocket", manager=manager, **PACE))
+        outage = Outage(sim, child := Child(sim, tmp_path, "websocket", forked=True, manager=manager, **PACE))
         await outage.begin()
         assert await child.kill()
         outage.meanwhile()
@@ -183,7 +183,7 @@ async def test_a_session_that_was_ended_meanwhile_is_replaced_and_the_gap_is_hea
     tmp_path: Path, manager: Manager
 ) -> None:
     async with Simulator(pbx=Pbx(default_extensions(5))) as sim:
-        outage = Outage(sim, child := Child(sim, tmp_path, "websocket", manager=manager, **PACE))
+        outage = Outage(sim, child := Child(sim, tmp_path, "websocket", forked=True, manager=manager, **PACE))
         await outage.begin()
         assert await child.kill()
         outage.meanwhile()
@@ -196,7 +196,7 @@ async def test_a_session_that_was_ended_meanwhile_is_replaced_and_the_gap_is_hea
 
 async def test_a_kept_session_that_is_damaged_is_replaced_by_a_login(tmp_path: Path, manager: Manager) -> None:
     async with Simulator(pbx=Pbx(default_extensions(5))) as sim:
-        outage = Outage(sim, child := Child(sim, tmp_path, "websocket", manager=manager, **PACE))
+        outage = Outage(sim, child := Child(sim, tmp_path, "websocket", forked=True, manager=manager, **PACE))
         await outage.begin()
         assert await child.kill()
         manager.read()

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import sys
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from ringledger.ledger.times import to_ms
 from ringledger.ringcentral.ratelimit.limits import RateGroup
 from ringledger.simulator import Options, RingOutOptions, load_story
 from tests.crash.child import environment
+from tests.forked import Process
 from tests.rig import Rig, office
 
 SPEED = 60.0
@@ -63,12 +64,10 @@ async def _the_command_tells_who_said_what(rig: Rig, row: dict[str, Any]) -> Non
 async def _show(rig: Rig, *words: str) -> str:
     """What `calls show` prints about this ledger."""
     env = environment(rig.sim, rig.database, "pubnub") | {"COLUMNS": "200", "NO_COLOR": "1"}
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ringledger", "calls", "show", *words, env=env, stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await child.communicate()
+    child = Process("calls", "show", *words, env=env, stdout=PIPE)
+    out, _ = await asyncio.to_thread(child.communicate)
     assert child.returncode == 0
-    return out.decode()
+    return out or ""
 
 
 FIND_ME = """

@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from pathlib import Path
+from subprocess import PIPE
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from ringledger.config.provenance import SettingsError
 from ringledger.web import server
 from ringledger.web.access import MOST_WRONG, Doorkeeper, check, host_of
 from ringledger.web.guard import CSP
+from tests.forked import Process
 from tests.until import PATIENCE, eventually
 from tests.web.served import books, serving, within
 
@@ -335,17 +337,12 @@ def test_the_name_in_a_host_header(header, name):
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(closed, database):
-    import subprocess
-    import sys
-
     taken = closed.address.removeprefix("http://")
-    done = subprocess.run(
-        [sys.executable, "-m", "ringledger", "serve", "--listen", taken],
-        env={"RINGLEDGER_CONFIG": "/dev/null", "RINGLEDGER_DATABASE__URL": f"sqlite+aiosqlite:///{database}"},
-        capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
-    assert done.returncode == 74
-    assert done.stderr == f"ringledger: serve.listen {taken}: Address already in use\n"
+    env = {"RINGLEDGER_CONFIG": "/dev/null", "RINGLEDGER_DATABASE__URL": f"sqlite+aiosqlite:///{database}"}
+    with Process("serve", "--listen", taken, env=env, stdout=PIPE, stderr=PIPE) as process:
+        _, told = process.communicate(PATIENCE)
+    assert process.returncode == 74
+    assert told == f"ringledger: serve.listen {taken}: Address already in use\n"
 
 
 def test_no_database_is_said(tmp_path):

@@ -22,6 +22,7 @@ from ringledger.ledger.file.lock import DaemonLock
 from ringledger.ledger.schema.migrate import MIGRATIONS, check, upgrade, version_of
 from ringledger.ledger.schema.tables import SCHEMA_VERSION
 from ringledger.ledger.schema.views import VIEWS
+from tests.forked import Process
 from tests.ledger.conftest import url_of
 from tests.older import older
 
@@ -56,40 +57,6 @@ from ringledger.ledger.schema.migrate import upgrade
 upgrade(sys.argv[1], scripts=Path(sys.argv[2]))
 """
 
-#: Upgrades again and again, each time killed so many statements of SQL later than the last, whichever connection begins
-#: them, until one ends by itself. A line for each, and a pause in which the files can be looked at.
-KILLER = """
-import os, signal, sqlite3, sys
-import alembic.command, alembic.config, alembic.script, alembic.autogenerate
-from ringledger.ledger.schema.migrate import upgrade
-
-url, left, plain = sys.argv[1], 0, sqlite3.connect
-
-def tick(_):
-    global left
-    left -= 1
-    if not left:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-def traced(*args, **options):
-    connection = plain(*args, **options)
-    connection.set_trace_callback(tick)
-    return connection
-
-sqlite3.connect = traced
-for number in range(int(sys.argv[2]), 10_000, int(sys.argv[3])):
-    child = os.fork()
-    if not child:
-        left = number
-        upgrade(url)
-        os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    print(code, flush=True)
-    if code != -signal.SIGKILL:
-        break
-    sys.stdin.readline()
-"""
-
 
 @pytest.fixture
 def future(tmp_path):
@@ -109,10 +76,10 @@ def schema_of(path):
     return look(path, "SELECT name, sql FROM sqlite_master ORDER BY name")
 
 
-def put_a_call(path, session="1"):
-    """A finished call; of old versions only what every version had."""
+def put_a_call(path, *sessions):
+    """A finished call each; of old versions only what every version had."""
     row = {
-        "account_id": "a", "session_id": session, "direction": "Inbound", "internal": 0, "queue_call": 0,
+        "account_id": "a", "session_id": "1", "direction": "Inbound", "internal": 0, "queue_call": 0,
         "extension_id": "7", "started_at": "2026-03-02T09:00:00.000Z", "ended_at": "2026-03-02T09:00:05.000Z",
         "end_estimated": 0, "ring_ms": 5000, "talk_ms": 0, "hold_ms": 0, "duration_ms": 0, "disposition": "missed",
         "result": "Missed", "result_source": "presence", "end_source": "presence", "leg_count": 1, "events_accepted": 2,
@@ -122,7 +89,11 @@ def put_a_call(path, session="1"):
         there = {column[1] for column in connection.execute("PRAGMA table_info(call)")}
         row |= {name: 0 for name in ("answer_estimated", "publication") if name in there}
         names = ", ".join(row)
-        connection.execute(f"INSERT INTO call ({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
+        connection.execute("BEGIN")
+        insert = f"INSERT INTO call ({names}) VALUES ({', '.join('?' * len(row))})"
+        rows = [row | {"session_id": one} for one in sessions or ["1"]]
+        connection.executemany(insert, [tuple(one.values()) for one in rows])
+        connection.execute("COMMIT")
 
 
 def put_an_open_call(path):
@@ -211,9 +182,11 @@ def test_killed_at_any_statement_the_next_start_goes_on(tmp_path, url, path, ver
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("CREATE VIEW calls AS SELECT session_id FROM call")
     old = look(path, "SELECT name, sql FROM sqlite_master ORDER BY name")
-    killer = [sys.executable, "-c", KILLER, url, str(1 + version % every), str(every)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     kills, new = 0, None
-    with subprocess.Popen(killer, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    with Process(url, 1 + version % every, every, module="tests.ledger.schema.killer", **pipes) as child:
+        assert child.stdin
+        assert child.stdout
         while (code := int(child.stdout.readline())) == -signal.SIGKILL:
             kills += 1
             found = schema_of(path)
@@ -302,8 +275,7 @@ def test_a_file_that_is_no_database_is_left_alone(path):
 
 
 def test_damage_is_named(url, path):
-    for n in range(400):
-        put_a_call(path, str(n))
+    put_a_call(path, *map(str, range(400)))
     (size,) = look(path, "PRAGMA page_count")[0]
     with path.open("r+b") as file:
         file.seek(4096 * (size // 2))
