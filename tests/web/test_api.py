@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 from ringledger.ledger.schema.views import VIEWS
 from ringledger.web import rows
 from tests import office
-from tests.web.served import books, serving
+from tests.web.served import NO_TLS, books, serving
 
 
 def ask(database, sql, *values):
@@ -218,15 +218,18 @@ def test_only_reading(served):
     import httpx
 
     for method in ("POST", "PUT", "DELETE", "PATCH", "TRACE", "OPTIONS"):
-        assert httpx.request(method, f"{served.address}/api/v1/calls").status_code == 405
+        assert httpx.request(method, f"{served.address}/api/v1/calls", verify=NO_TLS).status_code == 405
 
 
 def test_a_client_made_of_the_document_reads_every_endpoint(served):
     import httpx2
     from aiopenapi3 import OpenAPI
 
+    def plain(**options) -> httpx2.Client:
+        return httpx2.Client(verify=NO_TLS, **options)
+
     document = served.get("/openapi.json").json()
-    client = OpenAPI.loads(f"{served.address}/openapi.json", json.dumps(document), session_factory=httpx2.Client)
+    client = OpenAPI.loads(f"{served.address}/openapi.json", json.dumps(document), session_factory=plain)
     session = served.items("/api/v1/calls?limit=1")[0]["session_id"]
     asked = 0
     for path, operations in document["paths"].items():

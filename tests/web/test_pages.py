@@ -17,7 +17,7 @@ from ringledger.web.charts import drawn
 from ringledger.web.strips import spans_of, strips_of
 from tests import office
 from tests.until import PATIENCE
-from tests.web.served import books, serving
+from tests.web.served import NO_TLS, books, serving
 
 VIEWS = ["/", "/calls", "/charts", "/coverage", "/sign-in", "/calls?since=9999", "/nothing"]
 HTML = {"accept": "text/html"}
@@ -229,7 +229,7 @@ def test_events_resume(tmp_path):
 
         def read(until, headers=None):
             found, name = [], ""
-            with httpx.stream("GET", address, headers=headers or {}, timeout=PATIENCE) as stream:
+            with httpx.stream("GET", address, headers=headers or {}, timeout=PATIENCE, verify=NO_TLS) as stream:
                 assert stream.headers["content-type"].startswith("text/event-stream")
                 for line in stream.iter_lines():
                     if line.startswith("id: "):
