@@ -336,10 +336,10 @@ async def test_redirects_are_not_followed(ledger, hook):
         assert elsewhere.seen == []
 
 
-@pytest.mark.parametrize("body", [b"x" * 5_000_000, gzip.compress(b"0" * 50_000_000)], ids=["large", "bomb"])
-async def test_an_answers_body_does_not_matter(ledger, hook, body):
-    hook.body = body
-    hook.headers = {"Content-Encoding": "gzip"} if body[:2] == b"\x1f\x8b" else {}
+@pytest.mark.parametrize("encoding", ["", "gzip"], ids=["large", "bomb"])
+async def test_an_answers_body_does_not_matter(ledger, hook, encoding):
+    hook.body = gzip.compress(b"0" * 50_000_000, 1) if encoding else b"x" * 5_000_000
+    hook.headers = {"Content-Encoding": encoding} if encoding else {}
     post = Post(ledger, [hook])
     await post.write(*(f"{n} opened" for n in range(5)))
     async with post.running():
