@@ -41,6 +41,7 @@ $(DEV): requirements-dev.lock pyproject.toml | $(BIN)/python
 	$(HASHED) requirements-dev.lock
 	$(SELF)
 	$(BIN)/python -m pip --disable-pip-version-check check
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null || true  # compiled once, not by each process of the first run
 	@touch $(RUNTIME) $@
 
 build: $(RUNTIME)  ## the environment the daemon runs in

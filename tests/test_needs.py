@@ -30,6 +30,7 @@ def test_the_mark_is_heeded(tmp_path, root, where, code, outcome):
     (tmp_path / "test_it.py").write_text(test)
     environment = {name: text for name, text in os.environ.items() if name != "CI"} | where
     environment["PYTHONPATH"] = os.pathsep.join([str(root), str(root / "daemon")])
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     command = [
         sys.executable,
         "-m",
