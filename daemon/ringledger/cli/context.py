@@ -158,15 +158,18 @@ def print_table(
     """
     out = out or console()
     left_out = []
+    natural = _natural(made)
     for heading in spare:
-        if _natural(made) > out.width:
-            made = without(made, heading)
-            left_out += [heading] if heading else []
-    if _natural(made) > out.width:
+        if natural <= out.width:
+            break
+        made = without(made, heading)
+        natural = _natural(made)
+        left_out += [heading] if heading else []
+    if natural > out.width:
         for one in made.columns:
             if one.header in folds:
                 one.no_wrap, one.overflow = False, "fold"
-    shown = Terminal(width=max(out.width, _least(made)), stderr=out.stderr)
+    shown = Terminal(width=max(out.width, _least(made, natural)), stderr=out.stderr)
     if shown.is_terminal:
         shown.print(made)
     else:
@@ -190,12 +193,12 @@ def _natural(made: Table) -> int:
     return Measurement.get(endless, endless.options, made).maximum
 
 
-def _least(made: Table) -> int:
+def _least(made: Table, natural: int) -> int:
     """The least width for the table: a column that folds may get narrow, not illegible."""
     folded = (
         max(cell_len(_plain(cell)) for cell in (one.header, *one.cells)) for one in made.columns if not one.no_wrap
     )
-    return _natural(made) - sum(max(0, width - LEGIBLE) for width in folded)
+    return natural - sum(max(0, width - LEGIBLE) for width in folded)
 
 
 def _plain(cell: RenderableType) -> str:
