@@ -17,7 +17,7 @@ from tests.domain.stories import LIVE, absurd, calls, shuffled
 
 pytestmark = pytest.mark.timeout(600)
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "60"))  # `make properties` asks for more
+EXAMPLES = int(os.environ.get("EXAMPLES", "30"))  # `make properties` asks for more
 thorough = settings(
     max_examples=EXAMPLES,
     derandomize=False,
