@@ -1,5 +1,8 @@
 """Prints how much of each room the suite covers, lines and branches, and fails where it is less than the room's floor.
 
+What the suite runs in processes of their own is not counted: the page of `serve` and the demonstration are tested so,
+hence the floor of `web`. PostgreSQL's half of `ledger` has its tests in `make postgresql`.
+
 Usage: floors.py COVERAGE_JSON
 """
 
@@ -8,16 +11,17 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-#: The least that may be covered of each room, percent of lines and branches; what is no room is a leaf.
+#: The least that may be covered of each room, percent of lines and branches: as measured, rounded down. What is no room
+#: is a leaf.
 FLOORS = {
-    "domain": 95,
-    "ringcentral": 85,
-    "ledger": 85,
-    "service": 85,
-    "web": 80,
-    "cli": 80,
-    "simulator": 80,
-    "leaves": 80,
+    "domain": 98,
+    "ringcentral": 95,
+    "ledger": 80,
+    "service": 90,
+    "web": 70,
+    "cli": 87,
+    "simulator": 97,
+    "leaves": 95,
 }
 PACKAGE = "ringledger"
 
