@@ -3,11 +3,8 @@
 import json
 import os
 import pwd
-import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import pytest
 import typer
@@ -98,19 +95,16 @@ def as_somebody():
 
 
 @pytest.fixture
-def state():
+def state(public_folder):
     """A state directory as the unit makes it, where other users can get at it."""
-    top = Path(tempfile.mkdtemp(prefix="ringledger-test-"))
-    top.chmod(0o755)
-    directory = top / "ringledger"
+    directory = public_folder / "ringledger"
     directory.mkdir()
     migrated(directory / "r.db")
     keep_readable(directory / "r.db")
     for one in (*directory.iterdir(), directory):
         os.chown(one, OWNER, GROUP)
     directory.chmod(0o750)
-    yield directory
-    shutil.rmtree(top)
+    return directory
 
 
 def test_no_command_is_forgotten():

@@ -529,11 +529,11 @@ def test_who_is_not_in_the_group_is_told_so(cli, alone, tmp_path):
     program = """
 import os, sys
 from ringledger.service.health.diagnosis import database_facts
-from ringledger.service.health.checks import Facts
+from ringledger.service.health.checks import CheckFacts
 from ringledger.config.model import load_settings
 settings = load_settings(None, {}, {"database.url": "sqlite+aiosqlite:///" + sys.argv[1]})
 os.setgroups([]); os.setgid(54322); os.setuid(54322)
-print(database_facts(settings, Facts()).no_access)
+print(database_facts(settings, CheckFacts()).no_access)
 """
     path.chmod(0o640)
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
