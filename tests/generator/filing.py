@@ -100,7 +100,7 @@ class _Life:
             elif isinstance(one, FeedState):
                 await self._until(one.at)
                 if one.live:
-                    self.intake.tracker.live_since = one.at
+                    self.intake.sees_since(one.at)
         await self._deliver(pushed)
 
     async def _deliver(self, pushed: Sequence[PresenceObservation]) -> None:

@@ -216,6 +216,27 @@ async def test_two_records_of_one_telephony_session_are_one_call_however_far_apa
 
 
 @pytest.mark.parametrize("restarted", [False, True])
+async def test_since_when_the_feed_is_seen_outlives_the_process(desk, restarted):
+    """After a restart without a gap the first call that came back from the ledger seemed to bring a blind span with it,
+    in the middle of another: its answer was told as one that nobody saw."""
+    intake, ledger = desk
+    intake.sees_since(T0 - 1_000)
+    await _ring(intake, OTHER)
+    if restarted:
+        intake.tracker = CallTracker(settle_seconds=0)
+        intake.resume(await ledger.load_open(ACCOUNT))
+    about = {"session": "log", "sender": "16505550199"}
+    await _tell(intake, 20, 10_000, "Ringing", about)
+    late = presence("102", 1, T0 + 4_000, item("Ringing", "leg-2", session=OTHER))
+    await intake.deliver(Delivery((late,), (), None))
+    await _tell(intake, 21, 15_000, "CallConnected", about)
+    await _tell(intake, 22, 25_000, "NoCall", about)
+    await _settle(intake)
+    row = await _row(ledger, "log")
+    assert (row.answer_estimated, row.ring_ms) == (False, 5_000)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
 async def test_a_record_that_comes_before_the_events_of_its_call_is_found_by_them(desk, restarted):
     """It stayed a call of its own until the third look-up: it was out of memory when its call began."""
     intake, ledger = desk

@@ -140,7 +140,7 @@ class CoverageMonitor:
         before = self.book.current
         self.book.turn(CoverageState.LIVE, self._now())
         if not replayed:
-            self._intake.tracker.live_since = now_ms()
+            self._intake.sees_since(now_ms())
         if replayed and before is not None and before.state is CoverageState.BLIND:
             hole = next((one for one in self.book.holes if one.from_at == before.from_at), None)
             if hole is not None and hole.until_at - hole.from_at < LISTED_MS:
@@ -165,7 +165,7 @@ class CoverageMonitor:
     def _gap(self, notice: FeedNotice) -> None:
         """Something may be missing although the feed is up: the time since it was last surely seen is doubtful."""
         if not notice.delivered:
-            self._intake.tracker.live_since = now_ms()
+            self._intake.sees_since(now_ms())
         since = notice.detail.get("from_at")
         if isinstance(since, int):  # on our clock
             self.book.doubt(since + self._now() - now_ms(), self._now(), notice.reason)

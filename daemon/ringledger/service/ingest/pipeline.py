@@ -40,6 +40,8 @@ CATCH_UP_SECONDS = 60.0
 #: One that brings nothing for so long has been cut, and is not waited for: the books are all there is.
 CUT_SECONDS = 10.0
 BEHIND_SHARE = 4.0
+#: The name under which it is kept among the feed positions since when the feed has been seen.
+SIGHT = "sight"
 
 
 class Pipeline:
@@ -154,6 +156,13 @@ class Pipeline:
             self._feeding -= 1
             self._fed_at = self._clock()
 
+    def sees_since(self, at: int) -> None:
+        """The feed has been seen without a blind span since ``at``, our time, ms (rule 4.3); a restart goes on with it
+        from the same commit as the events that are stamped with it.
+        """
+        self.tracker.live_since = at
+        self._note_position(FeedPosition(SIGHT, "", str(at), at))
+
     async def calm(self, seconds: float = CALM_SECONDS) -> None:
         """Let the feed go first: returns when nothing it brought waits, or after ``seconds``. For background work,
         before each of its steps. A feed that has fallen behind is waited for until it has caught up, or for longer.
@@ -175,7 +184,7 @@ class Pipeline:
         async with self._applying(observations):
             now = self._clock()
             if delivery.after_gap:
-                self.tracker.live_since = now_ms()
+                self.sees_since(now_ms())
             for observation in observations:
                 self.tracker.take(observation, now)
             self._unreadable(delivery.unreadable)
@@ -266,6 +275,8 @@ class Pipeline:
         calls = [*state.sessions, *state.halves]
         if state.newest_start is not None:
             self.tracker.gone_until = self.tracker.gone_unseen_until = state.newest_start
+        if (seen := state.positions.get(SIGHT)) is not None:
+            self.tracker.live_since = int(seen.token)
         self.tracker.restore(calls, state.extensions, now=self._clock())
         self._release([CallKey(call.account_id, call.session_id) for call in calls])  # some came with open ones
         self._timer_moved.set()
