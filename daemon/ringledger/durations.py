@@ -10,3 +10,12 @@ def in_words(seconds: float) -> str:
     if hours >= 24:
         return f"{hours // 24} d {hours % 24}:{minutes:02d}"
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def roughly(seconds: float) -> str:
+    """A duration of which the size matters: `40 s`, `12 min`, `3.5 h`, `4 d`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3_600:
+        return f"{seconds / 60:.0f} min"
+    return f"{round(seconds / 3_600, 1):g} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} d"

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final
 
 from ringledger.config.provenance import ADVICE, UNREADABLE
+from ringledger.durations import roughly
 from ringledger.service.health.checks import (
     BACKUP_LATE,
     CLOCK_FAILURE,
@@ -59,7 +60,7 @@ def started(facts: CheckFacts) -> Outcome | None:
         return None
     if facts.ready:
         return ok("ready")
-    found = f"still starting, for {_spoken(facts.starting_for)} now"
+    found = f"still starting, for {roughly(facts.starting_for)} now"
     return warning(found, f"wait a little; {LOG}") if _starts(facts) else failure(found, LOG)
 
 
@@ -90,7 +91,7 @@ def feed(facts: CheckFacts) -> Outcome | None:
     if facts.feed_down <= 0:
         return ok("connected")
     why = f" ({facts.feed_cause})" if facts.feed_cause else ""
-    found = f"not connected for {_spoken(max(1.0, facts.feed_down))}{why}"
+    found = f"not connected for {roughly(max(1.0, facts.feed_down))}{why}"
     return warning(found, f"wait a little; {LOG}") if _starts(facts) else failure(found, LOG)
 
 
@@ -224,7 +225,7 @@ def backups(facts: CheckFacts) -> Outcome | None:
     cure = "systemctl enable --now ringledger-backup.timer (or ringledger db backup)"
     if not count:
         return warning("none", cure)
-    found = f"{count} {'copy' if count == 1 else 'copies'}, the newest {_spoken(age)} old"
+    found = f"{count} {'copy' if count == 1 else 'copies'}, the newest {roughly(age)} old"
     return warning(found, cure) if age > BACKUP_LATE else ok(found)
 
 
@@ -356,7 +357,7 @@ def write_ahead_log(facts: CheckFacts) -> Outcome | None:
 def oldest_open_call(facts: CheckFacts) -> Outcome | None:
     if facts.oldest_open is None or facts.stale_after is None:
         return None
-    found = f"open for {_spoken(facts.oldest_open)}"
+    found = f"open for {roughly(facts.oldest_open)}"
     return warning(found, "ringledger active") if facts.oldest_open > facts.stale_after else ok(found)
 
 
@@ -376,7 +377,7 @@ def unconfirmed_calls(facts: CheckFacts) -> Outcome | None:
 def last_event(facts: CheckFacts) -> Outcome | None:
     if facts.last_event is None:
         return None
-    found = f"{_spoken(facts.last_event)} ago"
+    found = f"{roughly(facts.last_event)} ago"
     return warning(found, "ringledger coverage --since 7d") if facts.last_event > 3 * 86_400 else ok(found)
 
 
@@ -390,7 +391,7 @@ def webhooks(facts: CheckFacts) -> Outcome | None:
         return warning(f"{many} given up", cure)
     if facts.oldest_letter is not None and facts.oldest_letter > LETTER_LATE:
         cure = "ringledger webhooks test tells which receiver fails; what waits is sent by itself once it accepts"
-        return warning(f"events have waited for {_spoken(facts.oldest_letter)}", cure)
+        return warning(f"events have waited for {roughly(facts.oldest_letter)}", cure)
     return ok("nothing waits" if facts.oldest_letter is None else "under way")
 
 
@@ -466,10 +467,3 @@ def clock(facts: CheckFacts) -> Outcome | None:
 def _starts(facts: CheckFacts) -> bool:
     """Whether the daemon is not ready and has not had the time to be."""
     return facts.ready is False and facts.starting_for < START_WITHIN
-
-
-def _spoken(seconds: float) -> str:
-    """A rough duration: `40 s`, `12 min`, `3.5 h`."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 3_600 else f"{seconds / 3_600:.1f} h"

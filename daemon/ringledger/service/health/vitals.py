@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from ringledger import __version__
 from ringledger.clock import monotonic
 from ringledger.domain.coverage import FIRST, CoverageSpan, CoverageState
+from ringledger.durations import roughly
 from ringledger.heartbeats import Heartbeats
 from ringledger.ledger.file.inspect import size_of
 from ringledger.observability.metrics import Metrics
@@ -146,7 +147,7 @@ class AccountVitals:
             return waits
         parts, span, down = self.account.parts, self.span(), self.feed_down()
         up = parts.sight.seconds_since(span.from_at) if span and parts else 0.0
-        feed = f"feed down {_span(down)}" if down else f"feed up {_span(up)}"
+        feed = f"feed down {roughly(down)}" if down else f"feed up {roughly(up)}"
         open_calls = len(parts.intake.tracker.calls) if parts else 0
         return f"{_many(self.extensions, 'extension')}, {_many(open_calls, 'call')} open, {feed}"
 
@@ -303,10 +304,3 @@ def _free(directory: object) -> int | None:
 
 def _many(number: int, word: str) -> str:
     return f"{number} {word}" + ("" if number == 1 else "s")
-
-
-def _span(seconds: float) -> str:
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{int(seconds // length)} {unit}"
-    return f"{int(seconds)} s"
