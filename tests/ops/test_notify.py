@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, closing
 import pytest
 
 from ringledger.config.model import load_settings
-from ringledger.domain.changes import Changes
 from ringledger.heartbeats import Heartbeats
 from ringledger.ledger.schema.tables import SCHEMA_VERSION
 from ringledger.service import Daemon
@@ -172,7 +171,7 @@ def prod(daemon):
     parts = daemon.parts
     parts.intake._timer_moved.set()
     parts.poller.soon()
-    parts.poller.check(Changes())
+    parts.poller._doubted.set()
     parts.writer.notify(0)
 
 
