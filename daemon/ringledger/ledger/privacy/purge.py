@@ -110,9 +110,9 @@ async def forget(ledger: OpenLedger, now_ms: int) -> int:
 async def retire(
     ledger: OpenLedger, before_ms: int, *, unconfirmed_before: int | None = None, account_id: str | None = None
 ) -> int:
-    """Delete the facts of finished calls of which nothing was received since; how many rows. The rows of the call say
-    the same from then on (:mod:`~ringledger.ledger.summaries`). ``unconfirmed_before``: calls that are not confirmed
-    keep theirs, if they were written since then.
+    """Delete the facts of finished calls that nothing was received of since ``before_ms``; return how many rows. From
+    then on a summary of the call's rows stands for them (:mod:`~ringledger.ledger.read.restart`).
+    ``unconfirmed_before``: calls that are not confirmed keep theirs, if they were written since then.
     """
     retired = last = 0
     while True:
