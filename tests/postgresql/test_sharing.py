@@ -1,6 +1,7 @@
 """Three processes share several accounts, while they are killed, paused and cut off, and the server is restarted.
 
-ROUNDS, ACCOUNTS, CALLS (an hour of each), LEASE and SEED come from the environment; the figures are printed at the end.
+ROUNDS, MINUTES (at least), PAUSE (seconds, at least), ACCOUNTS, CALLS (an hour of each), LEASE and SEED come from the
+environment; the figures are printed at the end.
 """
 
 import asyncio
@@ -8,8 +9,11 @@ import json
 import os
 import random
 import signal
+import time
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
+from statistics import median
 
 import pytest
 
@@ -23,8 +27,10 @@ from tests.until import PATIENCE
 
 pytestmark = [needs_postgresql, pytest.mark.crash, pytest.mark.timeout(3600)]
 
-KINDS = ("kill", "pause", "cut", "restart")
-ROUNDS = int(os.environ.get("ROUNDS", "4"))
+KINDS = ("kill", "pause", "cut", "silence", "restart")
+ROUNDS = int(os.environ.get("ROUNDS", str(len(KINDS))))
+MINUTES = float(os.environ.get("MINUTES", "0"))
+PAUSE = float(os.environ.get("PAUSE", "0"))
 ACCOUNTS = int(os.environ.get("ACCOUNTS", "6"))
 LEASE_SECONDS = int(os.environ.get("LEASE", "5"))
 SEED = int(os.environ.get("SEED", "1"))
@@ -33,15 +39,30 @@ CALLS_PER_HOUR = int(os.environ.get("CALLS", "120"))
 #: Another process has the account of one that was killed within so long, seconds.
 TAKEN_WITHIN = 15.0
 PACE = pace(SPEED) | {"database__lease_seconds": LEASE_SECONDS}
+#: The server itself notes each fact whose transaction is not that of the account's holder: a transaction is known by
+#: its process's row, which it has counted itself in.
+WATCH = (
+    "CREATE TABLE stale_write (account_id text, at timestamptz DEFAULT clock_timestamp())",
+    """CREATE FUNCTION watched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NOT EXISTS (SELECT FROM lease JOIN writer ON token = holder WHERE lease.account_id = NEW.account_id
+                       AND writer.xmin = pg_current_xact_id()::xid)
+        THEN INSERT INTO stale_write (account_id) VALUES (NEW.account_id); END IF;
+        RETURN NEW; END $$""",
+    "CREATE TRIGGER watched BEFORE INSERT ON fact FOR EACH ROW EXECUTE FUNCTION watched()",
+)
+STALE = "SELECT account_id FROM stale_write"
 
 
 class Line:
-    """The network between a process and the server: a socket of its own, which can be cut."""
+    """The network between a process and the server: a socket of its own, which can be cut, or lose nothing and carry
+    nothing for a while."""
 
     def __init__(self, folder, server):
         self.folder, self._server = folder, server
         self._open = set()
         self._listening = None
+        self.flows = asyncio.Event()
+        self.flows.set()
 
     async def mend(self):
         path = self.folder / ".s.PGSQL.5432"
@@ -67,10 +88,10 @@ class Line:
         await asyncio.gather(self._copy(reader, ours), self._copy(theirs, writer))
         self._open -= both
 
-    @staticmethod
-    async def _copy(reader, writer):
+    async def _copy(self, reader, writer):
         with suppress(OSError):
             while data := await reader.read(65_536):
+                await self.flows.wait()
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()
@@ -123,8 +144,14 @@ class Shared:
             await child.start()
         elif kind == "pause":
             child.signal(signal.SIGSTOP)
+            paused = asyncio.create_task(asyncio.sleep(PAUSE))
             await self.until(lambda: self.all_held(but=child), "the others have taken over")
+            await paused
             child.signal(signal.SIGCONT)
+        elif kind == "silence":  # what was on its way arrives when others have the accounts
+            line.flows.clear()
+            await self.until(lambda: self.all_held(but=child), "the others have taken over")
+            line.flows.set()
         else:
             await line.cut()
             await self.until(lambda: self.all_held(but=child), "the others have taken over")
@@ -189,6 +216,18 @@ async def sharing(tmp_path):
                 await line.cut()
 
 
+def of_kinds(lines, hits):
+    """Seconds without a holder, of each time an account was taken from one that did not give it, by the kind of hit."""
+    found = {kind: [] for kind in KINDS}
+    for line in lines:
+        if line["event"] == "lease.taken" and line.get("former"):
+            at = datetime.fromisoformat(line["timestamp"]).timestamp()
+            kind = next((kind for kind, begun in reversed(hits) if begun <= at), None)
+            if kind is not None:
+                found[kind].append(line["seconds"])
+    return found
+
+
 def out_of_order(hook):
     """Calls whose letters came in another order than they were written, each by its first coming; how many letters came
     more than once."""
@@ -217,11 +256,13 @@ async def test_nothing_is_lost_doubled_or_written_by_who_was_superseded(tmp_path
             )
             for n, sim in enumerate(made.sims.values())
         ]
-        hits = Counter()
-        for n in range(ROUNDS):
-            kind = KINDS[n] if n < len(KINDS) else dice.choice(KINDS)
+        asked(made.url, *WATCH, STALE)
+        hits, begun = [], time.monotonic()
+        while len(hits) < ROUNDS or time.monotonic() < begun + MINUTES * 60:
+            kind = KINDS[len(hits)] if len(hits) < len(KINDS) else dice.choice(KINDS)
+            hits.append((kind, time.time()))
             await made.strike(kind, dice.randrange(3))
-            hits[kind] += 1
+        lasted = time.monotonic() - begun
         made.closed.set()
         await asyncio.gather(*offices)
         await made.until(made.finished, "every call is there, and told")
@@ -231,6 +272,7 @@ async def test_nothing_is_lost_doubled_or_written_by_who_was_superseded(tmp_path
             assert differences(mine, sim.pbx.truth()) == []
         twice = "SELECT 1 FROM call_transitions GROUP BY account_id, session_id, at, to_status HAVING count(*) > 1"
         assert asked(made.url, twice) == []
+        assert asked(made.url, STALE) == []
         lines = [line for child in made.children for line in child.lines()]
         told = Counter(
             (line["account_id"], line["session_id"], line["revision"])
@@ -244,10 +286,16 @@ async def test_nothing_is_lost_doubled_or_written_by_who_was_superseded(tmp_path
         assert wrong == []
         for child in made.children:
             assert await child.stop() == 0
-    taken = [line["seconds"] for line in lines if line["event"] == "lease.taken" and "seconds" in line]
+        other = "INSERT INTO fact SELECT * FROM jsonb_populate_record((SELECT fact FROM fact LIMIT 1), '{\"id\": -1}')"
+        assert len(asked(made.url, other, STALE)) == 1  # the watch does see
+    taken = of_kinds(lines, hits)
     events = Counter(line["event"] for line in lines)
+    counts = Counter(kind for kind, _ in hits)
     with capsys.disabled():
-        print(f"\n{ACCOUNTS} accounts, {len(rows)} calls, {dict(hits)}; leases of {LEASE_SECONDS} s taken {len(taken)} "
-              f"times, after {max(taken):.1f} s at most, lost {events['lease.lost']}, unrenewed "
-              f"{events['lease.unrenewed']}; letters {len(made.hook.accepted)}, {again} of them again")  # fmt: skip
-    assert max(taken) < TAKEN_WITHIN
+        print(f"\n{ACCOUNTS} accounts, {len(rows)} calls, leases of {LEASE_SECONDS} s, {len(hits)} hits in "
+              f"{lasted / 60:.1f} min; lost {events['lease.lost']}, unrenewed {events['lease.unrenewed']}; letters "
+              f"{len(made.hook.accepted)}, {again} of them again")  # fmt: skip
+        for kind, seconds in taken.items():
+            figures = f"; {median(seconds):.1f} s in the median, {max(seconds):.1f} s at most" if seconds else ""
+            print(f"{kind}: {counts[kind]} hits, {len(seconds)} takeovers{figures}")
+    assert max(map(max, filter(None, taken.values()))) < TAKEN_WITHIN
