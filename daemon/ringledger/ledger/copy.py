@@ -148,7 +148,7 @@ async def _copy_table(
     while rows := await _rows(here, plain, key, last):
         async with there.begin():
             await place.guard(there)
-            await there.execute(insert(plain), [dict(zip(names, row, strict=True)) for row in rows])
+            await place.insert(there, of.name, names, rows)
         place.note_commit()
         last = tuple(rows[-1][index] for index in at)
         progress(of.name, len(rows))

@@ -138,6 +138,14 @@ class Database(ABC):
         await self.tidy(connection, thorough=True)
         return False
 
+    async def insert(
+        self, connection: AsyncConnection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        """Within a transaction: many rows, their values as they are stored. Names are our own."""
+        places = ", ".join("?" * len(columns))
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608
+        await connection.exec_driver_sql(sql, list(rows))
+
     async def numbered(self, connection: AsyncConnection) -> None:
         """Rows were inserted with their numbers: the next ones go on behind them."""
 

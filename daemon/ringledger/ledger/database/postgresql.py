@@ -406,6 +406,14 @@ class PostgresqlDatabase(Database):
         except self._errors as error:
             raise (self._gone(error) if self._driver.is_closed() else classified(error)) from error
 
+    async def insert(
+        self, connection: AsyncConnection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> None:
+        try:
+            await (await _driver(connection)).copy_records_to_table(table, records=rows, columns=columns)
+        except (*self._errors, *REFUSALS) as error:
+            raise self._named(error) from error
+
     async def numbered(self, connection: AsyncConnection) -> None:
         async with connection.begin():
             for one in tables.metadata.sorted_tables:
