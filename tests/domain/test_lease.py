@@ -39,6 +39,13 @@ def test_what_has_lapsed_is_left_to_its_holder_for_a_moment():
     assert one.to_take(rows(row(left=-1.0)), 2, GRACE + 11) == []  # and lapsed again: the moment begins anew
 
 
+def test_what_a_dead_process_of_the_same_place_held_is_taken_at_once():
+    one = LeaseBook("me", SECONDS, former="dead")
+    one.wanted = {"a": 0.0, "b": 0.0, "c": 0.0}
+    held = rows(row("a", "dead", left=9.0), row("b", "dead", left=-1.0), row("c", "other", left=9.0))
+    assert one.to_take(held, 1, 0.0) == ["a", "b"]
+
+
 def test_a_lease_is_counted_from_before_the_question():
     one = book("a")
     one.granted([Fence("a", 3)], asked_at=100.0)

@@ -48,10 +48,12 @@ class _Held:
 
 
 class LeaseBook:
-    """The leases of one process. ``holder``: its token; ``seconds``: how long a lease runs."""
+    """The leases of one process. ``holder``: its token; ``seconds``: how long a lease runs; ``former``: the token of a
+    process that is known to be dead and whose place this is, empty: of none. What that one held is free."""
 
-    def __init__(self, holder: str, seconds: float) -> None:
+    def __init__(self, holder: str, seconds: float, former: str = "") -> None:
         self.holder = holder
+        self._former = former
         self.seconds = seconds
         #: The accounts this process would work for and does not, each since when it is wanted.
         self.wanted: dict[str, float] = {}
@@ -114,13 +116,13 @@ class LeaseBook:
         mine = {fence.name for fence in self.fences}
         free = [name for name in self.wanted if name not in mine and not self._is_held(rows.get(name))]
         self._free = {name: self._free.get(name, now) for name in free}
-        lapsed = {(row.name, row.term): row for row in rows.values() if row.holder and row.left <= 0}
+        lapsed = {(row.name, row.term): row for row in rows.values() if self._is_anothers(row) and row.left <= 0}
         self._lapsed = {key: self._lapsed.get(key, now) for key in lapsed}
         room = self._share(rows, processes) - len(mine)
         taken: list[str] = []
         for name in free:
             row = rows.get(name)
-            if row is not None and row.holder and now < self._lapsed[name, row.term] + GRACE:
+            if row is not None and self._is_anothers(row) and now < self._lapsed[name, row.term] + GRACE:
                 continue
             left_lying = now >= self._free[name] + self.seconds
             if len(taken) < room or left_lying:
@@ -148,6 +150,9 @@ class LeaseBook:
         }  # fmt: skip
         return -(-len(names) // max(1, processes))
 
-    @staticmethod
-    def _is_held(row: LeaseRow | None) -> bool:
-        return row is not None and bool(row.holder) and row.left > 0
+    def _is_held(self, row: LeaseRow | None) -> bool:
+        return row is not None and self._is_anothers(row) and row.left > 0
+
+    def _is_anothers(self, row: LeaseRow) -> bool:
+        """Whether somebody has it who may be alive."""
+        return row.holder not in {"", self._former}

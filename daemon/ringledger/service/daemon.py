@@ -7,7 +7,7 @@ correctness never depends on it (rule 9.2).
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from ringledger.config.model import Settings
 from ringledger.config.provenance import SettingsError
 from ringledger.ledger.errors import LedgerUnavailable
 from ringledger.ledger.file.lock import refuse_second
+from ringledger.ledger.file.seat import Seat
 from ringledger.ledger.schema.migrate import upgrade, version_of
 from ringledger.ledger.schema.tables import SCHEMA_VERSION
 from ringledger.ledger.write.store import Ledger
@@ -236,10 +237,16 @@ class Daemon:
                         await writer.flush()
 
     async def _run(self, ledger: Ledger) -> None:
-        table = ledger.database.leases(self.settings.database.lease_seconds)
-        if table is None:
-            return await self._run_accounts(ledger, None)
-        leases = Leases(table, self.metrics)
+        database = self.settings.database
+        with nullcontext() if database.is_file else Seat(database.path.with_suffix(".seat")) as seat:
+            table = ledger.database.leases(database.lease_seconds, seat.former) if seat else None
+            if seat is None or table is None:
+                await self._run_accounts(ledger, None)
+            else:
+                seat.sit(table.token)
+                await self._run_beside_others(ledger, Leases(table, self.metrics))
+
+    async def _run_beside_others(self, ledger: Ledger, leases: Leases) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 looking = group.create_task(leases.run(self._beat("leases", lambda: LEASES_AT_MOST)), name="leases")

@@ -56,7 +56,7 @@ class Leases:
         self._table = table
         self._metrics = metrics
         self._clock = clock
-        self._book = LeaseBook(table.token, table.seconds)
+        self._book = LeaseBook(table.token, table.seconds, table.former)
         self._rows: dict[str, LeaseRow] = {}
         self._waits: dict[str, _Wait] = {}
         self._tenures: dict[str, Tenure] = {}

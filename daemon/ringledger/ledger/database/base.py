@@ -94,8 +94,9 @@ class Database(ABC):
         ``LedgerLocked``, ``LeaseLost``.
         """
 
-    def leases(self, seconds: float) -> "PostgresqlLeases | None":
-        """The leases of this process, where several may write; each runs for so long."""
+    def leases(self, seconds: float, former: str = "") -> "PostgresqlLeases | None":
+        """The leases of this process, where several may write; each runs for so long. ``former``: the token of one that
+        is known to be dead, and whose place this is."""
         return None
 
     def held_elsewhere(self, account_id: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -32,13 +32,15 @@ _ROWS: Final = (
     "SELECT name, account_id, holder, process, term, "
     "extract(epoch FROM expires_at::timestamptz - clock_timestamp())::float8 FROM lease"
 )
+#: Of a process that is dead: nobody counts with it any more.
+_BURY: Final = "DELETE FROM writer WHERE token = $1"
 _PROCESSES: Final = f"SELECT count(*)::bigint FROM writer WHERE seen_until > {_NOW}"
 _NEW: Final = (
     "INSERT INTO lease (name, holder, process, term, taken_at, expires_at) "
     f"SELECT name, '', '', 0, '', {_NOW} FROM unnest($1::text[]) AS name ORDER BY name ON CONFLICT DO NOTHING"
 )
 _TAKE: Final = (
-    f"WITH free AS (SELECT name FROM lease WHERE name = ANY($3) AND (holder = '' OR expires_at <= {_NOW}) "
+    f"WITH free AS (SELECT name FROM lease WHERE name = ANY($3) AND (holder IN ('', $4) OR expires_at <= {_NOW}) "
     "ORDER BY name FOR NO KEY UPDATE SKIP LOCKED) "
     "UPDATE lease SET holder = $2, process = (SELECT process FROM writer WHERE token = $2), term = term + 1, "
     f"taken_at = {_NOW}, expires_at = {_UNTIL} FROM free WHERE lease.name = free.name "
@@ -65,11 +67,16 @@ class Round(NamedTuple):
 
 
 class PostgresqlLeases:
-    """The leases, for the process that writes under ``token``. ``connect``: a new connection of asyncpg's."""
+    """The leases, for the process that writes under ``token``. ``connect``: a new connection of asyncpg's; ``former``:
+    the token of a process that is known to be dead, and whose place this is."""
 
-    def __init__(self, connect: Callable[[dict[str, str]], Awaitable[Any]], token: str, seconds: float) -> None:
+    def __init__(
+        self, connect: Callable[[dict[str, str]], Awaitable[Any]], token: str, seconds: float, former: str = ""
+    ) -> None:
         self.token = token
         self.seconds = seconds
+        self.former = former
+        self._buried = not former
         self._connect = connect
         self._connection: Any = None
         self._turn = asyncio.Lock()
@@ -78,6 +85,8 @@ class PostgresqlLeases:
         """Renew what is due, and say who has what. Raises ``LedgerError``."""
 
         async def ask(connection: Any) -> Round:
+            if not self._buried:
+                self._buried = await self._patiently(connection.execute(_BURY, self.former)) is not None
             await self._patiently(connection.execute(_SEEN, self.seconds, self.token))
             renewed = await self._renewed(connection, due) if due else []
             rows = [LeaseRow(*row) for row in await connection.fetch(_ROWS)]
@@ -111,7 +120,7 @@ class PostgresqlLeases:
 
         async def ask(connection: Any) -> list[Fence]:
             await connection.execute(_NEW, names)
-            return [Fence(*row) for row in await connection.fetch(_TAKE, self.seconds, self.token, names)]
+            return [Fence(*row) for row in await connection.fetch(_TAKE, self.seconds, self.token, names, self.former)]
 
         return await self._asked(ask)
 

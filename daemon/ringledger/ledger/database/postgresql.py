@@ -262,8 +262,8 @@ class PostgresqlDatabase(Database):
             there = (await connection.exec_driver_sql(_WRITER, values[:1])).first()
             raise self._no_longer((await connection.exec_driver_sql(_TAKEN, values)).all() if there else ())
 
-    def leases(self, seconds: float) -> PostgresqlLeases | None:
-        return PostgresqlLeases(self.connect, self._token, seconds) if self._shared else None
+    def leases(self, seconds: float, former: str = "") -> PostgresqlLeases | None:
+        return PostgresqlLeases(self.connect, self._token, seconds, former) if self._shared else None
 
     def held_elsewhere(self, account_id: ColumnElement[Any]) -> ColumnElement[bool]:
         return account_id.in_(self._held(lease.c.holder.not_in(["", self._token]))) if self._shared else false()
