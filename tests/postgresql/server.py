@@ -42,8 +42,11 @@ class Server:
         self._user = {} if os.geteuid() else self._lesser_user()
         self.data = self.folder / "data"
         self.name = pwd.getpwuid(self._user.get("user", os.geteuid())).pw_name
-        self._call("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", f"--pgdata={self.data}")
+        self._make()
         self.start()
+
+    def _make(self) -> None:
+        self._call("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", f"--pgdata={self.data}")
 
     def _lesser_user(self) -> dict[str, Any]:
         entry = pwd.getpwnam("nobody")
@@ -87,10 +90,28 @@ class Server:
 
     def close(self) -> None:
         try:
-            self.stop()
+            if (self.data / "postmaster.pid").exists():
+                self.stop()
         finally:
             # Hundreds of databases take a while, and xdist does not wait for its workers that long.
             subprocess.run(["setsid", "--fork", "rm", "-rf", self.folder], check=True)
+
+
+class Standby(Server):
+    """A server that follows another one."""
+
+    def __init__(self, primary: Server) -> None:
+        self._primary = primary
+        super().__init__()
+
+    def _make(self) -> None:
+        source = f"host={self._primary.folder} user={self.name}"
+        self._call("pg_basebackup", f"--dbname={source}", f"--pgdata={self.data}", "--write-recovery-conf", "--no-sync",
+                   "--checkpoint=fast")  # fmt: skip
+
+    def promote(self) -> None:
+        """From now on it is a primary."""
+        self._call("pg_ctl", f"--pgdata={self.data}", "--wait", "promote")
 
 
 @functools.cache

@@ -46,6 +46,10 @@ class LedgerUnreachable(LedgerUnavailable):
     """The database's server does not answer, or has ended the connection."""
 
 
+class LedgerReadOnly(LedgerUnavailable):
+    """The server lets itself only be read: a standby, until it is made the primary."""
+
+
 class LedgerUnheard(LedgerUnavailable):
     """The connection was lost while a commit was on its way: whether it has happened is known when there is another."""
 
@@ -177,7 +181,7 @@ _BY_STATE: Final[dict[str, type[LedgerError]]] = {
     "08": LedgerUnreachable,  # connection exception
     "22": LedgerRefused,  # data exception
     "23": LedgerRefused,  # integrity constraint violation
-    "25006": LedgerFailing,  # read-only transaction: a standby
+    "25006": LedgerReadOnly,  # read-only transaction
     "28": DatabaseForbidden,  # invalid authorisation
     "3D": DatabaseMissing,  # no such database
     "40": LedgerBusy,  # transaction rollback: serialisation, deadlock
@@ -201,6 +205,9 @@ _NOT_UTF8: Final = "Could not decode to UTF-8"
 REFUSALS: Final = (OverflowError, UnicodeError)
 
 
+_PRIMARY: Final = "name the primary, or all hosts and target_session_attrs=read-write"
+
+
 def classified(error: BaseException) -> LedgerError:
     """The error of ours that stands for one of the driver's or of SQLAlchemy's; the original is its cause."""
     original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
@@ -221,8 +228,9 @@ def classified(error: BaseException) -> LedgerError:
     return kind(f"database: {original}")
 
 
-#: What the driver raises when its connection has ended, or was told so in the middle of something else.
-_OUT_OF_STEP: Final = frozenset({"InterfaceError", "InternalClientError"})
+#: What the driver raises when its connection has ended, or was told so in the middle of something else, or when none of
+#: several hosts is one that can be written to: one of them will be.
+_OUT_OF_STEP: Final = frozenset({"InterfaceError", "InternalClientError", "TargetServerAttributeNotMatched"})
 #: Where the driver of PostgreSQL and its adapter have their errors.
 _POSTGRESQL: Final = ("asyncpg", "sqlalchemy.dialects.postgresql")
 
@@ -234,6 +242,8 @@ def _of_state(state: str, original: BaseException) -> LedgerError:
         cause = original.__cause__ if getattr(original, "constraint_name", None) is None else original
         named = getattr(cause, "constraint_name", None) or type(cause or original).__name__
         return LedgerRefused(f"database: {named} at a value")
+    if kind is LedgerReadOnly:
+        return LedgerReadOnly(f"database: can only be read ({_first_line(original)}): a standby? {_PRIMARY}")
     return kind(f"database: {_first_line(original)}")
 
 

@@ -283,6 +283,7 @@ BAD = CheckFacts(
     writers=("root", ("a group",)),
     backups=(0, 1e9, ()), saved_copies=("/x.saved-1",), listens="0.0.0.0:9464", plain_receivers=("crm",),
     unheard=(("7", 2),), server_trouble="no server answers", leases=("", ("acme",)),
+    standby_behind=61.0, server_clock=-6.0,
 )  # fmt: skip
 
 
@@ -293,6 +294,25 @@ def test_every_problem_has_a_reason_and_a_cure():
         assert one.bad, one.code
         assert one.why
         assert one.cure
+
+
+def test_what_a_database_server_may_be_like():
+    """Each of its checks, at its bounds."""
+    bounds = [
+        ("database-server", CheckFacts(server=("PostgreSQL 15.1", 15)), "ok"),
+        ("database-server", CheckFacts(server=("PostgreSQL 14.9", 14)), "warning"),
+        ("database-standby", CheckFacts(standby_behind=60.0), "ok"),
+        ("database-standby", CheckFacts(standby_behind=61.0), "warning"),
+        ("database-standby", CheckFacts(standby_behind=0.0, daemon_expected=True), "failure"),
+        ("database-clock", CheckFacts(server_clock=5.0), "ok"),
+        ("database-clock", CheckFacts(server_clock=-5.1), "warning"),
+        ("database-clock", CheckFacts(server_clock=61.0), "failure"),
+    ]
+    for code, facts, severity in bounds:
+        (one,) = examine(facts)
+        assert (one.code, one.severity) == (code, severity)
+    (ahead,) = examine(CheckFacts(server_clock=-6.0))
+    assert ahead.found.startswith("+6.0 s from the database server's"), "this machine is ahead"
 
 
 def test_a_daemon_that_has_only_just_started_is_a_warning():

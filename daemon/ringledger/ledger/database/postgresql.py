@@ -180,7 +180,11 @@ class PostgresqlDatabase(Database):
         given = {"application_name": "ringledger", "timezone": "UTC", "jit": "off", **(settings or {})}
         try:
             connection = await self._asyncpg.connect(
-                self._dsn(), password=self._password(), server_settings=given, timeout=CONNECT_SECONDS
+                self._dsn(),
+                password=self._password(),
+                server_settings=given,
+                timeout=CONNECT_SECONDS,
+                target_session_attrs=self._server_wanted(given),
             )
             # A sum of whole numbers is a decimal there, and one of ours everywhere else.
             await connection.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=_number)
@@ -192,6 +196,12 @@ class PostgresqlDatabase(Database):
             raise LedgerUnreachable(f"{self.shown}: no server answers ({what}); {cure}") from None
         _notice_silence(connection)
         return connection
+
+    def _server_wanted(self, settings: dict[str, str]) -> str | None:
+        """Which of several hosts; ``None``: as the URL says. The driver takes a connection that we only let read for
+        one to a standby."""
+        wanted = self.url.query.get("target_session_attrs")
+        return "primary" if wanted == "read-write" and "default_transaction_read_only" in settings else None
 
     def _dsn(self) -> str:
         query = {name: value for name, value in self.url.query.items() if name != PASSWORD_FILE}

@@ -10,11 +10,12 @@ What must stay true: all of it is one transaction, under the writer's lock; a da
 
 import asyncio
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import tzinfo
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, MetaData, Select, Text, func, inspect, select
 from sqlalchemy.exc import DBAPIError
@@ -142,17 +143,37 @@ def _problems(connection: Connection, compare: Callable[[Connection, MetaData], 
     return found + [f"schema: no view {name}" for name in sorted(VIEWS.keys() - there)]
 
 
-def examine(url: Any, *, before_ms: int) -> tuple[str, Examination, tuple[str, tuple[str, ...]]]:
-    """The server in words, what there is to know of the ledger, and who works for which accounts: in words, and those
-    whose lease has lapsed. Raises ``LedgerError``.
-    """
+class Server(NamedTuple):
+    """A server as it tells of itself. ``words``: version, size and role; ``number``: of its major version; ``clock``:
+    how far its clock is ahead of ours, seconds; ``behind``: of a standby, how old what it shows is, seconds, ``None``:
+    it is none; ``leases``: who works for which accounts, in words, and those whose lease has lapsed."""
 
-    async def look(
-        database: PostgresqlDatabase, connection: AsyncConnection
-    ) -> tuple[str, Examination, tuple[str, tuple[str, ...]]]:
-        facts = "SELECT current_setting('server_version'), pg_database_size(current_database()), current_user"
-        told: Any = (await connection.exec_driver_sql(facts)).one()
-        version, size, role = told
+    words: str
+    number: int
+    clock: float
+    behind: float | None
+    leases: tuple[str, tuple[str, ...]]
+
+
+#: A standby that has applied all it was sent, and is being sent to, is not behind, however quiet the primary is.
+_SERVER: Final = """
+    SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000, current_user,
+        pg_database_size(current_database()), extract(epoch FROM clock_timestamp())::float8,
+        CASE WHEN NOT pg_is_in_recovery() THEN NULL
+            WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver)
+            THEN 0
+            ELSE coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) END::float8
+"""
+
+
+def examine(url: Any, *, before_ms: int) -> tuple[Server, Examination]:
+    """The server, and what there is to know of the ledger. Raises ``LedgerError``."""
+
+    async def look(database: PostgresqlDatabase, connection: AsyncConnection) -> tuple[Server, Examination]:
+        asked_at = time.time()
+        told: Any = (await connection.exec_driver_sql(_SERVER)).one()
+        version, number, role, size, clock, behind = told
+        clock -= (asked_at + time.time()) / 2
         if await version_in(connection, database.shown) == 0:
             raise DatabaseMissing(f"{database.shown}: holds no ledger yet; ringledger db upgrade")
         call, fact, outbox = tables.call.c, tables.fact.c, tables.outbox.c
@@ -172,7 +193,8 @@ def examine(url: Any, *, before_ms: int) -> tuple[str, Examination, tuple[str, t
             letters_dead=await one(select(func.count()).select_from(tables.outbox).where(~waits)),
             oldest_letter_at=await one(select(func.min(outbox.since)).where(waits)),
         )
-        return f"PostgreSQL {version}, {size // (1 << 20)} MiB, as {role}", seen, await _leases(connection)
+        words = f"PostgreSQL {version}, {size // (1 << 20)} MiB, as {role}"
+        return Server(words, number, clock, behind, await _leases(connection)), seen
 
     return _with(url, look, read_only=True)
 

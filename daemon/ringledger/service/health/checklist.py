@@ -14,6 +14,8 @@ from ringledger.service.health.checks import (
     DISK_LOW,
     LETTER_LATE,
     MIB,
+    OLDEST_SERVER,
+    STANDBY_LATE,
     START_WITHIN,
     Check,
     CheckFacts,
@@ -279,7 +281,35 @@ def database_server(facts: CheckFacts) -> Outcome | None:
     if facts.server_trouble:
         cure = "start the server, or correct database.url, the password (database.password_file) and the role's rights"
         return failure(facts.server_trouble, cure)
-    return None if facts.server is None else ok(facts.server)
+    if facts.server is None:
+        return None
+    words, number = facts.server
+    cure = f"upgrade the server: {OLDEST_SERVER} and newer are tried"
+    return warning(f"{words}: older than what is tried", cure) if number < OLDEST_SERVER else ok(words)
+
+
+@check("database-standby", "a standby can be read alone, and shows what it has heard of from its primary")
+def database_standby(facts: CheckFacts) -> Outcome | None:
+    if facts.standby_behind is None:
+        return None
+    found = f"a standby, {roughly(facts.standby_behind)} behind"
+    if facts.daemon_expected:
+        return failure(found, "set database.url to the primary, or to all hosts with target_session_attrs=read-write")
+    cure = "look at pg_stat_replication on its primary; a daemon needs the primary itself"
+    return warning(found, cure) if facts.standby_behind > STANDBY_LATE else ok(f"{found}: to be read alone")
+
+
+@check("database-clock", "several processes write times into one ledger, each by its own clock")
+def database_clock(facts: CheckFacts) -> Outcome | None:
+    if facts.server_clock is None:
+        return None
+    found, cure = (
+        f"{-facts.server_clock:+.1f} s from the database server's",
+        "timedatectl set-ntp true, on both machines",
+    )
+    if abs(facts.server_clock) > CLOCK_FAILURE:
+        return failure(found, cure)
+    return warning(found, cure) if abs(facts.server_clock) > CLOCK_WARNING else ok(found)
 
 
 @check("leases", "nothing is recorded of an account that no process works for")

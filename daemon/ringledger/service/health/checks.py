@@ -78,9 +78,13 @@ class CheckFacts:
     damage: str | None = None
     verified: bool | None = None
     journal_mode: str | None = None
-    #: Of a database server: version and size in words; why it cannot be asked.
-    server: str | None = None
+    #: Of a database server: version and size in words, and the number of its version; why it cannot be asked.
+    server: tuple[str, int] | None = None
     server_trouble: str | None = None
+    #: How far its clock is ahead of this machine's.
+    server_clock: float | None = None
+    #: How old what a standby shows is; ``None``: it is none.
+    standby_behind: float | None = None
     #: Which process works for which accounts, in words, and the accounts that no process works for.
     leases: tuple[str, tuple[str, ...]] | None = None
     #: How large the write-ahead log is, and how large it may become.
@@ -152,6 +156,9 @@ CLOCK_WARNING: Final = 5.0
 CLOCK_FAILURE: Final = 60.0
 #: A start may take so long, seconds: a large database is upgraded, a platform is waited for.
 START_WITHIN: Final = 600.0
+#: The oldest version of PostgreSQL that is tried, and how far a standby may be behind, seconds.
+OLDEST_SERVER: Final = 15
+STANDBY_LATE: Final = 60.0
 #: A copy older than this shows that copies are made no longer, seconds; the timer makes one a day.
 BACKUP_LATE: Final = 3 * 86_400.0
 #: A letter that waits longer shows a receiver in trouble, seconds.

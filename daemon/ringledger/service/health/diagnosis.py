@@ -138,14 +138,20 @@ def _of_the_server(settings: Settings, facts: CheckFacts) -> CheckFacts:
         if version == 0:
             return replace(facts, no_database=f"{settings.database.shown}: holds no ledger yet")
         facts = replace(facts, schema=(version, SCHEMA_VERSION), foreign="", no_database="")
-        server, seen, leases = baseline.examine(url, before_ms=now_ms - DAY_MS)
+        server, seen = baseline.examine(url, before_ms=now_ms - DAY_MS)
     except DatabaseForeign as error:
         return replace(facts, foreign=str(error))
     except DatabaseNewer as error:
         return replace(facts, no_database="", foreign="", newer=str(error))
     except LedgerError as error:
         return replace(facts, server_trouble=str(error))
-    facts = replace(facts, server=server, leases=leases)
+    facts = replace(
+        facts,
+        server=(server.words, server.number),
+        server_clock=server.clock,
+        standby_behind=server.behind,
+        leases=server.leases,
+    )
     return facts if version != SCHEMA_VERSION else _with_examination(settings, facts, seen, now_ms)
 
 
