@@ -59,6 +59,7 @@ BROUGHT_ALONG = {
     "lib/systemd/system/ringledger-doctor.service": "systemd/ringledger-doctor.service",
     "lib/systemd/system/ringledger-doctor.timer": "systemd/ringledger-doctor.timer",
     "lib/systemd/system/ringledger-web.service": "systemd/ringledger-web.service",
+    "lib/systemd/system/ringledger@.service": "systemd/ringledger@.service",
     "lib/sysusers.d/ringledger.conf": "systemd/ringledger.sysusers",
     "share/ringledger/ringledger.toml": "config/ringledger.toml",
     "share/ringledger/ringledger.schema.json": "config/ringledger.schema.json",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ringledger.admission import MOST
-from ringledger.config.model import DEFAULT_PATH, Settings
+from ringledger.config.model import DEFAULT_PATH, Settings, load_settings
 from ringledger.config.provenance import CREDENTIALS
 from ringledger.exits import NO_RESTART, Exit
 from ringledger.service import account, daemon
@@ -18,7 +18,10 @@ from ringledger.web.server import MOST_CONNECTIONS
 from tests.needs import needs
 
 SYSTEMD = Path(__file__).resolve().parents[2] / "systemd"
-SERVICES = ["ringledger.service", "ringledger-backup.service", "ringledger-doctor.service", "ringledger-web.service"]
+TEMPLATE = "ringledger@.service"
+SERVICES = [
+    "ringledger.service", TEMPLATE, "ringledger-backup.service", "ringledger-doctor.service", "ringledger-web.service",
+]  # fmt: skip
 TIMERS = ["ringledger-backup.timer", "ringledger-doctor.timer"]
 UNITS = [*SERVICES, *TIMERS]
 
@@ -82,10 +85,25 @@ def test_the_look_fails_when_no_daemon_runs_and_not_for_a_warning():
 
 
 def test_the_package_knows_every_unit():
-    units = set(UNITS) - {"ringledger-backup.service", "ringledger-doctor.service"}  # which their timers start
+    started = {"ringledger-backup.service", "ringledger-doctor.service"}  # by their timers
+    units = set(UNITS) - started - {TEMPLATE}
     for script in ("postinst", "prerm", "postrm"):
         text = (SYSTEMD / "debian" / script).read_text()
         assert {unit for unit in units if unit in text} == units, script
+    for script in ("postinst", "prerm"):
+        assert "'ringledger@*.service'" in (SYSTEMD / "debian" / script).read_text(), "whichever run"
+
+
+def test_each_of_several_processes_is_the_daemon_with_a_directory_of_its_own():
+    several, only = keys(TEMPLATE), keys("ringledger.service")
+    assert several.pop("Environment") == ["RINGLEDGER_DATABASE__DIRECTORY=/var/lib/ringledger/%i"]
+    assert several.pop("StateDirectory") == ["ringledger/%i"]
+    assert only.pop("StateDirectory") == ["ringledger"]
+    assert several == only
+    one_of_them = load_settings(
+        None, {"RINGLEDGER_DATABASE__DIRECTORY": "/var/lib/ringledger/one"}, {"database.url": "postgresql://a@/b"}
+    )
+    assert one_of_them.database.path.parent == Path("/var/lib/ringledger/one")
 
 
 def test_codes_that_no_restart_can_cure():
@@ -155,7 +173,8 @@ def test_no_secret_comes_by_environment_or_command_line():
 def test_state_is_readable_for_the_group_alone(unit):
     assert one(unit, "StateDirectoryMode") == "0750"
     assert one(unit, "UMask") == "0027"
-    assert Settings().database.path == Path("/var/lib") / one(unit, "StateDirectory") / "ringledger.db"
+    place = one(unit, "StateDirectory").removesuffix("/%i")
+    assert Settings().database.path == Path("/var/lib") / place / "ringledger.db"
 
 
 def test_a_reload_looks_at_the_configuration_first():

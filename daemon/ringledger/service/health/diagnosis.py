@@ -71,7 +71,7 @@ PLATFORM_WITHIN: Final = 20.0
 UNIT_DIRECTORIES: Final = ("/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
 UNITS: Final = (
     "ringledger.service", "ringledger-backup.service", "ringledger-backup.timer", "ringledger-doctor.service",
-    "ringledger-doctor.timer", "ringledger-web.service",
+    "ringledger-doctor.timer", "ringledger-web.service", "ringledger@.service",
 )  # fmt: skip
 
 
