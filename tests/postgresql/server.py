@@ -41,6 +41,8 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="ringledger-pg-", dir="/tmp"))
         self._user = {} if os.geteuid() else self._lesser_user()
         self.data = self.folder / "data"
+        #: What it is started with besides.
+        self.more: tuple[str, ...] = ()
         self.name = pwd.getpwuid(self._user.get("user", os.geteuid())).pw_name
         self._make()
         self.start()
@@ -61,7 +63,7 @@ class Server:
         assert done.returncode == 0, done.stderr or done.stdout
 
     def start(self) -> None:
-        given = " ".join(f"-c {one}" for one in (*_FAST, f"unix_socket_directories={self.folder}"))
+        given = " ".join(f"-c {one}" for one in (*_FAST, f"unix_socket_directories={self.folder}", *self.more))
         self._call(
             "pg_ctl", f"--pgdata={self.data}", f"--log={self.folder}/log", "--wait", f"--options={given}", "start"
         )
