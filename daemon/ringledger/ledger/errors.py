@@ -129,6 +129,12 @@ class DatabaseForbidden(LedgerError):
     exit_code = Exit.CONFIG
 
 
+class LedgerPooled(LedgerError):
+    """What stands before the server does not leave us our session, and with it our locks."""
+
+    exit_code = Exit.CONFIG
+
+
 class DatabaseDriverMissing(LedgerError):
     """The program was installed without what talks to this kind of database."""
 

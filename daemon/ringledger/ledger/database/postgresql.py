@@ -47,6 +47,7 @@ from ringledger.ledger.errors import (
     LedgerBroken,
     LedgerError,
     LedgerLocked,
+    LedgerPooled,
     LedgerUnheard,
     LedgerUnreachable,
     classified,
@@ -81,6 +82,8 @@ _COUNT: Final = (
     "UPDATE writer SET commits = commits + 1 WHERE token = $1 "
     "AND (SELECT count(*) FROM fence) = cardinality($2::text[])"
 )
+#: The server's process behind a connection.
+_SESSION: Final = "SELECT pg_backend_pid()"
 _NEWEST: Final = "SELECT process || ' writes to it since ' || since FROM writer ORDER BY seen_until DESC LIMIT 1"
 _WRITER: Final = "SELECT 1 FROM writer WHERE token = $1"
 _TAKEN: Final = (
@@ -176,16 +179,15 @@ class PostgresqlDatabase(Database):
         return create_async_engine("postgresql+asyncpg://", async_creator=self.connect, pool_size=1, max_overflow=0)
 
     async def connect(self, settings: dict[str, str] | None = None) -> Any:
-        """A connection of asyncpg's. Raises ``LedgerError``."""
-        given = {"application_name": "ringledger", "timezone": "UTC", "jit": "off", **(settings or {})}
+        """A connection of asyncpg's, whose session has these settings. Raises ``LedgerError``."""
+        named = {"application_name": "ringledger", "timezone": "UTC"}
+        # Not with the first packet: a pooler refuses what it does not know, or lets it go unheard.
+        given = "; ".join(f"SET {name} = '{value}'" for name, value in ({"jit": "off"} | (settings or {})).items())
         try:
             connection = await self._asyncpg.connect(
-                self._dsn(),
-                password=self._password(),
-                server_settings=given,
-                timeout=CONNECT_SECONDS,
-                target_session_attrs=self._server_wanted(given),
+                self._dsn(), password=self._password(), server_settings=named, timeout=CONNECT_SECONDS
             )
+            await connection.execute(given)
             # A sum of whole numbers is a decimal there, and one of ours everywhere else.
             await connection.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=_number)
         except (*self._errors, ValueError) as error:
@@ -196,12 +198,6 @@ class PostgresqlDatabase(Database):
             raise LedgerUnreachable(f"{self.shown}: no server answers ({what}); {cure}") from None
         _notice_silence(connection)
         return connection
-
-    def _server_wanted(self, settings: dict[str, str]) -> str | None:
-        """Which of several hosts; ``None``: as the URL says. The driver takes a connection that we only let read for
-        one to a standby."""
-        wanted = self.url.query.get("target_session_attrs")
-        return "primary" if wanted == "read-write" and "default_transaction_read_only" in settings else None
 
     def _dsn(self) -> str:
         query = {name: value for name, value in self.url.query.items() if name != PASSWORD_FILE}
@@ -245,6 +241,7 @@ class PostgresqlDatabase(Database):
         self._own = (LOCK[0], 2 + secrets.randbelow((1 << 31) - 2)) if shared else LOCK
         lock = f"pg_try_advisory_lock{'_shared' if shared else ''}"
         try:
+            await self._refuse_shared_session(driver)
             if not await within_handover(partial(driver.fetchval, f"SELECT {lock}($1, $2)", *LOCK)):
                 who = await driver.fetchval(_NEWEST)
                 raise LedgerLocked(f"{self.shown}: {who or 'another process writes to it'}; stop that one first")
@@ -264,6 +261,20 @@ class PostgresqlDatabase(Database):
         except self._asyncpg.PostgresError as error:
             raise self._named(error) from error
         self._shared, self._commits, self._driver = shared, 0, driver
+
+    async def _refuse_shared_session(self, driver: Any) -> None:
+        """A pooler that gives a session to another client after each transaction gives its locks away, too. Raises
+        ``LedgerPooled``."""
+        mine = await driver.fetchval(_SESSION)
+        other = await self.connect()
+        try:
+            theirs = await other.fetchval(_SESSION)
+        finally:
+            await other.close()
+        if mine == theirs:
+            raise LedgerPooled(
+                f"{self.shown}: a pooler shares its sessions; set pool_mode = session, or name the server"
+            )
 
     async def guard(self, connection: AsyncConnection, fences: Collection[Fence] = ()) -> None:
         values = self._token, [one.name for one in fences], [one.term for one in fences]
