@@ -244,6 +244,8 @@ async def test_a_database_without_leases_gets_them(url):
     """Schema 9, as its program made it."""
     asked(
         url,
+        "DROP INDEX ix_call_account_id_telephony_session_id",
+        "DROP INDEX ix_call_source_account_id_record_id",
         "DROP TABLE lease",
         "DROP TABLE writer",
         "CREATE TABLE writer (id integer CONSTRAINT pk_writer PRIMARY KEY, token text NOT NULL, "

@@ -216,11 +216,12 @@ def _of_an_index(difference: Any) -> bool:
 
 def _made(connection: Connection, kind: str) -> dict[str, str | None]:
     """The views (``v``) or indexes (``i``) of this program that are there, each with the digest of the statement that
-    made it, which is its comment: the server keeps no text as it was written.
+    made it, which is its comment: the server keeps no text as it was written. A table in
+    parts has indexes of a letter of their own (``I``).
     """
     rows = connection.exec_driver_sql(
         "SELECT relname, obj_description(oid, 'pg_class') FROM pg_class "
-        "WHERE relkind::text = $1 AND relnamespace = current_schema()::regnamespace ORDER BY oid",
+        "WHERE lower(relkind::text) = $1 AND relnamespace = current_schema()::regnamespace ORDER BY oid",
         (kind,),
     )
     return {row[0]: row[1] for row in rows if row[0] in (VIEWS if kind == "v" else INDEXES)}
