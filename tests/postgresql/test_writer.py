@@ -154,6 +154,54 @@ async def test_a_commit_whose_answer_was_lost_is_made_once(ledger, url, monkeypa
     assert (await ledger.load_open(ACCOUNT)).positions.get("websocket") == POSITION
 
 
+class Wire:
+    """The way to a server, which is cut at the next COMMIT: before it goes on, or before its answer comes back."""
+
+    def __init__(self, there, *, happened):
+        self._there, self._happened = there, happened
+        self.armed = self.cut = False
+
+    async def carry(self, reader, writer):
+        theirs, ours = await asyncio.open_unix_connection(self._there / ".s.PGSQL.5432")
+
+        async def answers():
+            while data := await theirs.read(65_536):
+                if self.cut:
+                    break  # it has been committed, and nobody hears of it
+                writer.write(data)
+            writer.transport.abort()
+
+        answering = asyncio.create_task(answers())
+        while data := await reader.read(65_536):
+            if self.armed and b"COMMIT;" in data:
+                self.armed, self.cut = False, True
+                if not self._happened:
+                    break
+            ours.write(data)
+        if not self._happened:
+            ours.transport.abort()
+        await answering
+        ours.transport.abort()
+        writer.transport.abort()
+        self.cut = False
+
+
+@pytest.mark.parametrize("happened", [True, False])
+async def test_a_commit_whose_answer_is_cut_off_on_the_wire_is_made_once(url, tmp_path, happened):
+    wire = Wire(server().folder, happened=happened)
+    async with await asyncio.start_unix_server(wire.carry, tmp_path / ".s.PGSQL.5432"):
+        ledger = await Ledger.open(url.replace(str(server().folder), str(tmp_path)))
+        changes = play(observations("answered")).changes
+        wire.armed = True
+        with pytest.raises(LedgerUnheard):
+            await ledger.commit(changes, POSITION, now_ms=T0)
+        assert calls(url) == ([SESSION] if happened else [])
+        await ledger.commit(changes, POSITION, now_ms=T0)
+        assert calls(url) == [SESSION]
+        assert len(asked(url, "SELECT 1 FROM fact")) == len(changes.facts)
+        await ledger.close()
+
+
 @pytest.mark.parametrize("happened", [True, False])
 async def test_so_are_those_of_several_accounts_that_went_together(ledger, url, monkeypatch, happened):
     accounts = ("1", "2", "3")

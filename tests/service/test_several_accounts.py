@@ -181,6 +181,42 @@ async def test_poison_costs_its_own_account_an_entry_and_nobody_a_call(tmp_path:
             assert sum(value("events_unreadable_total", account=name, **one) for one in labels) == count
 
 
+async def test_three_accounts_in_trouble_of_three_kinds_do_not_touch_each_other(tmp_path: Path, logs: LogLines) -> None:
+    """A rejected login, penalties and poison at once: each is told of its own account alone, and costs it alone."""
+    async with provider(tmp_path, lambda made: made.tables(acme={"jwt": "revoked"})) as made:
+        made.sims["beta"].faults.add("429=1")
+        sim = made.sims["gamma"]
+        call = Office(list(sim.pbx.extensions.values())[:2], seed=99).plan_answered("answered", sim.clock.now_ms())[0]
+        poisoned = list(notifications(sim.pbx.apply(call, call.plan[0])))
+        for one in poisoned:
+            sim.publish_envelope(one, forced=True)
+        await made.rig.until(lambda: len(made.rig.query("SELECT 1 FROM quarantine")) == len(poisoned), "put aside")
+        await made.rig.until(lambda: logs.named("platform.throttled"), "beta is refused")
+        for step in call.plan[1:]:
+            await sim.clock.sleep_until(step.at)
+            sim.pbx.apply(call, step)
+        await made.call("gamma")
+        assert made.right("gamma"), "poison costs no call"
+        assert ("acme", "account") in made.bad()
+        assert not [code for name, code in made.bad() if name == "gamma"]
+        events = {"auth.rejected": "acme", "account.failed": "acme", "platform.throttled": "beta"}
+        for event, name in {**events, "event.unreadable": "gamma"}.items():
+            assert {line["account"] for line in logs.named(event)} == {name}, event
+        value = made.rig.daemon.metrics.value
+        assert [value("account_up", account=name) for name in NAMES] == [0, 1, 1]
+        assert (
+            value("api_throttled_seconds_total", account="gamma")
+            == 0
+            < value("api_throttled_seconds_total", account="beta")
+        )
+        made.sims["beta"].faults.clear()
+        await made.call("beta")
+        made.rig.daemon.reload(lambda: made.settings(made.tables()))
+        await made.rig.until(lambda: _states(made) == dict.fromkeys(NAMES, "running"), "acme's login is right")
+        await made.call("acme")
+        assert made.right(*NAMES)
+
+
 async def test_a_silent_platform_blinds_one_account(tmp_path: Path) -> None:
     async with provider(tmp_path) as made:
         beta = made.sims["beta"]
