@@ -34,7 +34,7 @@ def pooled(mode):
         f"[databases]\n{name} = host={server().folder} user={server().name}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
         f"listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\n"
     )
-    running = subprocess.Popen([PROGRAM, settings], stderr=subprocess.DEVNULL, **server()._user)
+    running = subprocess.Popen([str(PROGRAM), settings], stderr=subprocess.DEVNULL, **server()._user)
     try:
         yield f"postgresql://{server().name}@127.0.0.1:{port}/{name}", url
     finally:
