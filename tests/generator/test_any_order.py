@@ -17,7 +17,9 @@ from tests.generator.arrival import LOSS, MODES, in_order
 from tests.generator.playing import broken, play, unlike
 from tests.generator.stories import SOURCES, pair, story
 
-EXAMPLES = int(os.environ.get("EXAMPLES", "20"))  # `make any-order` asks for more
+#: Stories of the suite; `make any-order` asks for more.
+FEW = 20
+EXAMPLES = int(os.environ.get("EXAMPLES", FEW))
 SEED = int(os.environ.get("SEED", "1"))
 
 pytestmark = pytest.mark.timeout(3600)
