@@ -4,6 +4,7 @@ The daemon and the one-shot commands build their platform client here, so both a
 """
 
 from collections.abc import Mapping
+from typing import assert_never
 
 import aiohttp
 
@@ -108,25 +109,29 @@ def feed_of(
     positions: Mapping[str, FeedPosition],
 ) -> Feed:
     """The feed the settings ask for, at the position a former run left."""
-    if settings.feed.transport == "websocket":
-        return WebSocketFeed(
-            client,
-            presence_filters(settings.platform.account, extensions),
-            account_id=account_id,
-            position=positions.get("websocket"),
-            options=WebSocketOptions(silence_seconds=settings.feed.silence_timeout_seconds),
-        )
-    # the SDK costs 8 MiB and 0.2 s: only those who asked for it pay
-    from ringledger.ringcentral.pubnub.feed import PubNubFeed, PubNubOptions  # noqa: PLC0415
+    filters, silence = presence_filters(settings.platform.account, extensions), settings.feed.silence_timeout_seconds
+    match settings.feed.transport:
+        case "websocket":
+            return WebSocketFeed(
+                client,
+                filters,
+                account_id=account_id,
+                position=positions.get("websocket"),
+                options=WebSocketOptions(silence_seconds=silence),
+            )
+        case "pubnub":
+            # the SDK costs 8 MiB and 0.2 s: only those who asked for it pay
+            from ringledger.ringcentral.pubnub.feed import PubNubFeed, PubNubOptions  # noqa: PLC0415
 
-    options = PubNubOptions(origin=settings.feed.pubnub_origin, silence_seconds=settings.feed.silence_timeout_seconds)
-    return PubNubFeed(
-        client,
-        presence_filters(settings.platform.account, extensions),
-        account_id=account_id,
-        position=positions.get("pubnub"),
-        options=options,
-    )
+            return PubNubFeed(
+                client,
+                filters,
+                account_id=account_id,
+                position=positions.get("pubnub"),
+                options=PubNubOptions(origin=settings.feed.pubnub_origin, silence_seconds=silence),
+            )
+        case other:
+            assert_never(other)
 
 
 def _log_auth(event: AuthEvent) -> None:
