@@ -13,9 +13,10 @@ class Exit(IntEnum):
     OK = 0
     """Done; `run` and `simulate` ended by SIGTERM or SIGINT."""
     DIFFERENCES = 1
-    """Not as hoped: differences or holes (`audit`, `replay --diff`, `coverage`, `db check`), warnings (`doctor`), a
-    receiver that does not accept (`webhooks test`), a call the ledger does not have (`calls show`), a RingOut that is
-    not known (any more) or too far to be cancelled."""
+    """Not as hoped: differences or holes (`audit`, `replay --diff`, `coverage`, `db check`, `db copy`), warnings
+    (`doctor`), a receiver that does not accept (`webhooks test`), something named that is not there (`calls show`,
+    `webhooks retry`, `purge --number`) or cannot be taken yet (`quarantine retry`), a RingOut that is not known (any
+    more) or too far to be cancelled, a purge that was not confirmed, a demonstration that failed (`demo`)."""
     USAGE = 64
     """The command line makes no sense, or a file named there is not what it should be (`replay`, `--scenario`)."""
     DATA = 65
@@ -31,7 +32,9 @@ class Exit(IntEnum):
     CREDENTIALS = 77
     """The platform has rejected the credentials for certain."""
     CONFIG = 78
-    """The configuration is wrong or lacks the credentials, or the database is of another schema than the program."""
+    """The configuration is wrong or lacks the credentials, or names a database that cannot serve: of another schema
+    than the program, one whose copying was broken off, one that does not let us in, a path where none can lie, a kind
+    whose driver is missing."""
 
 
 NO_RESTART = frozenset({Exit.USAGE, Exit.DATA, Exit.CREDENTIALS, Exit.CONFIG})

@@ -1,10 +1,11 @@
 """Which process works for which account: leases, and when their holder may act, wait, take and give.
 
 What must stay true: a lease is measured by the database's clock alone; its holder counts from before its request went
-out, by a clock of its own, and stops acting before the lease ends; a fencing number (``term``) grows with every change
-of hands and is never given twice to one holder. Whether a commit is the holder's is decided by the database, in the
-commit's own transaction, so nothing here is needed for safety: what is here keeps two processes from doing the same
-work, and shares the work out. No clock and no I/O: times are given, in seconds of any monotonic clock.
+out, by a clock of its own, and stops telling others (webhooks) before the lease can have ended, while it goes on
+writing until another has taken the lease; a fencing number (``term``) grows with every change of hands and is never
+given twice to one holder. Whether a commit is the holder's is decided by the database, in the commit's own transaction,
+so nothing here is needed for safety: what is here keeps two processes from doing the same work, and shares the work
+out. No clock and no I/O: times are given, in seconds of any monotonic clock.
 """
 
 from collections.abc import Collection, Iterable, Mapping

@@ -1,4 +1,5 @@
-"""What a source claims, in our own words: the only shape in which facts reach the tracker.
+"""What a source claims, in our own words. The tracker gets nothing else: a notification and a read as they are, what a
+listing or a log answered as ``Records`` and ``Listing`` (:mod:`~ringledger.domain.tracker`), made of what is here.
 
 A pushed notification and a read of presence are both a :class:`PresenceObservation`: a snapshot of one extension's
 calls. Records of active-calls and the call log are :class:`RecordClaim`. Nothing here decides anything but identity.

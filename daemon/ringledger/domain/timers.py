@@ -1,7 +1,8 @@
 """When open calls need attention although nothing is heard: settling and expiry (rules 4.2, 5.2, 5.6).
 
-Times are seconds of a monotonic clock, always given by the caller, so no jump of the wall clock matters. Each call has
-at most one valid deadline; entries that have been overtaken are dropped when they come up.
+Times are seconds of a monotonic clock, always given by the caller, so no jump of the wall clock matters. A call has at
+most two deadlines that count, one to expire by and one to settle by; entries that have been overtaken are dropped when
+they come up.
 """
 
 import heapq

@@ -45,7 +45,7 @@ NOWHERE_LIVE: Final[Mapping[str, TelephonyStatus]] = {}
 
 class SavedCall(NamedTuple):
     """A call as it is stored while it is in memory: its facts, its row, and how often it was published. ``ignored``:
-    items counted that are no facts.
+    items counted that changed no status when they came (rule 2.6).
     """
 
     account_id: str

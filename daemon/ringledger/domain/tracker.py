@@ -331,7 +331,9 @@ class CallTracker:
             self._note(call, doubt, seen.at, seen.source, seen.extension_id, seen.sequence)
 
     def _ignore(self, seen: PresenceObservation, item: CallItem, key: CallKey | None, reason: IgnoredReason) -> None:
-        """Count an item that is no fact, with its call if that is known (rule 2.6)."""
+        """Count an item that changes no status, with its call if that is known (rule 2.6). Only a stale one becomes a
+        fact (rule 2.7).
+        """
         self.changes.ignored(seen, item, item.call_session_id if key is None else key.session_id, reason)
         call = None if key is None else self.calls.get(key)
         if call is not None:

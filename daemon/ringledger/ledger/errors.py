@@ -1,7 +1,8 @@
 """What can go wrong with the database, named by who must act.
 
-``LedgerUnavailable`` passes by itself: the writer keeps its changes and tries again. Everything else ends the
-process; ``exit_code`` is what the command returns then (contract 3).
+``LedgerUnavailable`` passes by itself: the writer keeps its changes and tries again. ``LedgerRefused`` costs what
+brought the value, which the writer puts aside. ``LeaseLost`` ends the work for that account; a process that has several
+goes on with the others. Everything else ends the process; ``exit_code`` is what the command returns then (contract 3).
 """
 
 from collections.abc import Collection

@@ -12,7 +12,8 @@ Row = dict[str, Any]
 SEEN: Final = frozenset({"live", "healed"})
 #: Between two spans so much unaccounted time is no hole: they are written by clocks that are set.
 SLACK_MS: Final = 60_000
-#: A running daemon moves the end of its newest span on so often; what it says of now is known from itself.
+#: The end of a running daemon's newest span may lag behind by so much: it is written every 15 s (``EXTEND_MS`` of the
+#: coverage monitor), with the next commit.
 LATE_MS: Final = 25_000
 STATES: Final = frozenset({"live", "doubtful", "blind"})
 
@@ -36,8 +37,8 @@ class Status(Protocol):
 
 
 def until_now(spans: list[Row], status: Status) -> list[Row]:
-    """The spans, the newest one as the running daemon knows it now: it is written down every quarter of a minute. What
-    it sees and cannot write is not seen.
+    """The spans, the newest one as the running daemon knows it now: what is written down lags behind. What it sees and
+    cannot write is not seen.
     """
     if not spans or not status.told or status.feed not in STATES:
         return spans

@@ -1,10 +1,12 @@
 """Rate groups: how much may be asked, learnt from the platform's own headers (platform page 6).
 
-:class:`GroupBudget` is arithmetic over given instants; :class:`RateLimits` waits by it. What must stay true: no
-request of a group leaves within its penalty; when it is over one leaves alone, and the next waits for its answer (were
-it refused again, each other one would begin the penalty anew). Background work never takes more than half of a group,
-so that a person's request always finds room; whatever the headers say, a group is closed for an hour at most, and no
-answer makes us remember more than ``MOST_REQUESTS`` requests. All seconds are platform seconds.
+:class:`GroupBudget` is arithmetic over given instants; :class:`RateLimits` waits by it. What must stay true: no request
+of a group leaves within a penalty that this process has earned, nor within the first ``LONGEST_SECONDS``
+(:mod:`~ringledger.ringcentral.ratelimit.penalties`) of one that another process of the configuration has; when it is
+over one leaves alone, and the next waits for its answer (were it refused again, each other one would begin the penalty
+anew). Background work never takes more than half of a group, so that a person's request always finds room; whatever the
+headers say, a group is closed for an hour at most, and no answer makes us remember more than ``MOST_REQUESTS``
+requests. All seconds are platform seconds.
 """
 
 import asyncio

@@ -18,7 +18,8 @@ import msgspec
 
 from ringledger.clock import wall
 
-#: The longest penalty that is taken from the file, seconds: a clock may have been set meanwhile.
+#: The longest penalty that is told to others and believed of them, seconds, though one may be longer
+#: (``MAX_PENALTY_SECONDS``): a clock may have been set meanwhile.
 LONGEST_SECONDS: Final = 900.0
 #: As the database: ours to write, the group's to read.
 MODE: Final = 0o640

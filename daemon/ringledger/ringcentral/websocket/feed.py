@@ -23,7 +23,8 @@ from ringledger.ringcentral.websocket.receiver import WebSocketBookmark, WebSock
 from ringledger.ringcentral.websocket.reconnect import ReconnectPace
 
 SUBSCRIPTION_PATH: Final = "/restapi/v1.0/subscription"
-#: An older position is not worth a try: the platform keeps a session for three minutes.
+#: An older position is not worth a try. The platform keeps a session for three minutes by its clock; by ours a position
+#: looks older than it is (one of a quiet feed is written now and then), and a try in vain costs a moment.
 RESUME_SECONDS: Final = 600
 #: After a longer outage the books are read again, although the platform says that it has replayed everything.
 LONG_OUTAGE_SECONDS: Final = 100.0
