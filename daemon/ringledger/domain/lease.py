@@ -94,7 +94,7 @@ class LeaseBook:
         self._held.pop(name, None)
 
     def may_act(self, name: str, now: float) -> bool:
-        """Whether the holder is one for certain, whatever the database may say meanwhile."""
+        """Whether this process may tell others what happens in the account: its lease cannot have ended yet."""
         held = self._held.get(name)
         return held is not None and now < held.asked_at + self.seconds * ACT
 

@@ -70,8 +70,8 @@ class Arrival:
     newest_at: int
     epoch_at: int = 0
 
-    def is_stale(self, sequence: int, at: int) -> bool:
-        """Note an event. Returns whether a larger sequence of its epoch had arrived before."""
+    def note_arrival(self, sequence: int, at: int) -> bool:
+        """An event has arrived; returns whether it is stale: a larger sequence of its epoch had arrived before."""
         if sequence < self.top and at > self.newest_at + RESTART_AFTER_MS:
             self.top, self.newest_at, self.epoch_at = sequence, at, at
             return False
@@ -209,8 +209,8 @@ class TrackedCall:
         self.facts.plain, self.resting = False, None
         self.derived = None
 
-    def is_stale(self, extension_id: str, sequence: int, at: int) -> bool:
-        """Whether a larger sequence of that extension had arrived before an event. Notes it."""
+    def note_arrival(self, extension_id: str, sequence: int, at: int) -> bool:
+        """An event of that extension has arrived; returns whether it is stale: a larger sequence had arrived before."""
         arrivals = self.arrived()
         known = arrivals.get(extension_id)
         if known is None:
@@ -219,7 +219,7 @@ class TrackedCall:
         if sequence >= known.top and at >= known.newest_at:  # nearly always
             known.top, known.newest_at = sequence, at
             return False
-        return known.is_stale(sequence, at)
+        return known.note_arrival(sequence, at)
 
     def arrived(self) -> dict[str, Arrival]:
         """The newest event of each extension that has told of it, in order of arrival."""
@@ -230,7 +230,7 @@ class TrackedCall:
                 for mark in self.facts.summary.watermarks:
                     arrivals[mark.extension_id] = Arrival(mark.sequence, mark.at)
             for event in self.facts.events:
-                self.is_stale(event.extension_id, event.sequence, event.at)
+                self.note_arrival(event.extension_id, event.sequence, event.at)
         return arrivals
 
     def has_heard(self, uuid: str) -> bool:

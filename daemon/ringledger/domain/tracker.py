@@ -165,7 +165,9 @@ class CallTracker:
 
     @property
     def next_deadline(self) -> float | None:
-        """Monotonic time at which ``advance`` has something to do; ``None`` when nothing is waiting."""
+        """Monotonic time at which ``advance`` has something to do; ``None`` when nothing is waiting. Reports what was
+        taken first, for that may set deadlines.
+        """
         self._report()
         return self.timers.next_deadline
 
@@ -303,7 +305,7 @@ class CallTracker:
             self._present.setdefault((key.account_id, extension_id), {})[key] = None
         if self._reads:
             self._recall_reads(call, extension_id, seen.at, first=first)
-        stale = call.is_stale(extension_id, sequence, seen.at)
+        stale = call.note_arrival(extension_id, sequence, seen.at)
         if stale:
             for item in told:
                 self._ignore(seen, item, key, IgnoredReason.STALE_SEQUENCE)

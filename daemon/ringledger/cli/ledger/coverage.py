@@ -1,7 +1,7 @@
 """`coverage`: whether the ledger has all calls of a period.
 
 What must stay true: the answer is yes only when every moment of the period was seen live or has been healed; time
-the ledger has no account of is a hole.
+the ledger has no record of is a hole.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ def coverage(
     """When the feed was live, doubtful or blind, and what healed each hole.
 
     Exits 0 when the ledger has every call of the period, 1 when it may lack some. Without --since from the first
-    start on; that the ledger has no account of the time at all is told and is 1. Spans are shown as far as they lie
+    start on; that the ledger has no record of the time at all is told and is 1. Spans are shown as far as they lie
     within the period; the calls recovered are those of the whole span. Time that is still to come, or in which no
     daemon watches, is never answered with yes.
     """
@@ -76,7 +76,7 @@ def _by_account(
     names: dict[str, str],
     wanted: list[str],
 ) -> tuple[list[Row], list[str]]:
-    """The rows of each configured account with its name, and the names of those the ledger has no account of."""
+    """The rows of each configured account with its name, and the names of those whose time the ledger does not know."""
     rows: list[Row] = []
     unrecorded: list[str] = []
     for name in wanted:
@@ -102,7 +102,7 @@ def with_unknown(spans: list[Row], since: int | None, until: int | None, status:
     """The spans, and ``unknown`` ones for time before, between and after them that nobody watched (ms), and for time
     that is still to come.
 
-    Without ``since`` the account begins with the first span; without that there is none.
+    Without ``since`` the period begins with the first span; without that there is none.
     """
     rows: list[Row] = []
     account = spans[0]["account_id"] if spans else None

@@ -115,8 +115,8 @@ class LedgerWriter:
             self._room.clear()
 
     def doubt(self) -> None:
-        """A question waits for the database. What would be committed may hang on its answer, so nothing may come to be
-        committed for as long as the trouble lasts: try the database all the same.
+        """A reader waits for a database that does not answer. The next commit may hang on that answer; then the writer
+        is idle, and nobody would notice when the database is back: try it all the same.
         """
         self._doubted = True
         self._dirty.set()

@@ -34,12 +34,14 @@ from ringledger.service.ingest.readings import Candidates, RememberedReadings, n
 CALM_SECONDS = 0.5
 BREATH_SECONDS = 0.02
 #: A feed that has more to hand over is behind. What the books say of the calls it has still to tell of would cost much
-#: more than its events: a row made from a record, fetched again and made anew with each of them. So it is let catch up,
-#: for so long at most; then it has four fifths of the time, as it has half of it when it is not behind.
+#: more than its events: a row made from a record, fetched again and made anew with each of them. So the books wait
+#: until the feed has caught up, for so long at most.
 CATCH_UP_SECONDS = 60.0
-#: One that brings nothing for so long has been cut, and is not waited for: the books are all there is.
-CUT_SECONDS = 10.0
+#: After that they wait four times as long as their last turn took, which leaves the feed four fifths of the time; when
+#: it is not behind they wait as long as that took, which leaves it half.
 BEHIND_SHARE = 4.0
+#: A feed that brings nothing for so long has been cut, and is not waited for: the books are all there is.
+CUT_SECONDS = 10.0
 #: The name under which it is kept among the feed positions since when the feed has been seen.
 SIGHT = "sight"
 
