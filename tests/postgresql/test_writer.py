@@ -145,9 +145,9 @@ async def test_a_commit_whose_answer_was_lost_is_made_once(ledger, url, monkeypa
     cut_at_the_end(ledger, monkeypatch, happened=happened)
     with pytest.raises(LedgerUnheard):
         await ledger.commit(changes, POSITION, now_ms=T0)
-    assert ledger.unheard(changes)
+    assert ledger.outcome_unknown(changes)
     await ledger.commit(changes, POSITION, now_ms=T0)
-    assert not ledger.unheard(changes)
+    assert not ledger.outcome_unknown(changes)
     assert calls(url) == [SESSION]
     for table, count in (("fact", len(changes.facts)), ("call_transition", 3), ("publication", 1)):
         assert len(asked(url, f"SELECT 1 FROM {table}")) == count, table
@@ -214,9 +214,9 @@ async def test_so_are_those_of_several_accounts_that_went_together(ledger, url, 
     assert [type(one) for one in ended] == [LedgerUnheard] * 3
     await ledger.commit(play(observations("answered", account="4")).changes, now_ms=T0)  # somebody else comes first
     for one in them:
-        assert ledger.unheard(one)
+        assert ledger.outcome_unknown(one)
         await ledger.commit(one, now_ms=T0, grouped=True)
-        assert not ledger.unheard(one)
+        assert not ledger.outcome_unknown(one)
     assert [row["account_id"] for row in asked(url, "SELECT account_id FROM calls ORDER BY 1")] == [*accounts, "4"]
     assert len(asked(url, "SELECT 1 FROM fact")) == sum(len(one.facts) for one in them) * 4 // 3
 

@@ -110,7 +110,7 @@ _SECRETS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ..
 _SUSPICIOUS = ("bearer", "basic", "eyj", "-c-", "token", "assertion", "jwt", "passw", "secret", "auth", "key", "cookie",
                "://")  # fmt: skip
 #: Ids, counters, times and telephony sessions: nothing in such a text can be a secret.
-_harmless = re.compile(r"[0-9T:.Z-]*|s-[0-9a-fz]*").fullmatch
+_no_secret = re.compile(r"[0-9T:.Z-]*|s-[0-9a-fz]*").fullmatch
 #: What nearly every telephone number is; :func:`mask_number` and the patterns below come to the same.
 _plain_number = re.compile(r"(\+?)([0-9]{3,11})([0-9]{4})").fullmatch
 _LONG = re.compile(r"(?<![\w+/=-])(?:[A-Za-z0-9+_-]|/(?=[A-Za-z0-9+/_-]*[A-Z0-9+])){32,}={0,2}")
@@ -198,7 +198,7 @@ class Redactor:
         for name, value in event.items():
             shown, kind = self._names.get(name) or self._name(str(name))
             if type(value) is str and kind != "secret" and len(value) <= SHORT:
-                result[shown] = value if kind == "plain" and _harmless(value) else self._short(value, kind)
+                result[shown] = value if kind == "plain" and _no_secret(value) else self._short(value, kind)
             elif value is None or (type(value) is int and kind in _COUNTABLE):
                 result[shown] = value
             else:
@@ -215,7 +215,7 @@ class Redactor:
             if value is not None:
                 kind = (names_known.get(name) or self._name(name))[1]
                 if type(value) is str and kind != "secret" and len(value) <= SHORT:
-                    if kind != "plain" or not _harmless(value):
+                    if kind != "plain" or not _no_secret(value):
                         line[name] = short(value, kind)
                 else:
                     line[name] = self._value(value, name, kind, 0)

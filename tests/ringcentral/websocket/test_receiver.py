@@ -24,7 +24,7 @@ def frame(name: str | None, number: int, kind: str = "ServerNotification", **bod
     return Frame(kind, name, 200, Wsc(f"T{number}", number), payload)
 
 
-def intake(sink: Recorder) -> WebSocketReceiver:
+def receiver(sink: Recorder) -> WebSocketReceiver:
     return WebSocketReceiver(
         sink, WebSocketBookmark("sub", "mark", "T0"), account_id=ACCOUNT, default_region=REGION, seen=OrderedDict()
     )
@@ -32,7 +32,7 @@ def intake(sink: Recorder) -> WebSocketReceiver:
 
 async def test_a_batch_is_one_delivery_at_its_newest_context() -> None:
     sink = Recorder()
-    gate = intake(sink)
+    gate = receiver(sink)
     assert await gate.take([frame("a", 1), frame("b", 3), frame("c", 2)]) == 3
     assert sink.uuids == ["a", "b", "c"]
     (position,) = sink.positions
@@ -42,7 +42,7 @@ async def test_a_batch_is_one_delivery_at_its_newest_context() -> None:
 
 async def test_a_context_without_events_is_kept_and_not_written() -> None:
     sink = Recorder()
-    gate = intake(sink)
+    gate = receiver(sink)
     assert await gate.take([frame(None, 4, kind="Heartbeat")]) == 0
     assert (gate.bookmark.token, sink.positions) == ("T4", [])
     await gate.take([], force=True)
@@ -51,7 +51,7 @@ async def test_a_context_without_events_is_kept_and_not_written() -> None:
 
 async def test_a_quiet_feed_keeps_its_position_fresh() -> None:
     sink = Recorder()
-    gate = intake(sink)
+    gate = receiver(sink)
     await gate.take([], force=True)
     await gate.take([])
     assert len(sink.positions) == 1
@@ -64,7 +64,7 @@ async def test_a_quiet_feed_keeps_its_position_fresh() -> None:
 async def test_a_quiet_feed_that_was_recovered_keeps_its_position_fresh() -> None:
     """It has written none by itself; a restart after a quiet night would find one that is too old."""
     sink = Recorder()
-    gate = intake(sink)
+    gate = receiver(sink)
     gate.expect_replay(100, None, PLATFORM_NOW)
     await gate.take([])
     assert sink.positions == []
@@ -75,7 +75,7 @@ async def test_a_quiet_feed_that_was_recovered_keeps_its_position_fresh() -> Non
 
 async def test_the_same_event_is_delivered_once() -> None:
     sink = Recorder()
-    gate = intake(sink)
+    gate = receiver(sink)
     await gate.take([frame("a", 1), frame("a", 2)])
     await gate.take([frame("a", 3), frame("b", 4)])
     assert sink.uuids == ["a", "b"]
@@ -83,14 +83,14 @@ async def test_the_same_event_is_delivered_once() -> None:
 
 async def test_events_without_a_name_are_all_delivered() -> None:
     sink = Recorder()
-    await intake(sink).take([frame(None, 1), frame(None, 2)])
+    await receiver(sink).take([frame(None, 1), frame(None, 2)])
     assert len(sink.seen) == 2
 
 
 async def test_nobody_is_told_of_a_context_before_its_commit() -> None:
     sink = Recorder()
     sink.refuse = 3
-    gate = intake(sink)
+    gate = receiver(sink)
     before = gate.bookmark
     seen: list[WebSocketBookmark] = []
     deliver = sink.deliver
@@ -107,7 +107,7 @@ async def test_nobody_is_told_of_a_context_before_its_commit() -> None:
 
 async def test_the_unreadable_goes_with_its_neighbours() -> None:
     sink = Recorder()
-    await intake(sink).take([Unreadable("not_json", "", "", 1), frame("a", 1), frame("b", 2, sequence=None)])
+    await receiver(sink).take([Unreadable("not_json", "", "", 1), frame("a", 1), frame("b", 2, sequence=None)])
     assert sink.uuids == ["a"]
     assert [one.reason for one in sink.unreadable] == ["not_json", "missing_sequence"]
 
@@ -115,7 +115,7 @@ async def test_the_unreadable_goes_with_its_neighbours() -> None:
 @pytest.mark.parametrize(("count", "told"), [(4, 0), (5, 1), (6, 1)])
 async def test_a_replay_as_long_as_the_memory(count: int, told: int) -> None:
     sink = Recorder()
-    gate = intake(sink)
+    gate = receiver(sink)
     gate.expect_replay(5, 77, PLATFORM_NOW)
     for n in range(count):
         await gate.take([frame(str(n), n + 1)])
@@ -125,7 +125,7 @@ async def test_a_replay_as_long_as_the_memory(count: int, told: int) -> None:
 
 async def test_news_after_a_replay_do_not_count() -> None:
     sink = Recorder()
-    gate = intake(sink)
+    gate = receiver(sink)
     gate.expect_replay(5, 77, PLATFORM_NOW - 60_000)
     await gate.take([frame(str(n), n + 1) for n in range(20)])
     assert sink.gaps() == []

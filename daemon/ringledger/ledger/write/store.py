@@ -94,8 +94,8 @@ def _patient(ask: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Corout
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
-    """A commit that waits for its turn, with what it is of (:meth:`Ledger.unheard`)."""
+class _Commit:
+    """A commit that waits for its turn, with what it is of (:meth:`Ledger.outcome_unknown`)."""
 
     batch: Batch
     fence: Fence | None
@@ -109,7 +109,7 @@ class _Shared:
     commits that wait, while there are some."""
 
     connection: AsyncConnection | None = None
-    waiting: list[_Waiting] = field(default_factory=list)
+    waiting: list[_Commit] = field(default_factory=list)
     committing: asyncio.Task[None] | None = None
     messages_of: Callable[[Changes, int], Sequence[OutboxMessage]] | None = None
 
@@ -137,7 +137,7 @@ class Ledger:
         self._turn = asyncio.Lock()
         self._shared = _Shared()
         #: Changes whose commit had no answer, by identity, and whether it was made, as far as known.
-        self._unheard: dict[int, tuple[Changes, bool | None]] = {}
+        self._without_answer: dict[int, tuple[Changes, bool | None]] = {}
         #: Where the writer's files are; ``None``: nothing is written, or not to files.
         self.place: Place | None = None
         #: Calls that were deleted on purpose and are not to come back.
@@ -273,7 +273,7 @@ class Ledger:
         ``LedgerUnavailable`` (nothing was written; the same changes may be committed again), ``LedgerRefused`` (nothing
         was written, for a value among them cannot be stored) or ``LedgerBroken``.
         """
-        if self.unheard(changes) and await self._was_committed(changes):
+        if self.outcome_unknown(changes) and await self._was_committed(changes):
             self.note(changes)
             return
         batch = self.batch_of(changes, position, now_ms=now_ms, coverage=coverage)
@@ -284,19 +284,19 @@ class Ledger:
                 try:
                     await self.write(batch)
                 except LedgerUnheard:
-                    self._unheard[id(changes)] = changes, None
+                    self._without_answer[id(changes)] = changes, None
                     raise
             self.note(changes)
 
-    def unheard(self, changes: Changes) -> bool:
+    def outcome_unknown(self, changes: Changes) -> bool:
         """Whether the answer to these changes' commit was lost: they, and nothing else, are to be committed again."""
-        return id(changes) in self._unheard
+        return id(changes) in self._without_answer
 
     async def _was_committed(self, changes: Changes) -> bool:
         """Whether the commit whose answer was lost was made. Raises ``LedgerUnavailable`` while that is unknown."""
         async with self._turn:
             await self._connected()
-            return bool(self._unheard.pop(id(changes))[1])
+            return bool(self._without_answer.pop(id(changes))[1])
 
     def batch_of(
         self,
@@ -350,7 +350,7 @@ class Ledger:
         """As :meth:`write`, together with all that waits. The transaction belongs to no single caller: one that is
         cancelled takes nothing from the others."""
         shared = self._shared
-        mine = _Waiting(batch, self.fence, changes, asyncio.get_running_loop().create_future())
+        mine = _Commit(batch, self.fence, changes, asyncio.get_running_loop().create_future())
         shared.waiting.append(mine)
         if shared.committing is None or shared.committing.done():
             shared.committing = asyncio.ensure_future(self._commit_waiting())
@@ -362,9 +362,9 @@ class Ledger:
                 if group := self._next_group():
                     await self._commit_group(group)
 
-    def _next_group(self) -> list[_Waiting]:
+    def _next_group(self) -> list[_Commit]:
         """Those that are next, up to so many rows."""
-        waiting, group, rows = self._shared.waiting, list[_Waiting](), 0
+        waiting, group, rows = self._shared.waiting, list[_Commit](), 0
         while waiting and rows < GROUP_ROWS:
             one = waiting.pop(0)
             if not one.done.done():
@@ -372,7 +372,7 @@ class Ledger:
                 rows += sum(len(of_one) for _, of_one in one.batch)
         return group
 
-    async def _commit_group(self, group: list[_Waiting]) -> None:
+    async def _commit_group(self, group: list[_Commit]) -> None:
         """One transaction; where one commit's value or lease is at fault, the others without it."""
         fences = {one.fence for one in group if one.fence is not None}
         try:
@@ -391,7 +391,7 @@ class Ledger:
                 await self._commit_group(rest)
         except Exception as error:  # noqa: BLE001 - told to everybody who waits
             if isinstance(error, LedgerUnheard):
-                self._unheard |= {id(one.changes): (one.changes, None) for one in group}
+                self._without_answer |= {id(one.changes): (one.changes, None) for one in group}
             _end(group, error)
         except BaseException:
             for one in group:
@@ -608,9 +608,9 @@ class Ledger:
         if self._engine is not None and self.database.lost(connection):
             async with _translated():
                 self._connection, happened = await self.database.revived(self._engine, connection)
-            for which, (changes, known) in self._unheard.items():
+            for which, (changes, known) in self._without_answer.items():
                 if known is None:  # the last transaction was another account's: its next commit learns of it here
-                    self._unheard[which] = changes, happened
+                    self._without_answer[which] = changes, happened
         return self._writer()
 
     @asynccontextmanager
@@ -638,7 +638,7 @@ class Ledger:
             yield connection
 
 
-def _end(group: Iterable[_Waiting], error: BaseException | None) -> None:
+def _end(group: Iterable[_Commit], error: BaseException | None) -> None:
     """Tell those that still wait."""
     for one in group:
         if one.done.done():

@@ -161,7 +161,7 @@ class LedgerWriter:
         """Take and commit, again and again until it succeeds; each attempt takes what has come meanwhile."""
         noticed, ticket = self._committed, self._served
         while True:
-            if not self._ledger.unheard(self._changes):  # else the same is to be committed, and nothing more
+            if not self._ledger.outcome_unknown(self._changes):  # else the same is to be committed, and nothing more
                 self._dirty.clear()
                 self._urgent.clear()
                 noticed, ticket = self._noticed, self._ticket

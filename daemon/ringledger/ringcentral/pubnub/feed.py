@@ -78,7 +78,7 @@ class _Line:
 
     subscription: Subscription
     delivery: PubNubDelivery
-    intake: PubNubReceiver
+    receiver: PubNubReceiver
     channel: PubNubChannel
     renew_at: float
     expires_at: float
@@ -140,7 +140,7 @@ class PubNubFeed(SubscribedFeed):
         line = self._start(sink, subscription, cursor=0, new=True)
         await self._until_connected(line)
         if before is not None:
-            self._tell_gap(sink, GapCause.SUBSCRIPTION_LOST, before.intake.last_sign_ms)
+            self._tell_gap(sink, GapCause.SUBSCRIPTION_LOST, before.receiver.last_sign_ms)
             return
         stored = self._position
         cause = GapCause.NO_POSITION if stored is None else GapCause.KEY_CHANGED
@@ -187,8 +187,8 @@ class PubNubFeed(SubscribedFeed):
         if delivery is None:
             raise PlatformUnavailable("the platform gave no PubNub channel")
         before = self._line
-        last_sign = before.intake.last_sign_ms if before else (self._position.at if self._position else None)
-        intake = PubNubReceiver(
+        last_sign = before.receiver.last_sign_ms if before else (self._position.at if self._position else None)
+        receiver = PubNubReceiver(
             sink,
             delivery,
             account_id=self._account_id,
@@ -204,15 +204,15 @@ class PubNubFeed(SubscribedFeed):
         )
         channel = PubNubChannel(
             delivery,
-            intake,
+            receiver,
             user_id=f"ringledger-{self._account_id}",
             origin=self._options.origin,
             backoff=self._options.backoff,
             poll_seconds=self._options.poll_seconds,
         )
-        self._line = _Line(subscription, delivery, intake, channel, *self._schedule(subscription))
+        self._line = _Line(subscription, delivery, receiver, channel, *self._schedule(subscription))
         if before is not None:
-            before.intake.current = False
+            before.receiver.current = False
             before.retired_at = time.monotonic()
             self._retired.append(before)
         channel.start(cursor)
@@ -223,7 +223,7 @@ class PubNubFeed(SubscribedFeed):
         self._notice(sink, FeedNoticeKind.SUBSCRIPTION_LOST, reason)
         line = self._using()
         await self._forget(line.subscription.id)
-        if not line.intake.connected:
+        if not line.receiver.connected:
             await self._client.pace.sleep(retry)
 
     def _using(self) -> _Line:
@@ -244,7 +244,7 @@ class PubNubFeed(SubscribedFeed):
                 await self._watch(sink)
             except _HangingError:
                 hanging = self._using()
-                self._replace(sink, hanging, cursor=hanging.intake.cursor)
+                self._replace(sink, hanging, cursor=hanging.receiver.cursor)
             if self._client.pace.now() >= self._using().renew_at:
                 await self._renew(sink, self._using())
 
@@ -258,7 +258,7 @@ class PubNubFeed(SubscribedFeed):
         self._replace(sink, stuck, cursor=0)
         await self._close_retired()
         await self._until_connected(self._using())
-        self._tell_gap(sink, GapCause.UNREADABLE, stuck.intake.sure_ms)
+        self._tell_gap(sink, GapCause.UNREADABLE, stuck.receiver.sure_ms)
 
     async def _renew(self, sink: FeedSink, line: _Line) -> None:
         try:
@@ -283,7 +283,7 @@ class PubNubFeed(SubscribedFeed):
         self._notice(sink, FeedNoticeKind.SUBSCRIPTION_RENEWED, "", detail)
         self._tell_refused(sink, renewed)
         if moved:  # cursors are times, so the new channel is asked from where the old one stands
-            self._start(sink, renewed, cursor=line.intake.cursor)
+            self._start(sink, renewed, cursor=line.receiver.cursor)
         else:
             line.subscription = renewed
             line.renew_at, line.expires_at = self._schedule(renewed)
@@ -304,31 +304,31 @@ class PubNubFeed(SubscribedFeed):
 
     async def _until_connected(self, line: _Line) -> None:
         """Return when the first poll was answered; refused or stuck lines raise."""
-        while not line.intake.connected:
+        while not line.receiver.connected:
             await self._wait(WATCH_SECONDS)
             try:
                 self._judge(line)
             except _HangingError:
                 raise _ResubscribeError("the client hangs") from None
-            if line.intake.refusals >= REFUSALS:
+            if line.receiver.refusals >= REFUSALS:
                 raise _ResubscribeError("polls are refused")
 
     async def _watch(self, sink: FeedSink) -> None:
         line = self._using()
         self._judge(line)
-        if line.intake.refusals >= REFUSALS:
+        if line.receiver.refusals >= REFUSALS:
             raise _ResubscribeError("polls are refused")
-        since = line.intake.unreadable_since
+        since = line.receiver.unreadable_since
         if since is not None and time.monotonic() - since > UNREADABLE_SECONDS:
             await self._pass_over(sink, line)
             return
-        if line.intake.connected:
+        if line.receiver.connected:
             await self._close_retired(self._options.linger_seconds)
-            await line.intake.refresh_position()
-        quiet = time.monotonic() - line.intake.last_message
+            await line.receiver.refresh_position()
+        quiet = time.monotonic() - line.receiver.last_message
         if quiet < self._options.silence_seconds:
             self._silent = False
-        elif line.intake.connected and not self._silent:
+        elif line.receiver.connected and not self._silent:
             self._silent = True
             self._notice(sink, FeedNoticeKind.SILENT, "", {"seconds": round(quiet)})
 
@@ -336,16 +336,16 @@ class PubNubFeed(SubscribedFeed):
         """Throw away a client that hangs; its successor goes on from the same cursor. A sink that goes on failing is a
         defect of ours: end with it.
         """
-        if line.intake.defect is not None:
-            raise line.intake.defect
+        if line.receiver.defect is not None:
+            raise line.receiver.defect
         now = time.monotonic()
-        opened, closed = line.intake.poll_open_since, line.intake.poll_closed_since
+        opened, closed = line.receiver.poll_open_since, line.receiver.poll_closed_since
         hangs = opened is not None and now - opened > self._options.poll_seconds + STUCK_MARGIN_SECONDS
         sleeps = closed is not None and now - closed > 2 * self._options.backoff[1] + STUCK_MARGIN_SECONDS
         if hangs or sleeps:
             raise _HangingError
-        if not line.intake.connected and opened is not None and now - opened > self._options.held_seconds:
-            line.intake.believe()
+        if not line.receiver.connected and opened is not None and now - opened > self._options.held_seconds:
+            line.receiver.believe()
         self.last_sign = now
 
     # -- telling and closing -----------------------------------------------------------------------------------

@@ -107,15 +107,15 @@ class WebSocketFeed(SubscribedFeed):
         connection = await open_connection(self._client, wsc, self._options.vigilance, lambda: self._beat(sink))
         self._connection = connection
         try:
-            intake = await self._establish(sink, connection)
+            receiver = await self._establish(sink, connection)
             while True:
                 try:
-                    await self._serve(sink, connection, intake)
+                    await self._serve(sink, connection, receiver)
                 except _DeadError as dead:
                     self._notice(sink, FeedNoticeKind.SUBSCRIPTION_LOST, str(dead))
                     self._give_up()
                     self._gap = (GapCause.SUBSCRIPTION_LOST, self._last_event_ms())
-                    intake = await self._subscribe(sink, connection, intake.bookmark)
+                    receiver = await self._subscribe(sink, connection, receiver.bookmark)
         finally:
             self._good_until(connection)
             await connection.close()
@@ -137,14 +137,14 @@ class WebSocketFeed(SubscribedFeed):
         """The context in the greeting replaces ours, whatever its sequence is."""
         if connection.greeting.wsc is not None and connection.greeting.wsc.token:
             bookmark = bookmark.at(connection.greeting.wsc)
-        intake = self._intake(sink, bookmark)
+        receiver = self._receiver(sink, bookmark)
         until, since = now_ms(), self._covered_until
         self._up(sink, FeedNoticeKind.RESUMED)
         if since is not None and until - since > LONG_OUTAGE_SECONDS * 1000:
             self._tell_gap(sink, GapCause.POSSIBLE_OVERFLOW, since)
         else:
-            intake.expect_replay(connection.details.recovery_buffer_size, since, self._client.platform_now_ms())
-        return intake
+            receiver.expect_replay(connection.details.recovery_buffer_size, since, self._client.platform_now_ms())
+        return receiver
 
     async def _subscribe(
         self, sink: FeedSink, connection: WebSocketConnection, before: WebSocketBookmark | None = None
@@ -157,15 +157,15 @@ class WebSocketFeed(SubscribedFeed):
         self._tell_created(sink, subscription)
         wsc = connection.greeting.wsc or Wsc()
         at = before or WebSocketBookmark("", "", wsc.token or None, wsc.sequence)
-        intake = self._intake(sink, WebSocketBookmark(subscription.id, self._mark, at.token, at.sequence))
+        receiver = self._receiver(sink, WebSocketBookmark(subscription.id, self._mark, at.token, at.sequence))
         self._last_event = time.monotonic()
         self._up(sink, FeedNoticeKind.CONNECTED)
         if self._gap is not None:
             cause, from_at = self._gap
             self._gap = None
             self._tell_gap(sink, cause, from_at)
-        await intake.take([], force=True)
-        return intake
+        await receiver.take([], force=True)
+        return receiver
 
     async def _create(self, sink: FeedSink, connection: WebSocketConnection, using: str) -> Subscription:
         body = {"eventFilters": self._filters, "deliveryMode": {"transportType": self._transport}}
@@ -175,7 +175,7 @@ class WebSocketFeed(SubscribedFeed):
 
         return await self._request(sink, create, using)
 
-    async def _serve(self, sink: FeedSink, connection: WebSocketConnection, intake: WebSocketReceiver) -> None:
+    async def _serve(self, sink: FeedSink, connection: WebSocketConnection, receiver: WebSocketReceiver) -> None:
         """Pass on what comes; ends by :class:`ConnectionEnded`, or :class:`_DeadError` when asked to rebuild."""
         while True:
             self.last_sign = time.monotonic()
@@ -183,12 +183,12 @@ class WebSocketFeed(SubscribedFeed):
                 raise _DeadError(self._rebuild)
             await sink.room()
             frames = await connection.batch(BATCH, WATCH_SECONDS)
-            if await intake.take(frames):
+            if await receiver.take(frames):
                 self._last_event = time.monotonic()
                 self._strikes = 0
-            self._bookmark = intake.bookmark
+            self._bookmark = receiver.bookmark
 
-    def _intake(self, sink: FeedSink, bookmark: WebSocketBookmark) -> WebSocketReceiver:
+    def _receiver(self, sink: FeedSink, bookmark: WebSocketBookmark) -> WebSocketReceiver:
         self._bookmark = bookmark
         return WebSocketReceiver(
             sink,
