@@ -1,4 +1,9 @@
-"""Durations as people read them, the same on a terminal and on a page."""
+"""Durations: how long a day is, and how people read one, the same on a terminal and on a page."""
+
+from typing import Final
+
+#: A day, ms.
+DAY_MS: Final = 86_400_000
 
 
 def in_words(seconds: float) -> str:

@@ -10,12 +10,13 @@ import pytest
 from ringledger.config.model import load_settings
 from ringledger.domain.changes import Changes, Quarantined, QuarantineKind
 from ringledger.domain.observation import Source
+from ringledger.durations import DAY_MS
 from ringledger.ledger.errors import DatabaseCorrupt, LedgerFull
 from ringledger.ledger.file.inspect import sqlite_verdict, verify
 from ringledger.ledger.schema.migrate import upgrade
 from ringledger.ledger.write.store import Ledger
 from ringledger.service import maintenance as module
-from ringledger.service.maintenance import DAY_MS, Maintenance, keep_verified, verify_at_start
+from ringledger.service.maintenance import Maintenance, keep_verified, verify_at_start
 from ringledger.service.own_time import OwnTime
 from tests.builders import Desk, item, presence
 from tests.cli.conftest import RINGING_AT, record

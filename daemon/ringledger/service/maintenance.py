@@ -14,6 +14,7 @@ from typing import Final
 
 from ringledger.clock import monotonic
 from ringledger.config.model import Settings
+from ringledger.durations import DAY_MS
 from ringledger.ledger.errors import DatabaseReplaced, LedgerError, LedgerFailing, LedgerUnavailable
 from ringledger.ledger.file.copies import expire, rescued
 from ringledger.ledger.file.inspect import size_of, verify
@@ -22,7 +23,6 @@ from ringledger.ledger.write.store import Ledger
 from ringledger.observability.logging import LOG, Event
 from ringledger.service.own_time import CommonTime, OwnTime
 
-DAY_MS: Final = 86_400_000
 #: Memories are dropped and the write-ahead log is moved on this often, seconds.
 ROUND_SECONDS: Final = 60.0
 #: How long what was put aside is kept where there is no journal.

@@ -13,6 +13,7 @@ from ringledger.cli.ledger.filters import Since, Until, span_of
 from ringledger.cli.render import print_json, table, word
 from ringledger.cli.status import tell
 from ringledger.cli.times import counted, dates, headed, span
+from ringledger.durations import DAY_MS
 from ringledger.exits import Exit
 from ringledger.ledger.read.sight import LATE_MS, SEEN, SLACK_MS, until_now
 from ringledger.ledger.times import to_ms, to_text
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ringledger.service.health.status import DaemonStatus
 
 Row = dict[str, Any]
-DAY_MS = 86_400_000
 #: The cause of a span that has not been yet.
 TO_COME = "still to come"
 

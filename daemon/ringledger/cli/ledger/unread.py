@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from ringledger.cli.terminal import say
 from ringledger.cli.times import dated
+from ringledger.durations import DAY_MS
 from ringledger.ledger.read.filters import CallFilter
 
 if TYPE_CHECKING:
     from ringledger.config.model import Settings
 
 Row = dict[str, Any]
-DAY_MS = 86_400_000
 
 
 async def unread(engine: Any, wanted: CallFilter, settings: "Settings") -> list[Row]:

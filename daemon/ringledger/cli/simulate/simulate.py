@@ -17,6 +17,7 @@ import typer
 from ringledger.cli.errors import Failure, usage
 from ringledger.cli.operate.run import stop_on_signals
 from ringledger.cli.terminal import console, say, say_lines
+from ringledger.durations import DAY_MS
 from ringledger.exits import Exit
 
 if TYPE_CHECKING:
@@ -57,7 +58,6 @@ url = "sqlite+aiosqlite:///{database}"
 
 _HISTORY = re.compile(r"([0-9]{1,4})([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 168}
-DAY_MS = 86_400_000
 #: The longest past, hours.
 LONGEST_PAST = 366 * 24
 #: Calls of a busy hour of the past when no office goes on.

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from ringledger.durations import DAY_MS
 from ringledger.ledger.errors import LedgerFailing
 
 #: Copies from before an upgrade: so many are kept, and none longer than so many days.
 KEPT: Final = 3
 KEPT_DAYS: Final = 30
-DAY_MS: Final = 86_400_000
 #: Where `db backup` puts copies that get their names by themselves.
 FOLDER: Final = "backups"
 STAMP: Final = "%Y%m%dT%H%M%SZ"

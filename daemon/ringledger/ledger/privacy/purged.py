@@ -14,10 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ringledger.domain.observation import CallKey
+from ringledger.durations import DAY_MS
 from ringledger.ledger.errors import classified
 from ringledger.ledger.schema import tables
 
-DAY_MS: Final = 86_400_000
 #: How long a purged call is remembered, unless the back-fill reaches further back, days.
 REMEMBERED_DAYS: Final = 7
 _table: Final = tables.purged_call

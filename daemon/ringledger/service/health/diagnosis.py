@@ -21,6 +21,7 @@ import aiohttp
 from ringledger import tracker_kind
 from ringledger.config.model import DEFAULT_PATH, Settings
 from ringledger.config.provenance import CREDENTIALS
+from ringledger.durations import DAY_MS
 from ringledger.ledger.errors import (
     DatabaseCorrupt,
     DatabaseForeign,
@@ -61,7 +62,6 @@ from ringledger.service.maintenance import MOST_LOG_BYTES
 
 #: Accounts whose platform is asked at a time.
 ASKED_AT_ONCE: Final = 8
-DAY_MS: Final = 86_400_000
 OTHERS: Final = 0o007
 #: A person waits for the answer: repetitions follow one another this many times faster than a daemon's.
 HASTE: Final = 20.0

@@ -16,6 +16,7 @@ from ringledger.clock import monotonic
 from ringledger.domain.call import Phase
 from ringledger.domain.changes import Changes
 from ringledger.domain.observation import CallKey, FeedPosition, RecordClaim
+from ringledger.durations import DAY_MS
 from ringledger.ledger.read.restart import UnconfirmedCall
 from ringledger.observability.logging import LOG, Event
 from ringledger.ringcentral.decode.records import RecordPage
@@ -53,7 +54,6 @@ ADJACENT_MS = 120_000
 FARTHEST_MS = 29 * 86_400_000
 #: A synchronisation the platform has refused is tried again after so many seconds.
 REFUSED_SECONDS = 3_600.0
-DAY_MS = 86_400_000
 #: The name under which the sync token is kept among the feed positions.
 FEED = "call-log-sync"
 

@@ -15,6 +15,7 @@ from ringledger.clock import monotonic, now_ms
 from ringledger.domain.changes import AnnouncementKind, Changes
 from ringledger.domain.coverage import FIRST, CoverageBook, CoverageSpan, CoverageState
 from ringledger.domain.observation import CallKey, PresenceObservation
+from ringledger.durations import DAY_MS
 from ringledger.ledger.times import to_text
 from ringledger.observability.logging import LOG, Event
 from ringledger.observability.metrics import Metrics
@@ -29,7 +30,6 @@ from ringledger.service.own_time import OwnTime
 LOG_DELAY_MS: Final = 90_000
 #: Ended calls stay in active-calls for about two minutes: a shorter hole is healed by the poll that follows it.
 LISTED_MS: Final = 100_000
-DAY_MS: Final = 86_400_000
 #: Corrections that say that the ledger did not have the call at all.
 BROUGHT: Final = frozenset({"written", "opened"})
 #: How often the current span's end is moved on and holes are looked at, seconds.

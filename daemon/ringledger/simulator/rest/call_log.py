@@ -13,6 +13,7 @@ from datetime import datetime
 
 from aiohttp import web
 
+from ringledger.durations import DAY_MS
 from ringledger.simulator.clock import SimClock, to_ms
 from ringledger.simulator.exchange.call_log import BooksOptions, Known, Shelf
 from ringledger.simulator.exchange.model import Extension
@@ -23,7 +24,6 @@ from ringledger.simulator.rest.permissions import ADMIN, Permissions
 from ringledger.simulator.rest.resources import API, Rest, page_of
 from ringledger.simulator.rest.sync import SyncTokens
 
-DAY_MS = 86_400_000
 SYNC_FRAME_MS = 30 * DAY_MS
 MAX_SYNC = 250
 WITH_SESSION = frozenset({"sessionId", "view", "page", "perPage"})
