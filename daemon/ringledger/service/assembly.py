@@ -11,8 +11,8 @@ from ringledger.config.model import Settings
 from ringledger.domain.changes import Changes
 from ringledger.domain.observation import Delivery
 from ringledger.domain.tracker import CallTracker
+from ringledger.ledger.read.quarantine import records
 from ringledger.ledger.read.restart import OpenState
-from ringledger.ledger.write.quarantine import records
 from ringledger.ledger.write.store import Ledger
 from ringledger.ledger.write.writer import LedgerWriter, Notices
 from ringledger.observability.logging import LOG, Event

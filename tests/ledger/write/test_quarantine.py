@@ -11,6 +11,7 @@ from ringledger.domain.observation import CallKey, FeedPosition, Source
 from ringledger.ledger.errors import LedgerRefused
 from ringledger.ledger.privacy import purge
 from ringledger.ledger.read import queries
+from ringledger.ledger.read.quarantine import entries
 from ringledger.ledger.write import quarantine
 from ringledger.ledger.write.encode import QUARANTINED_CHARACTERS, QUARANTINED_MOST
 from tests.builders import ACCOUNT, SESSION, T0, Desk, claim, item, observations, presence
@@ -31,7 +32,7 @@ POISONS = {
 
 
 async def rows(ledger):
-    return await quarantine.entries(ledger.reader)
+    return await entries(ledger.reader)
 
 
 @pytest.mark.parametrize("poison", POISONS.values(), ids=POISONS)

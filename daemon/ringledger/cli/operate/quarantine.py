@@ -44,7 +44,7 @@ def list_entries(
     full_numbers: FullNumbers = False,
 ) -> None:
     """What was put aside, newest first; each has cost itself and nothing else."""
-    from ringledger.ledger.write import quarantine
+    from ringledger.ledger.read import quarantine
 
     options = options_of(ctx)
     settings = options.settings()
@@ -69,7 +69,7 @@ def show_entry(
     full_numbers: FullNumbers = False,
 ) -> None:
     """One entry with its whole text."""
-    from ringledger.ledger.write import quarantine
+    from ringledger.ledger.read import quarantine
 
     options = options_of(ctx)
     settings = options.settings()

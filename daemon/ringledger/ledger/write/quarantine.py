@@ -6,15 +6,15 @@ What strangers send is bounded here: so many characters of each, so many of them
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import DecodeError, ValidationError
 from msgspec.json import Decoder
-from sqlalchemy import Select, and_, delete, literal_column, select, table
+from sqlalchemy import and_, delete
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ringledger.domain.changes import Announcement, AnnouncementKind, Changes, Quarantined, QuarantineKind
 from ringledger.domain.facts import Fact, PresenceEvent, Read, Record
@@ -33,7 +33,6 @@ NOT_STORABLE: Final = "not_storable"
 _presence = Decoder(PresenceObservation).decode
 _record = Decoder(RecordClaim).decode
 
-Rows = list[dict[str, Any]]
 Observation = PresenceObservation | RecordClaim
 
 
@@ -246,34 +245,6 @@ def observation_of(kind: str, body: str) -> Observation:
 
 
 # -- for those who look after it -----------------------------------------------------------------------------------
-
-
-async def entries(
-    engine: AsyncEngine, ids: Collection[int] | None = None, *, limit: int | None = None, account_id: str | None = None
-) -> Rows:
-    """What was put aside, newest first, with the columns of the view ``quarantine``. Raises ``LedgerError``."""
-    view: Select[Any] = select(literal_column("*")).select_from(table("quarantine"))
-    view = view.order_by(literal_column("id").desc()).limit(limit)
-    if account_id is not None:
-        view = view.where(literal_column("account_id") == account_id)
-    if ids is not None:
-        view = view.where(literal_column("id").in_(list(ids)))
-    try:
-        async with engine.connect() as connection:
-            return [dict(row) for row in (await connection.execute(view)).mappings()]
-    except DBAPIError as error:
-        raise classified(error) from error
-
-
-async def records(engine: AsyncEngine, account_id: str) -> list[str]:
-    """The texts of the records that were put aside, oldest first. Raises ``LedgerError``."""
-    aside = tables.quarantined
-    found = select(aside.c.body).where(aside.c.account_id == account_id, aside.c.kind == QuarantineKind.RECORD.value)
-    try:
-        async with engine.connect() as connection:
-            return [row.body for row in await connection.execute(found.order_by(aside.c.id))]
-    except DBAPIError as error:
-        raise classified(error) from error
 
 
 async def discard(ledger: Ledger, ids: Iterable[int]) -> int:

@@ -12,8 +12,9 @@ from typing import Any, Final
 from ringledger.domain.changes import QuarantineKind
 from ringledger.domain.observation import Delivery, RecordClaim, Source
 from ringledger.ledger.errors import LedgerBroken
+from ringledger.ledger.read.quarantine import entries
 from ringledger.ledger.times import to_ms
-from ringledger.ledger.write.quarantine import discard, entries, observation_of
+from ringledger.ledger.write.quarantine import discard, observation_of
 from ringledger.ledger.write.store import Ledger
 from ringledger.ringcentral.decode.presence import decode_notification
 from ringledger.ringcentral.decode.records import decode_records
