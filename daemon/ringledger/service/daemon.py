@@ -27,7 +27,7 @@ from ringledger.ringcentral.auth.session import GrantKeeper, GrantShelf
 from ringledger.service.account import ROUND_WITHIN, Account, Shared, Work
 from ringledger.service.assembly import Outgoing, Parts, StoreNotices
 from ringledger.service.build import credentials_missing, webhook_secrets_missing
-from ringledger.service.commands.backfill import REQUESTS
+from ringledger.service.commands.handlers import REQUESTS
 from ringledger.service.control.server import Control, socket_path
 from ringledger.service.fleet import Fleet
 from ringledger.service.health.http import serving

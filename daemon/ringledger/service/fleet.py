@@ -17,9 +17,9 @@ from ringledger.observability.logging import LOG, Event, bind_name
 from ringledger.ringcentral.errors import CredentialsMissing, CredentialsRejected
 from ringledger.service.account import Account, Shared
 from ringledger.service.build import credentials_missing
-from ringledger.service.commands.backfill import MistakenAccount
 from ringledger.service.control.server import Handler, Json
 from ringledger.service.health.checks import Finding
+from ringledger.service.identity import MistakenAccount
 from ringledger.service.tasks import cancelled, either, first
 
 #: Waiting does not cure these: the owner must act.

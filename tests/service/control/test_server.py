@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ringledger.ringcentral.errors import PermissionDenied
-from ringledger.service.commands.backfill import REQUESTS
+from ringledger.service.commands.handlers import REQUESTS
 from ringledger.service.control.server import Control, Refused, request, socket_path
 from ringledger.simulator import Simulator
 from tests.needs import needs

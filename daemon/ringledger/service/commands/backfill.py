@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from ringledger.clock import now_ms
 from ringledger.config.model import Settings
-from ringledger.config.provenance import SettingsError
 from ringledger.domain.coverage import CoverageBook
 from ringledger.domain.observation import CallKey
 from ringledger.domain.tracker import CallTracker
@@ -24,16 +23,14 @@ from ringledger.ledger.write.store import Ledger
 from ringledger.ledger.write.writer import LedgerWriter
 from ringledger.ringcentral.errors import Throttled
 from ringledger.service.commands.platform import MAX_WAIT, OneShot
-from ringledger.service.commands.purge import PurgeService
 from ringledger.service.commands.quarantine import Retry
-from ringledger.service.control.server import Handler, Json
+from ringledger.service.control.server import Json
+from ringledger.service.identity import identified
 from ringledger.service.ingest.backfill import Backfill
-from ringledger.service.ingest.confirmer import Confirmer
-from ringledger.service.ingest.coverage import LOG_DELAY_MS, CoverageMonitor
+from ringledger.service.ingest.coverage import LOG_DELAY_MS
 from ringledger.service.ingest.lookups import Waiting, may_mean
 from ringledger.service.ingest.pipeline import Pipeline
 from ringledger.service.own_time import OwnTime
-from ringledger.service.webhooks.worker import Deliveries
 
 #: Told after each page: records so far, and the start of the oldest of them (ms); the log is read newest first.
 Progress = Callable[[int, int], None]
@@ -110,47 +107,6 @@ class BackfillService:
             else:
                 return asdict(done)
         raise AssertionError("unreachable")
-
-
-class MistakenAccount(SettingsError):
-    """The credentials are not those of the account whose name stands before them."""
-
-
-#: What :func:`handlers_of` answers.
-REQUESTS: Final = frozenset({"backfill", "webhooks-retry", "purge", "quarantine-retry"})
-
-
-def handlers_of(
-    settings: Settings,
-    ledger: Ledger,
-    intake: Pipeline,
-    *,
-    sight: CoverageMonitor,
-    deliveries: Deliveries,
-    confirmer: Confirmer,
-) -> dict[str, Handler]:
-    """What a daemon that knows its platform does at a command's word."""
-    refill = BackfillService(ledger, intake, sight.backfill, sight.book, sight.time.now)
-    region = settings.platform.default_region
-    account_id = intake.account_id if settings.account_name else None
-    erasure = PurgeService(ledger, intake, confirmer, region, account_id)
-    retry = refill.retry(settings.platform.default_region)
-    return {
-        "backfill": refill.answer,
-        "webhooks-retry": deliveries.answer,
-        "purge": erasure.answer,
-        "quarantine-retry": retry.answer,
-    }
-
-
-async def identified(ledger: Ledger, name: str, account_id: str) -> None:
-    """Return when the name stands for this account, as it does from now on if it is new. Raises ``MistakenAccount``."""
-    known = await ledger.name_account(name, account_id, now_ms()) if name else account_id
-    if known != account_id:
-        raise MistakenAccount(
-            f"the credentials are those of account {account_id}, and {name} stands for {known} in the ledger; correct "
-            "them, or give that account a name of its own"
-        )
 
 
 @asynccontextmanager
