@@ -20,7 +20,7 @@ from pipeline import as_the_daemon_does, batches_of, pipeline
 
 from ringledger.config.model import WebhookSettings
 from ringledger.observability.logging import configure_logging
-from ringledger.service.webhooks.messages import MessageWriter, receivers_of
+from ringledger.service.webhooks.letters import LetterWriter, receivers_of
 from ringledger.service.webhooks.worker import Deliveries
 
 ROUNDS = 3
@@ -36,7 +36,7 @@ async def rate(events: int, names: tuple[str, ...]) -> float:
     work = batches_of(office_events(events), 100)
     async with pipeline() as line:
         receivers = letters_for("http://127.0.0.1:9", names)
-        line.ledger.fill_outbox_with(MessageWriter(receivers) if receivers else None)
+        line.ledger.fill_outbox_with(LetterWriter(receivers) if receivers else None)
         as_the_daemon_does()
         cpu = time.process_time()
         for now_ms, payloads in work:
@@ -52,7 +52,7 @@ async def waits(events: int, names: tuple[str, ...], per_second: int = 200) -> l
         async with AsyncExitStack() as stack:
             line = await stack.enter_async_context(pipeline())
             receivers = letters_for(f"http://127.0.0.1:{silent.getsockname()[1]}", names)
-            line.ledger.fill_outbox_with(MessageWriter(receivers) if receivers else None)
+            line.ledger.fill_outbox_with(LetterWriter(receivers) if receivers else None)
             deliveries = Deliveries(line.ledger, receivers)
             task = asyncio.create_task(deliveries.run())
             stack.push_async_callback(_end, task)

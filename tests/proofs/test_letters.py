@@ -16,7 +16,7 @@ from ringledger.clock import now_ms
 from ringledger.config.model import WebhookSettings
 from ringledger.ledger.schema.tables import outbox
 from ringledger.ledger.write.store import Ledger
-from ringledger.service.webhooks.messages import receivers_of
+from ringledger.service.webhooks.letters import receivers_of
 from ringledger.simulator import Options, Simulator, load_story
 from tests.proofs.fast import FastChild, rows_of
 from tests.receiver import Receiver, in_order, receiving

@@ -17,7 +17,7 @@ from ringledger.cli.platform.messages import sms
 from ringledger.config.model import WEBHOOK_EVENTS, WebhookSettings, load_settings
 from ringledger.ledger.times import to_text
 from ringledger.service.webhooks.delivery import post, posting
-from ringledger.service.webhooks.messages import MessageWriter, WebhookReceiver, receivers_of, signature
+from ringledger.service.webhooks.letters import LetterWriter, WebhookReceiver, receivers_of, signature
 from ringledger.service.webhooks.worker import DOWN_AFTER, PARALLEL, RetrySchedule
 from tests.builders import Desk, item, presence
 from tests.ports import free_port
@@ -139,7 +139,7 @@ def missed(at):
     """The letter the daemon would write of a call missed at that time."""
     hook = WebhookSettings(url="http://127.0.0.1:9", events=("call.missed",))
     desk = Desk().see(presence(101, 1, at - 9000, item()), presence(101, 2, at, item("NoCall"))).settle()
-    (letter,) = MessageWriter(receivers_of([hook]))(desk.changes, at)
+    (letter,) = LetterWriter(receivers_of([hook]))(desk.changes, at)
     return letter
 
 

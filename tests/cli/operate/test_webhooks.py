@@ -9,10 +9,10 @@ from ringledger.config.model import WebhookSettings
 from ringledger.ledger.file.lock import DaemonLock
 from ringledger.ledger.schema.migrate import upgrade
 from ringledger.ledger.write import outbox
-from ringledger.ledger.write.messages import OutboxMessage
+from ringledger.ledger.write.letters import Letter
 from ringledger.ledger.write.outbox import Outcome
 from ringledger.ledger.write.store import Ledger
-from ringledger.service.webhooks.messages import receivers_of
+from ringledger.service.webhooks.letters import receivers_of
 from tests.builders import T0, Desk, item, presence
 
 URL = "https://crm.test:8443/hooks/token-in-the-path"
@@ -22,9 +22,9 @@ async def fill(url):
     """Call 7's first event was given up, its second waits; call 8's belongs to a receiver that was removed."""
     (known,) = receivers_of([WebhookSettings(url=URL)])
     letters = [
-        OutboxMessage(known.key, "1001", "7", "7/opened", "call.opened", '{"from_number": "+13027430863"}'),
-        OutboxMessage(known.key, "1001", "7", "7/finished", "call.finished", "{}"),
-        OutboxMessage("0123456789abcdef", "1001", "8", "8/opened", "call.opened", "{}"),
+        Letter(known.key, "1001", "7", "7/opened", "call.opened", '{"from_number": "+13027430863"}'),
+        Letter(known.key, "1001", "7", "7/finished", "call.finished", "{}"),
+        Letter("0123456789abcdef", "1001", "8", "8/opened", "call.opened", "{}"),
     ]
     ledger = await Ledger.open(url)
     try:
@@ -56,7 +56,7 @@ def test_what_waits_and_what_was_given_up(cli, path):
 
 
 async def pile_up(url, many):
-    letters = [OutboxMessage("0123456789abcdef", "1001", "9", f"9/{n}", "call.opened", "{}") for n in range(many)]
+    letters = [Letter("0123456789abcdef", "1001", "9", f"9/{n}", "call.opened", "{}") for n in range(many)]
     ledger = await Ledger.open(url)
     try:
         ledger.fill_outbox_with(lambda *_: letters)

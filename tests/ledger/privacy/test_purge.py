@@ -16,7 +16,7 @@ from ringledger.ledger.file import unused
 from ringledger.ledger.privacy import purge
 from ringledger.ledger.read import queries
 from ringledger.ledger.schema.tables import fact
-from ringledger.ledger.write.messages import OutboxMessage
+from ringledger.ledger.write.letters import Letter
 from tests.builders import ACCOUNT, T0, Desk, claim, item, presence
 from tests.until import PATIENCE
 
@@ -142,7 +142,7 @@ async def test_who_stops_waiting_for_a_wipe_harms_nothing(filled, path, monkeypa
 async def test_a_short_number_takes_only_what_names_it(filled):
     filled.fill_outbox_with(
         lambda _, __: [
-            OutboxMessage(
+            Letter(
                 "receiver",
                 ACCOUNT,
                 session,
@@ -172,7 +172,7 @@ async def test_digits_that_merely_occur_are_no_number(filled):
     claimed = claim("Accepted", session=GRACE, record=GRACE, sender=f"4{GRACE}")
     filled.fill_outbox_with(
         lambda _, __: [
-            OutboxMessage(
+            Letter(
                 "receiver",
                 ACCOUNT,
                 GRACE,
@@ -222,7 +222,7 @@ async def test_masked_numbers_lose_their_last_digits_and_their_names(filled, pat
 async def test_a_masked_number_leaves_no_trace_in_the_file(ledger, path):
     """Neither where it stood, nor in the journal, the remembered state or a letter that was given up; nor its name."""
     body = f'{{"data":{{"from_number":"+{ADA}"}}}}'
-    ledger.fill_outbox_with(lambda _, __: [OutboxMessage("receiver", ACCOUNT, "1", "1", "call.finished", body)])
+    ledger.fill_outbox_with(lambda _, __: [Letter("receiver", ACCOUNT, "1", "1", "call.finished", body)])
     desk = Desk().see(*story("1", T0, ADA)).settle().see(*story("2", T0 + DAY, GRACE)).settle()
     await ledger.commit(desk.changes, now_ms=T0)
     async with ledger.transaction() as connection:

@@ -6,7 +6,7 @@ from ringledger.domain.changes import Changes
 from ringledger.ledger.errors import LedgerUnavailable
 from ringledger.ledger.privacy import purge
 from ringledger.ledger.write import outbox
-from ringledger.ledger.write.messages import OutboxMessage
+from ringledger.ledger.write.letters import Letter
 from ringledger.ledger.write.outbox import Outcome
 from tests.builders import ACCOUNT, SESSION, T0, Desk, claim, item, observations, play, presence
 
@@ -14,9 +14,7 @@ DAY = 86_400_000
 
 
 def letter(session="1", event="call.opened", n=0, receiver="r", **more):
-    return OutboxMessage(
-        receiver, ACCOUNT, session, f"{session}/{event}/{n}", event, '{"from": "+13027430863"}', **more
-    )
+    return Letter(receiver, ACCOUNT, session, f"{session}/{event}/{n}", event, '{"from": "+13027430863"}', **more)
 
 
 def telling(ledger, *letters):
@@ -126,10 +124,10 @@ async def test_missed_is_told_again_only_when_it_is_news(ledger):
 async def test_a_missed_call_confirmed_as_missed_is_told_once(ledger):
     """The whole way: the letters the daemon would write."""
     from ringledger.config.model import WebhookSettings
-    from ringledger.service.webhooks.messages import MessageWriter, receivers_of
+    from ringledger.service.webhooks.letters import LetterWriter, receivers_of
 
     ledger.fill_outbox_with(
-        MessageWriter(receivers_of([WebhookSettings(url="https://a.test", events=("call.missed",))]))
+        LetterWriter(receivers_of([WebhookSettings(url="https://a.test", events=("call.missed",))]))
     )
     desk = Desk().see(presence(101, 1, T0, item()), presence(101, 2, T0 + 9000, item("NoCall"))).settle()
     await ledger.commit(desk.changes, now_ms=T0)

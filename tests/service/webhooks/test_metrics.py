@@ -5,7 +5,7 @@ import pytest
 from ringledger.config.model import WebhookSettings
 from ringledger.ledger.write.outbox import ReceiverBacklog
 from ringledger.observability.metrics import Metrics
-from ringledger.service.webhooks.messages import receivers_of
+from ringledger.service.webhooks.letters import receivers_of
 from ringledger.service.webhooks.metrics import ACCEPTED, FAILED, GIVEN_UP, WebhookMetrics
 
 NOW = 1_772_442_000_000

@@ -15,11 +15,11 @@ from ringledger.clock import now_ms as wall_ms
 from ringledger.config.model import WebhookSettings
 from ringledger.domain.changes import Changes
 from ringledger.ledger.write import outbox
-from ringledger.ledger.write.messages import OutboxMessage
+from ringledger.ledger.write.letters import Letter
 from ringledger.ledger.write.store import Ledger
 from ringledger.observability.metrics import Metrics
 from ringledger.service.webhooks import worker
-from ringledger.service.webhooks.messages import receivers_of
+from ringledger.service.webhooks.letters import receivers_of
 from ringledger.service.webhooks.worker import DOWN_AFTER, PARALLEL, Deliveries, RetrySchedule
 from tests.builders import ACCOUNT, T0, Desk, item, presence
 from tests.receiver import Receiver, receiving
@@ -58,7 +58,7 @@ class Post:
     async def write(self, *stories, to=None, more=""):
         """``"7 opened finished"``: these events of call 7, to every receiver or to one."""
         letters = [
-            OutboxMessage(one.key, ACCOUNT, session, f"{session}/{name}", f"call.{name}", body(session, name, more))
+            Letter(one.key, ACCOUNT, session, f"{session}/{name}", f"call.{name}", body(session, name, more))
             for story in stories
             for session, *names in [story.split()]
             for name in names

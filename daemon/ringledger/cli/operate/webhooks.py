@@ -23,7 +23,7 @@ from ringledger.ledger.read.filters import MOST
 
 if TYPE_CHECKING:
     from ringledger.config.model import Settings
-    from ringledger.service.webhooks.messages import WebhookReceiver
+    from ringledger.service.webhooks.letters import WebhookReceiver
 
 #: The largest id the database can give.
 LARGEST_ID = 2**63 - 1
@@ -46,7 +46,7 @@ def list_letters(
 ) -> None:
     """Events that no receiver has accepted yet, oldest first; what was accepted is not kept."""
     from ringledger.ledger.write import outbox
-    from ringledger.service.webhooks.messages import receivers_of
+    from ringledger.service.webhooks.letters import receivers_of
 
     options = options_of(ctx)
     settings = options.settings()
@@ -130,7 +130,7 @@ async def _retry(settings: "Settings", ids: Sequence[int] | None) -> int:
 @webhooks_app.command("test")
 def try_receivers(ctx: typer.Context) -> int:
     """Send each configured receiver a signed event of type `ringledger.test`; exits 1 when one does not accept it."""
-    from ringledger.service.webhooks.messages import receivers_of
+    from ringledger.service.webhooks.letters import receivers_of
 
     options = options_of(ctx)
     receivers = receivers_of(options.settings().webhooks)
@@ -151,7 +151,7 @@ def try_receivers(ctx: typer.Context) -> int:
 
 async def _try(receivers: "list[WebhookReceiver]") -> list[str | None]:
     from ringledger.service.webhooks.delivery import post, posting
-    from ringledger.service.webhooks.messages import trial_event
+    from ringledger.service.webhooks.letters import trial_event
     from ringledger.service.webhooks.worker import RetrySchedule
 
     now_ms = time.time_ns() // 1_000_000

@@ -56,7 +56,7 @@ from ringledger.ledger.schema import tables
 from ringledger.ledger.schema.statements import Statements, compiled
 from ringledger.ledger.times import to_text
 from ringledger.ledger.write.encode import Batch, StoredState, batch_of, merged
-from ringledger.ledger.write.messages import OutboxMessage, message_batch
+from ringledger.ledger.write.letters import Letter, letter_batch
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ class _Shared:
     connection: AsyncConnection | None = None
     waiting: list[_Commit] = field(default_factory=list)
     committing: asyncio.Task[None] | None = None
-    messages_of: Callable[[Changes, int], Sequence[OutboxMessage]] | None = None
+    letters_of: Callable[[Changes, int], Sequence[Letter]] | None = None
 
 
 class Ledger:
@@ -149,11 +149,11 @@ class Ledger:
         self.lent: dict[CallKey, Summary | None] = {}
         self._tell_unanswered: Callable[[], None] = lambda: None
 
-    def fill_outbox_with(self, make: Callable[[Changes, int], Sequence[OutboxMessage]] | None) -> None:
-        """From now on write the messages that ``make`` returns for a batch in its transaction. It is called with
+    def fill_outbox_with(self, make: Callable[[Changes, int], Sequence[Letter]] | None) -> None:
+        """From now on write the letters that ``make`` returns for a batch in its transaction. It is called with
         the changes and our clock, ms; ``None``: there are no receivers.
         """
-        self._shared.messages_of = make
+        self._shared.letters_of = make
 
     def when_unanswered(self, tell: Callable[[], None]) -> None:
         """Call ``tell`` each time a query waits because the server does not answer."""
@@ -313,8 +313,8 @@ class Ledger:
                 now = to_text(now_ms)
                 rows = [row for key, summary in summaries.items() for row in fact_rows(key, summary, now)]
                 batch.insert(0, (self._statements.fact, rows))
-            if (messages_of := self._shared.messages_of) is not None and changes.announcements:
-                batch[:0] = message_batch(self._statements, messages_of(changes, now_ms), now_ms)
+            if (letters_of := self._shared.letters_of) is not None and changes.announcements:
+                batch[:0] = letter_batch(self._statements, letters_of(changes, now_ms), now_ms)
         except REFUSALS as error:
             raise classified(error) from error
         return batch

@@ -1,1 +1,1 @@
-"""Events for other systems: messages, delivery, the worker that sends them, metrics."""
+"""Events for other systems: letters, delivery, the worker that sends them, metrics."""

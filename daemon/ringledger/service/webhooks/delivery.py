@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 import aiohttp
 
-from ringledger.service.webhooks.messages import WebhookReceiver
+from ringledger.service.webhooks.letters import WebhookReceiver
 
 #: Longest body of an answer that is read (so that the connection can be used again); bytes.
 READ_AT_MOST: Final = 4_096
@@ -29,7 +29,7 @@ class _Longest(Protocol):
 
 class AttemptResult(NamedTuple):
     """What came of one attempt. ``error``: what went wrong, ``None``: accepted. ``gone``: the receiver wants no more
-    events of this kind. ``receivers_fault``: another message would have failed too. ``retry_after``: seconds the
+    events of this kind. ``receivers_fault``: another letter would have failed too. ``retry_after``: seconds the
     receiver asks us to wait."""
 
     error: str | None = None

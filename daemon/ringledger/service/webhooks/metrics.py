@@ -1,7 +1,7 @@
 """What the figures say of deliveries: outcomes as they come, and what stands in the outbox, looked at now and then.
 
 What must stay true: a label is a receiver's place in the configuration and its host name, never more of its address;
-messages for receivers that are not configured are counted as ``other``.
+letters for receivers that are not configured are counted as ``other``.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ringledger.ledger.write.outbox import ReceiverBacklog
 from ringledger.observability.metrics import Metrics
-from ringledger.service.webhooks.messages import WebhookReceiver
+from ringledger.service.webhooks.letters import WebhookReceiver
 
 ACCEPTED: Final = "accepted"
 FAILED: Final = "failed"

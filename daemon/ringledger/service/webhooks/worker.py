@@ -1,7 +1,7 @@
 """Delivery of the outbox: at least once, in order per call, at each receiver's own pace.
 
-What must stay true: only what is in the database is sent, so nothing leaves before its commit; no message about a call
-is sent while an earlier one waits; a receiver that is slow, dead or wrong delays its own messages and no
+What must stay true: only what is in the database is sent, so nothing leaves before its commit; no letter about a call
+is sent while an earlier one waits; a receiver that is slow, dead or wrong delays its own letters and no
 others. No address beyond its host, no secret and no body is ever logged.
 """
 
@@ -32,26 +32,26 @@ from ringledger.observability.logging import LOG, Event
 from ringledger.observability.metrics import Metrics
 from ringledger.service.announce import Who
 from ringledger.service.webhooks.delivery import AttemptResult, post, posting
-from ringledger.service.webhooks.messages import MessageWriter, WebhookReceiver, receivers_of
+from ringledger.service.webhooks.letters import LetterWriter, WebhookReceiver, receivers_of
 from ringledger.service.webhooks.metrics import ACCEPTED, FAILED, GIVEN_UP, WebhookMetrics
 
-#: Messages of different calls that are under way to one receiver at a time.
+#: Letters of different calls that are under way to one receiver at a time.
 PARALLEL: Final = 8
 #: Heads read from the outbox at a time.
 BUFFER: Final = 64
 #: Calls that wait for another attempt, in memory; of more the oldest are found again by the next look through all.
 MOST_DUE: Final = 100_000
-#: How often the whole outbox is looked through, seconds: a message that is first of its call because another
+#: How often the whole outbox is looked through, seconds: a letter that is first of its call because another
 #: process removed the one before it, or wrote it long ago, is found by nothing else.
 LOOK_THROUGH_SECONDS: Final = 60.0
 #: Outcomes gather for so long, seconds, before they are written down together.
 GATHER_SECONDS: Final = 0.05
-#: So many outcomes are written in one transaction; other writers have their turn after it. While as many messages of a
+#: So many outcomes are written in one transaction; other writers have their turn after it. While as many letters of a
 #: receiver are under way or their outcomes not written, no further one is sent to it.
 WRITTEN_AT_ONCE: Final = 250
 #: No loop sleeps longer than this, seconds, so that its progress shows.
 ROUND_SECONDS: Final = 20.0
-#: Failures in a row after which a receiver is logged as unavailable, and failed calls after which it gets one message
+#: Failures in a row after which a receiver is logged as unavailable, and failed calls after which it gets one letter
 #: at a time.
 TELL_AFTER: Final = 3
 DOWN_AFTER: Final = 8
@@ -64,7 +64,7 @@ _Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrySchedule:
-    """The waits of a delivery. A message is given up ``give_up_seconds`` after its commit, but not before
+    """The waits of a delivery. A letter is given up ``give_up_seconds`` after its commit, but not before
     ``least_attempts``; what was given up is kept for ``dead_days``."""
 
     first_seconds: float = 1.0
@@ -91,7 +91,7 @@ class RetrySchedule:
 
 class Deliveries:
     """One task. ``clock``: monotonic seconds; ``now_ms``: our wall clock, as the commits' ``updated_at``; ``may_send``:
-    whether this process may send an account's messages at present.
+    whether this process may send an account's letters at present.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Deliveries:
         return min(self._now_ms(), self._earliest())
 
     def committed(self, changes: Changes) -> None:
-        """Look into the outbox if the batch may have brought messages."""
+        """Look into the outbox if the batch may have brought letters."""
         if changes.announcements:
             self.wake()
 
@@ -159,7 +159,7 @@ class Deliveries:
             carrier.wake()
 
     def look_through(self) -> None:
-        """Look through the whole outbox: it may hold messages of an account that another process worked for."""
+        """Look through the whole outbox: it may hold letters of an account that another process worked for."""
         for carrier in self._carriers:
             carrier.look_through()
 
@@ -180,7 +180,7 @@ class Deliveries:
             raise ValueError(str(error)) from error
 
     async def _keep(self, beat: Callable[[], None]) -> None:
-        """Give up messages of receivers that are no longer configured, and delete old dead letters; until cancelled."""
+        """Give up letters of receivers that are no longer configured, and delete old dead letters; until cancelled."""
         known = [carrier.receiver.key for carrier in self._carriers]
         while True:
             now = self._now_ms()
@@ -215,12 +215,12 @@ def deliveries_of(
     speed: float = 1.0,
     may_send: Callable[[str], bool] = lambda _: True,
 ) -> Deliveries:
-    """Return the deliveries for ``[[webhooks]]``; from now on the ledger writes messages, if there is a receiver.
+    """Return the deliveries for ``[[webhooks]]``; from now on the ledger writes letters, if there is a receiver.
 
     ``directories``: of each account; ``speed``: the platform's, what is waited for is scaled by it.
     """
     receivers = receivers_of(hooks)
-    ledger.fill_outbox_with(MessageWriter(receivers, directories=directories) if receivers else None)
+    ledger.fill_outbox_with(LetterWriter(receivers, directories=directories) if receivers else None)
     schedule = RetrySchedule().at_speed(speed)
     return Deliveries(ledger, receivers, schedule=schedule, metrics=metrics, may_send=may_send)
 
@@ -269,7 +269,7 @@ class _Desk:
 
 
 class _Carrier:
-    """Delivers one receiver's messages. A call is busy from the start of an attempt until its outcome is written."""
+    """Delivers one receiver's letters. A call is busy from the start of an attempt until its outcome is written."""
 
     def __init__(
         self,
@@ -299,8 +299,8 @@ class _Carrier:
         self._later: list[tuple[float, _Key]] = []  # the same as a heap; what says otherwise than ``_due`` is past
         self._follow: dict[_Key, None] = {}  # calls that may have a first letter we have not read
         self._flying = 0
-        self._read_to = 0  # the first messages up to this id are under way, due, or followed
-        self._stale = True  # there may be messages after it
+        self._read_to = 0  # the first letters up to this id are under way, due, or followed
+        self._stale = True  # there may be letters after it
         self._look_through_at = clock() + LOOK_THROUGH_SECONDS
         self._news = asyncio.Event()
         self._failures = 0  # in a row
@@ -309,7 +309,7 @@ class _Carrier:
         self._paused_until = 0.0
 
     def wake(self) -> None:
-        """Look for new messages."""
+        """Look for new letters."""
         self._stale = True
         self._news.set()
 

@@ -4,7 +4,7 @@ import pytest
 
 from ringledger.config.model import WEBHOOK_EVENTS, WebhookSettings
 from ringledger.domain.changes import AnnouncementKind
-from ringledger.service.webhooks.messages import MessageWriter, receivers_of, signature
+from ringledger.service.webhooks.letters import LetterWriter, receivers_of, signature
 from tests.builders import ACCOUNT, SESSION, T0, Desk, claim, item, observations, play, presence
 
 CALLER, CALLEE = "13027430863", "18885434778"
@@ -12,7 +12,7 @@ CALLER, CALLEE = "13027430863", "18885434778"
 
 def letters(desk, *events):
     (receiver,) = receivers_of([WebhookSettings(url="https://a.test/x", events=events or ("call.*",))])
-    return MessageWriter([receiver])(desk.changes, T0)
+    return LetterWriter([receiver])(desk.changes, T0)
 
 
 def names(found):
@@ -143,7 +143,7 @@ def test_confirmations_are_told_for_they_raise_the_revision():
 def test_every_receiver_has_its_own_letter():
     hooks = [WebhookSettings(url=f"https://{n}.test", events=("call.finished",)) for n in (1, 2)]
     one, two = receivers_of(hooks)
-    found = MessageWriter([one, two])(play(observations("answered")).changes, T0)
+    found = LetterWriter([one, two])(play(observations("answered")).changes, T0)
     assert [(letter.receiver, letter.event_id) for letter in found] == [
         (one.key, f"{ACCOUNT}/{SESSION}/call.finished/1"),
         (two.key, f"{ACCOUNT}/{SESSION}/call.finished/1"),

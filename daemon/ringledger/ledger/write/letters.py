@@ -1,4 +1,4 @@
-"""Outbox messages: events for receivers, written in the transaction of the change that they report."""
+"""Letters: events for receivers, written in the transaction of the change that they report."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from ringledger.ledger.schema.statements import Statements
 from ringledger.ledger.times import to_text
 
 
-class OutboxMessage(NamedTuple):
+class Letter(NamedTuple):
     """One event for one receiver. ``body``: JSON. ``if_newly_missed``: only if the call is not known as missed yet."""
 
     receiver: str
@@ -19,8 +19,8 @@ class OutboxMessage(NamedTuple):
     if_newly_missed: bool = False
 
 
-def message_batch(statements: Statements, letters: Iterable[OutboxMessage], now_ms: int) -> list[tuple[str, list[Any]]]:
-    """Return the statements that insert messages into the outbox; they precede those of the calls concerned.
+def letter_batch(statements: Statements, letters: Iterable[Letter], now_ms: int) -> list[tuple[str, list[Any]]]:
+    """Return the statements that insert letters into the outbox; they precede those of the calls concerned.
 
     A correction to "missed" of a call that is known as missed is not sent.
     """

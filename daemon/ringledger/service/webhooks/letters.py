@@ -1,6 +1,6 @@
-"""From announcements to outbox messages: which receiver gets which event, and its CloudEvents JSON.
+"""From announcements to letters: which receiver gets which event, and its CloudEvents JSON.
 
-What must stay true: no message is made that no receiver asks for; the id of an event is a function of the event alone,
+What must stay true: no letter is made that no receiver asks for; the id of an event is a function of the event alone,
 so a receiver recognises what it has seen; numbers are whole, for they are what a receiver looks people up by. A
 receiver's address and secret are in no text that is logged or stored.
 """
@@ -23,7 +23,7 @@ from ringledger.domain.disposition import Disposition
 from ringledger.domain.observation import CallKey, Direction
 from ringledger.domain.row import CallRecord, front
 from ringledger.ledger.times import to_text, to_text_or_none
-from ringledger.ledger.write.messages import OutboxMessage
+from ringledger.ledger.write.letters import Letter
 from ringledger.service.announce import Who, nobody, row_of
 
 CONTENT_TYPE: Final = "application/cloudevents+json"
@@ -94,7 +94,7 @@ _NAMES: Final = {
 }  # fmt: skip
 
 
-class MessageWriter:
+class LetterWriter:
     """Called in the commit's path with what is about to be committed (``Ledger.fill_outbox_with``)."""
 
     def __init__(
@@ -108,9 +108,9 @@ class MessageWriter:
             for event in receiver.events:
                 self._readers.setdefault(event, []).append(receiver.key)
 
-    def __call__(self, changes: Changes, now_ms: int) -> Sequence[OutboxMessage]:
-        """Return the messages for these changes, in order. ``now_ms``: the rows' ``updated_at``."""
-        letters: list[OutboxMessage] = []
+    def __call__(self, changes: Changes, now_ms: int) -> Sequence[Letter]:
+        """Return the letters for these changes, in order. ``now_ms``: the rows' ``updated_at``."""
+        letters: list[Letter] = []
         missed: set[tuple[str, str]] = set()
         for told in changes.announcements:
             name = _NAMES.get(told.kind)
@@ -132,7 +132,7 @@ class MessageWriter:
 
     def _letters(
         self, readers: list[str], name: str, told: Announcement, changes: Changes, now_ms: int
-    ) -> list[OutboxMessage]:
+    ) -> list[Letter]:
         account_id, session_id = told.account_id, told.session_id or ""
         event_id = "/".join((account_id, session_id, name, _ordinal(told)))
         who = self._directories.get(account_id, self._others)
@@ -141,7 +141,7 @@ class MessageWriter:
         event = cloud_event(name, event_id, data, account_id=account_id, at=told.at, subject=session_id)
         body = encode(event).decode()
         doubtful = name == MISSED and told.kind is not AnnouncementKind.FINISHED
-        return [OutboxMessage(reader, account_id, session_id, event_id, name, body, doubtful) for reader in readers]
+        return [Letter(reader, account_id, session_id, event_id, name, body, doubtful) for reader in readers]
 
 
 def _is_missed(record: CallRecord) -> bool:
