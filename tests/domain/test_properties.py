@@ -170,14 +170,14 @@ def test_a_stale_item_changes_no_current_status(
     if settled:
         desk.settle()
     call = desk.call()
-    status, phase, marks, legs = call.status, call.phase, call.marks, known_values(call)
+    status, phase, marks, legs = call.status, call.phase, call.watermarks, known_values(call)
     first = (call.started_at, call.call.rung_at, call.fold().answered_at)
     extensions = {key: extension.telephony_status for key, extension in desk.tracker.extensions.items()}
     desk.see(late)
     assert set(desk.reasons()[-len(late.items) :]) == {"stale_sequence"}
     assert (call.status, call.phase) == (status, phase)
     assert {extension: mark.sequence for extension, mark in marks.items()} == {
-        extension: mark.sequence for extension, mark in call.marks.items()
+        extension: mark.sequence for extension, mark in call.watermarks.items()
     }
     assert extensions.items() <= {k: e.telephony_status for k, e in desk.tracker.extensions.items()}.items()
     after = known_values(call)

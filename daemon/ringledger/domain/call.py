@@ -18,7 +18,7 @@ from ringledger.domain.observation import (
     RecordClaim,
     Source,
 )
-from ringledger.domain.reads import SLACK_MS, directed, place_of, points_of, rejoined
+from ringledger.domain.reads import CLOCKS_APART_MS, directed, place_of, points_of, rejoined
 from ringledger.domain.record_rules import (
     COARSE_MS,
     NONE_READ,
@@ -255,7 +255,7 @@ def _answered(seen: State, told: Readings) -> tuple[int | None, bool]:
     """When it was answered, and whether it was only found answered: as presence says, else since the call runs."""
     if told.runs_by is None or told.runs_since is None:
         return seen.answered_at, seen.answer_estimated
-    slack = SLACK_MS if told.runs_by - told.runs_since <= RINGS_AT_MOST_MS else 0
+    slack = CLOCKS_APART_MS if told.runs_by - told.runs_since <= RINGS_AT_MOST_MS else 0
     if seen.answered_at is not None and seen.answered_at <= told.runs_by + slack:
         return seen.answered_at, seen.answer_estimated
     if seen.rung_at is None or not seen.rang:

@@ -1,9 +1,10 @@
 """The timeline of presence: every event in its place, and those reads of presence that no event explains.
 
 The answer of a read is older than it looks, and its date has whole seconds (rule 6.7). So a read is a point of the
-timeline only if its extension had that status at no time from ``BEHIND_MS`` before its date to ``SLACK_MS`` after. One
-that does not have the call tells of no end if its extension tells of the call later: only the last word may be missing.
-These two rules stand for every race between an answer and an event; what must stay true: they depend on facts alone.
+timeline only if its extension had that status at no time from ``BEHIND_MS`` before its date to ``CLOCKS_APART_MS``
+after. One that does not have the call tells of no end if its extension tells of the call later: only the last word may
+be missing. These two rules stand for every race between an answer and an event; what must stay true: they depend on
+facts alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,7 @@ from ringledger.domain.status import NO_CALL, TelephonyStatus, aggregate
 #: How old the answer of a read may be (rule 6.7), ms.
 BEHIND_MS: Final = 10_000
 #: How far the clocks of those who answer and of those who notify may differ, ms.
-SLACK_MS: Final = 5_000
+CLOCKS_APART_MS: Final = 5_000
 #: The epoch of a read: it has no sequence.
 READ_EPOCH: Final = 2**62
 
@@ -76,7 +77,7 @@ def unexplained(events: Points, reads: Iterable[Read], start: Summary | None = N
             continue
         told = [item.status for item in read.items if item.status is not None]
         status = aggregate(told)
-        if status in _statuses(points, read.extension_id, read.at - BEHIND_MS, read.at + SLACK_MS, start):
+        if status in _statuses(points, read.extension_id, read.at - BEHIND_MS, read.at + CLOCKS_APART_MS, start):
             continue
         place: Place = (read.at, read.extension_id, (READ_EPOCH, 0, read.at, ""))
         added.append((place, read))

@@ -23,7 +23,7 @@ from ringledger.domain.reads import BEHIND_MS
 #: A duration in whole seconds places the end this exactly; our own figure is kept when it agrees.
 COARSE_MS: Final = 1_000
 #: The feed may tell of an end so much later than the records date it, and mean the same end.
-LATE_MS: Final = 5_000
+END_TOLD_LATE_MS: Final = 5_000
 #: How much longer an uncovered leg must have gone on to be a part of the call that is missing from the records: a
 #: notification may be late by more than a little, and the last record of a transfer comes on its own.
 OUTLIVED_MS: Final = 30_000
@@ -391,14 +391,14 @@ class Result:
     def was_read_too_early(self) -> bool:
         """A2."""
         end = self.last.ended_at
-        if self.ended_at is None or end is None or self.ended_at <= end + LATE_MS:
+        if self.ended_at is None or end is None or self.ended_at <= end + END_TOLD_LATE_MS:
             return False
         return self.last.read_at < self.ended_at
 
     def is_outlived(self) -> bool:
         """A3."""
         end = self.last.ended_at
-        if self.ended_at is None or end is None or self.ended_at <= end + LATE_MS:
+        if self.ended_at is None or end is None or self.ended_at <= end + END_TOLD_LATE_MS:
             return False
         talked = [leg for leg in self.uncovered if leg.answered_at is not None]
         return any((leg.ended_at or self.ended_at) > end + OUTLIVED_MS for leg in talked)
@@ -574,7 +574,7 @@ def verdict_of(legs: Sequence[LegState], ended_at: int | None, told: Readings) -
         claim.read_at for claim in told.read
         if claim.record_id == best.record_id and claim.result and not claim.running
         and (
-            ended_at is None or claim.ended_at is None or ended_at <= end_of(claim) + LATE_MS
+            ended_at is None or claim.ended_at is None or ended_at <= end_of(claim) + END_TOLD_LATE_MS
             or claim.read_at >= ended_at
         )
     ]  # fmt: skip

@@ -30,7 +30,7 @@ from ringledger.domain.observation import (
     RecordClaim,
     Source,
 )
-from ringledger.domain.reads import SLACK_MS
+from ringledger.domain.reads import CLOCKS_APART_MS
 from ringledger.domain.record_rules import Facts, Verdict
 from ringledger.domain.row import CallRecord, row
 from ringledger.domain.status import HOLD_STATUSES, TelephonyStatus, aggregate
@@ -449,7 +449,7 @@ class TrackedCall:
         return self.ignored
 
     @property
-    def marks(self) -> dict[str, Watermark]:
+    def watermarks(self) -> dict[str, Watermark]:
         """The sequence watermark of each extension."""
         return {
             extension: Watermark(extension, side.epoch, side.top, side.newest_at)
@@ -480,7 +480,8 @@ def _alone(extension_id: str, status: TelephonyStatus) -> Mapping[str, Telephony
 def _is_after(reads: Sequence[Read], event: PresenceEvent) -> bool:
     """Whether an event comes after all reads, so that it can neither explain one nor make it void."""
     return all(
-        read.at + SLACK_MS < event.at and (read.items or read.extension_id != event.extension_id) for read in reads
+        read.at + CLOCKS_APART_MS < event.at and (read.items or read.extension_id != event.extension_id)
+        for read in reads
     )
 
 

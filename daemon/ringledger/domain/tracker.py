@@ -52,7 +52,7 @@ from ringledger.domain.observation import (
     Source,
 )
 from ringledger.domain.pairs import PAIR_WINDOW_MS, direction_of, may_pair, wholes
-from ringledger.domain.reads import SLACK_MS
+from ringledger.domain.reads import CLOCKS_APART_MS
 from ringledger.domain.record_rules import SILENT_AFTER_MS, digits, end_of, is_old
 from ringledger.domain.row import primary_leg, said, story
 from ringledger.domain.status import NO_CALL, STRENGTH, TelephonyStatus, TerminationType, strongest
@@ -391,7 +391,7 @@ class CallTracker:
         a later time that do not. At ``first`` nobody knew that they tell of this call.
         """
         for seen in reversed(self._reads.get((call.key.account_id, extension_id), ())):
-            later = seen.at + SLACK_MS >= at
+            later = seen.at + CLOCKS_APART_MS >= at
             if not later and not first:
                 return
             mine = [item for item in seen.items if not item.monitored]  # a mirrored item is no leg (rule 1.5)

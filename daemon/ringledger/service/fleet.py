@@ -30,7 +30,7 @@ LONG_ENOUGH_SECONDS: Final = 600.0
 #: Accounts of one start begin so many seconds after each other: the platform and the database see no crowd.
 APART_SECONDS: Final = 0.02
 #: Loops that hang are looked for this often, seconds.
-LOOK_SECONDS: Final = 5.0
+HANGING_LOOK_SECONDS: Final = 5.0
 #: How long an account that is broken off may take to end, and the search for hanging loops, seconds.
 STOP_SECONDS: Final = 12.0
 ENDING_SECONDS: Final = 1.0
@@ -217,7 +217,7 @@ class Fleet:
     async def _look(self) -> None:
         """End an account whose loops hang: it is started again."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(HANGING_LOOK_SECONDS)
             for unit in list(self.units.values()):
                 stuck = unit.account.loops.stuck()
                 if stuck and unit.work is not None and not unit.work.done() and not unit.stuck:

@@ -18,7 +18,7 @@ from ringledger.observability.logging import LOG, Event
 from ringledger.observability.metrics import Metrics
 
 #: The leases are looked at this often, seconds.
-LOOK_SECONDS: Final = 0.5
+LEASE_LOOK_SECONDS: Final = 0.5
 #: A round may take this long, seconds, with a server that does not answer.
 ROUND_AT_MOST: Final = 300.0
 
@@ -73,7 +73,7 @@ class Leases:
                     await self._round()
                 self._tell()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_SECONDS):
+                    async with asyncio.timeout(LEASE_LOOK_SECONDS):
                         await self._soon.wait()
         finally:
             await self._table.close()
@@ -120,7 +120,7 @@ class Leases:
         while True:
             with suppress(LedgerUnavailable):
                 return await self._table.stands_for(tenure.fence, account_id)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(LEASE_LOOK_SECONDS)
 
     # -- for those who ask -----------------------------------------------------------------------------------------
 

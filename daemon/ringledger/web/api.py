@@ -313,7 +313,7 @@ def period_of(backend: Backend, since: str | None, until: str | None) -> tuple[i
 async def spans_of(backend: Backend, viewer: Viewer, since: str | None, until: str | None) -> list[dict[str, Any]]:
     """Spans of coverage, the newest as the running daemon knows it now. Raises ``Problem``, ``LedgerError``."""
     first, last = period_of(backend, since, until)
-    earlier = None if first is None else first - sight.SLACK_MS
+    earlier = None if first is None else first - sight.NO_HOLE_MS
 
     async def ask(engine: Any) -> list[dict[str, Any]]:
         found = await queries.coverage(engine, since=earlier, until=last)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, Final
 
-from ringledger.ledger.read.sight import SEEN, SLACK_MS
+from ringledger.ledger.read.sight import NO_HOLE_MS, SEEN
 from ringledger.ledger.times import to_ms
 from ringledger.web.drawing import Piece
 from ringledger.web.words import lasting, words
@@ -49,11 +49,11 @@ def spans_of(rows: Sequence[Row], first: int, last: int, *, silent: bool = False
         begun, ended = max(first, to_ms(row["from_at"])), min(last, to_ms(row["until_at"]))
         if ended <= begun:
             continue
-        if begun - reached > SLACK_MS:
+        if begun - reached > NO_HOLE_MS:
             found.append(Span(reached, begun, "unknown", "no daemon ran"))
         found.append(Span(begun, ended, row["state"], row["cause"] or "", row["recovered_calls"]))
         reached = max(reached, ended)
-    if last - reached > SLACK_MS:
+    if last - reached > NO_HOLE_MS:
         found.append(Span(reached, last, "unknown", "the daemon does not answer" if silent else "no daemon ran"))
     return found
 

@@ -255,7 +255,7 @@ async def test_a_forgotten_call_is_rebuilt_so_that_its_row_comes_out_the_same(le
     assert len(loaded) == len(desk.changes.records)
     for saved in loaded:
         call = restored(saved)
-        assert (call.phase, call.marks) == (Phase.FINISHED, {})
+        assert (call.phase, call.watermarks) == (Phase.FINISHED, {})
         written, rebuilt = desk.changes.records[call.key], call.row(call.part_of)
         assert rebuilt == written
 

@@ -25,9 +25,9 @@ from ringledger.ringcentral.auth.authorisation import TOKEN_PATH
 from ringledger.ringcentral.errors import PlatformUnavailable, Throttled
 from ringledger.ringcentral.ratelimit.limits import RateLimits
 from ringledger.service.build import authenticator, platform_client
-from ringledger.service.ingest.backfill import MARGIN_MS
+from ringledger.service.ingest.backfill import BEGAN_BEFORE_MS
 from ringledger.service.ingest.confirmer import ADJACENT_MS, FEED, Confirmer
-from ringledger.service.ingest.confirmer import MARGIN_MS as HOUR_MS
+from ringledger.service.ingest.confirmer import FAR_MARGIN_MS as HOUR_MS
 from ringledger.service.ingest.pipeline import Pipeline
 from ringledger.service.ingest.scope import ScopedCallLog
 from ringledger.simulator import Office, Options, SimCall, SimClock, Simulator
@@ -317,8 +317,8 @@ async def test_while_every_answer_is_full_a_period_is_read_once(sim, intake, min
         since, until_ms = await read()
         assert until_ms >= first_until + minutes * 60_000 - 5_000
         # only what the first reading could not have had: the log is late, and its filter is by the start of a call
-        assert since >= first_until - MARGIN_MS - ADJACENT_MS
+        assert since >= first_until - BEGAN_BEFORE_MS - ADJACENT_MS
         assert (await intake._ledger.load_open(ACCOUNT)).positions[FEED].at >= position.at
         ahead = 7_200.0  # now and then calls are sought that went on for an hour and that nobody saw
         since, _ = await read()
-        assert since <= until_ms - MARGIN_MS - HOUR_MS
+        assert since <= until_ms - BEGAN_BEFORE_MS - HOUR_MS

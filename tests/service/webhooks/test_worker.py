@@ -400,7 +400,7 @@ async def test_a_name_nobody_knows_is_a_failure_like_any(ledger, logs):
 
 
 async def test_the_figures_tell_what_waits_what_came_and_what_was_given_up(ledger, hook, monkeypatch):
-    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(worker, "FIGURES_SECONDS", 0.02)
     answers = {"1": 204, "2": 410, "3": 503}
     hook.answer = lambda event: answers[event["subject"]]
     metrics = Metrics()
@@ -430,7 +430,7 @@ async def test_the_figures_tell_what_waits_what_came_and_what_was_given_up(ledge
 
 
 async def test_letters_of_receivers_that_are_gone_have_a_figure_too(ledger, hook, monkeypatch):
-    monkeypatch.setattr(worker, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(worker, "FIGURES_SECONDS", 0.02)
     await Post(ledger, [hook]).write("1 finished")
     other = Receiver()
     other.url = "http://127.0.0.1:9/other"

@@ -15,7 +15,7 @@ from ringledger.cli.status import tell
 from ringledger.cli.times import counted, dates, headed, span
 from ringledger.durations import DAY_MS
 from ringledger.exits import Exit
-from ringledger.ledger.read.sight import LATE_MS, SEEN, SLACK_MS, until_now
+from ringledger.ledger.read.sight import NO_HOLE_MS, SEEN, WRITTEN_LATE_MS, until_now
 from ringledger.ledger.times import to_ms, to_text
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def coverage(
     options = options_of(ctx)
     settings = options.settings()
     since, until = span_of(since_text, until_text, settings)
-    earlier = None if since is None else since - SLACK_MS
+    earlier = None if since is None else since - NO_HOLE_MS
 
     async def ask(engine: Any) -> tuple[list[Row], Any, dict[str, str]]:
         mine = await account_id(engine, settings)
@@ -107,7 +107,7 @@ def with_unknown(spans: list[Row], since: int | None, until: int | None, status:
     rows: list[Row] = []
     account = spans[0]["account_id"] if spans else None
 
-    def unknown(start: int, end: int, *, slack: int = SLACK_MS, why: str = "no daemon ran") -> None:
+    def unknown(start: int, end: int, *, slack: int = NO_HOLE_MS, why: str = "no daemon ran") -> None:
         if end - start > slack:
             missing = {"account_id": account, "from_at": to_text(start), "until_at": to_text(end)}
             rows.append(missing | {"state": "unknown", "cause": why, "recovered_calls": 0})
@@ -123,7 +123,7 @@ def with_unknown(spans: list[Row], since: int | None, until: int | None, status:
         last = now if until is None else min(until, now)
         why = "the daemon does not answer" if status.runs and not status.told else "no daemon ran"
         why = why if status.unwritten_since is None else "what was seen cannot be written"
-        unknown(reached, last, slack=LATE_MS if status.current else 0, why=why)
+        unknown(reached, last, slack=WRITTEN_LATE_MS if status.current else 0, why=why)
         unknown(max(reached, now), until or 0, slack=0, why=TO_COME)
     return rows
 
@@ -135,7 +135,7 @@ def cure(holes: list[Row], status: "DaemonStatus", max_days: int) -> str:
     own, after, ailing = 0, 0, False
     for hole in (one for one in holes if one["cause"] != TO_COME):
         told = hole["state"] != "unknown"
-        present = not told and to_ms(hole["until_at"]) >= status.at - LATE_MS
+        present = not told and to_ms(hole["until_at"]) >= status.at - WRITTEN_LATE_MS
         if present and status.runs:
             ailing = True
         elif to_ms(hole["until_at"]) <= oldest or not (told or present):

@@ -11,10 +11,10 @@ from ringledger.ledger.times import to_ms, to_text
 Row = dict[str, Any]
 SEEN: Final = frozenset({"live", "healed"})
 #: Between two spans so much unaccounted time is no hole: they are written by clocks that are set.
-SLACK_MS: Final = 60_000
+NO_HOLE_MS: Final = 60_000
 #: The end of a running daemon's newest span may lag behind by so much: it is written every 15 s (``EXTEND_MS`` of the
 #: coverage monitor), with the next commit.
-LATE_MS: Final = 25_000
+WRITTEN_LATE_MS: Final = 25_000
 STATES: Final = frozenset({"live", "doubtful", "blind"})
 
 
@@ -47,7 +47,7 @@ def until_now(spans: list[Row], status: Status) -> list[Row]:
     since = max(to_ms(last["until_at"]), min(status.feed_since or until, until))
     if last["until_at"] >= now:
         return spans
-    adjoins = since - to_ms(last["until_at"]) <= LATE_MS
+    adjoins = since - to_ms(last["until_at"]) <= WRITTEN_LATE_MS
     if adjoins and last["state"] == status.feed:
         return [*spans[:-1], last | {"until_at": now}]
     closed = last | {"until_at": to_text(since)} if adjoins else last

@@ -20,7 +20,7 @@ from ringledger.ledger.write.store import Ledger
 PAUSE: Final = Backoff(0.1, 5.0)
 PAUSE_WHEN_FULL: Final = 1.0
 #: What a failed commit holds may have waited a little before it was noticed, ms.
-MARGIN_MS: Final = 1_000
+UNNOTICED_MS: Final = 1_000
 #: Events that may wait for their commit before intake stops.
 MOST_PENDING: Final = 50_000
 
@@ -197,7 +197,7 @@ class LedgerWriter:
     def _failed(self, error: LedgerUnavailable, began_ms: int) -> None:
         self._failures += 1
         if self.unwritten_since is None:  # what it holds has come since the commit before it began
-            self.unwritten_since = began_ms - round((self._interval + self.commit_seconds) * 1000) - MARGIN_MS
+            self.unwritten_since = began_ms - round((self._interval + self.commit_seconds) * 1000) - UNNOTICED_MS
         self._dirty.set()
         if self._trouble is type(error):
             return

@@ -19,7 +19,7 @@ from ringledger.ledger.times import to_ms
 from ringledger.ledger.write.store import Ledger
 from ringledger.ringcentral.api.query import CallLogQuery
 from ringledger.service.commands.platform import OneShot
-from ringledger.service.ingest.backfill import MARGIN_MS, PER_PAGE
+from ringledger.service.ingest.backfill import BEGAN_BEFORE_MS, PER_PAGE
 from ringledger.service.ingest.coverage import LOG_DELAY_MS
 from ringledger.service.ingest.scope import ScopedCallLog, known_as
 
@@ -52,7 +52,9 @@ async def audit(
         books = asking.books(me)
         logged, unreadable = await _logged(books, since, until, progress)
         account = None if me.account_id == "~" else me.account_id
-        wanted = CallFilter(account_id=account, since=since - MARGIN_MS, until=until + MATCH_WINDOW_MS, with_parts=True)
+        wanted = CallFilter(
+            account_id=account, since=since - BEGAN_BEFORE_MS, until=until + MATCH_WINDOW_MS, with_parts=True
+        )
         rows = await queries.calls(ledger.reader, wanted)
         going_on = await unfinished(ledger.reader)
         purged = await purged_among(ledger.reader)
@@ -99,7 +101,7 @@ async def _logged(
     def query(extension_id: str | None) -> CallLogQuery:
         return CallLogQuery(
             extension_id=extension_id,
-            since_ms=since - MARGIN_MS,
+            since_ms=since - BEGAN_BEFORE_MS,
             until_ms=until + MATCH_WINDOW_MS,
             per_page=PER_PAGE,
         )

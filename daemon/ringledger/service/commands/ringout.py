@@ -27,7 +27,7 @@ MOST_FAILURES: Final = 3
 ROW_SECONDS: Final = 240.0
 ROW_POLL_SECONDS: Final = 3.0
 #: How far our idea of the platform's clock may be off, ms: a call's start may lie so long before its placing.
-SLACK_MS: Final = 10_000
+CLOCK_OFF_MS: Final = 10_000
 #: Calls that began so long before a placing may still end after it, ms; what is over by then is of no interest.
 BEFORE_MS: Final = 3_600_000
 #: Statuses of a party or call that still may become something else.
@@ -107,7 +107,7 @@ async def row_of(
 async def _wait(ledger: Ledger, placing: Placing, pace: Pace, seconds: float) -> dict[str, Any] | None:
     deadline = pace.now() + seconds
     while True:
-        wanted = CallFilter(since=placing.asked_at - SLACK_MS, number=placing.numbers[1])
+        wanted = CallFilter(since=placing.asked_at - CLOCK_OFF_MS, number=placing.numbers[1])
         found = fitting(await queries.calls(ledger.reader, wanted), placing)
         if (found is not None and found["confirmed_at"] is not None) or pace.now() >= deadline:
             return found
@@ -123,7 +123,7 @@ def fitting(rows: Iterable[dict[str, Any]], placing: Placing) -> dict[str, Any] 
         for row in rows
         if {(row["from_number"] or "").removeprefix("+"), (row["to_number"] or "").removeprefix("+")} == ends
         and row["session_id"] not in placing.known
-        and to_ms(row["started_at"]) >= placing.asked_at - SLACK_MS
+        and to_ms(row["started_at"]) >= placing.asked_at - CLOCK_OFF_MS
     ]
     return min(new, key=lambda row: (row["direction"] != "Outbound", _far(row, placing)), default=None)
 

@@ -15,7 +15,7 @@ from ringledger.service.ingest.scope import ScopedCallLog
 #: The largest page the platform serves: one Heavy request for so many calls.
 PER_PAGE: Final = 1000
 #: The log is filtered by start: calls that began this long before a period may have ended within it (ms).
-MARGIN_MS: Final = 900_000
+BEGAN_BEFORE_MS: Final = 900_000
 
 
 class Backfill:
@@ -50,7 +50,7 @@ class Backfill:
 
         def query(extension_id: str | None) -> CallLogQuery:
             return CallLogQuery(
-                extension_id=extension_id, since_ms=since_ms - MARGIN_MS, until_ms=until_ms, per_page=PER_PAGE
+                extension_id=extension_id, since_ms=since_ms - BEGAN_BEFORE_MS, until_ms=until_ms, per_page=PER_PAGE
             )
 
         written, records, oldest, asked = 0, 0, until_ms, self._clock()

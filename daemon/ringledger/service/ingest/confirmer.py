@@ -42,7 +42,7 @@ LONGEST_REST = 15.0
 #: How many synchronisations a call must have missed before it is looked up by itself.
 MISSED_SYNCS = 2
 #: A first (full) synchronisation reads this far before the oldest unconfirmed call, ms.
-MARGIN_MS = 3_600_000
+FAR_MARGIN_MS = 3_600_000
 #: While more calls end than a synchronisation tells of, the log is read once a minute, or for a tenth of the time if
 #: that is less; what one reading has covered the next leaves out, but for so much: the log is late. Once an hour a
 #: reading begins an hour earlier, for long calls that were not observed. So nothing is read more than twice. Platform
@@ -218,7 +218,7 @@ class Confirmer:
     async def _synchronise(self, asked: float) -> int:
         now_ms = self.client.platform_now_ms()
         known = now_ms if self._complete_at is None else max(self._complete_at, now_ms - self._max_ms)
-        since = min([known, *(one.started_at for one in self.waiting.values())]) - MARGIN_MS
+        since = min([known, *(one.started_at for one in self.waiting.values())]) - FAR_MARGIN_MS
         page = await self._books.sync(self._token, max(since, now_ms - FARTHEST_MS))
         if page.full and (left := self._read_again_at - now_ms) > 0:
             # The log has just been read, and was read while more calls ended than one answer tells of: what did not fit
@@ -227,10 +227,10 @@ class Confirmer:
             await self._take(page, page.claims, asked, None)
             return len(page.claims)
         if page.full:  # what did not fit is not told again
-            far = not self._read_until or now_ms - self._read_far_at >= MARGIN_MS
-            margin = MARGIN_MS if far else ADJACENT_MS
+            far = not self._read_until or now_ms - self._read_far_at >= FAR_MARGIN_MS
+            margin = FAR_MARGIN_MS if far else ADJACENT_MS
             missing = since if self._complete_at is None else known - margin
-            await self._backfill.run(max(missing, now_ms - self._max_ms - MARGIN_MS), now_ms)
+            await self._backfill.run(max(missing, now_ms - self._max_ms - FAR_MARGIN_MS), now_ms)
             self._read_far_at = now_ms if far else self._read_far_at
             took_ms = round((self._clock() - asked) * 1000)
             self._read_until, self._read_again_at = now_ms, now_ms + max(READ_PAUSE_MS, READ_SHARE * took_ms)

@@ -20,7 +20,7 @@ MOST_EXTENSIONS: Final = 20_000
 
 
 #: The feed has told of a moment when it has told of what came so much later, ms.
-LATE_MS: Final = 5_000
+PASSED_AFTER_MS: Final = 5_000
 #: Extensions of which calls came from the records while the feed was behind them.
 MOST_WAITING: Final = 1_000
 
@@ -56,7 +56,7 @@ class Unheard:
             if self._waiting:
                 self._waiting.pop(seen.extension_id, None)
             self._told_until = max(self._told_until, seen.at)
-        return self._passed() if self._waiting and self._first + LATE_MS <= self._told_until else []
+        return self._passed() if self._waiting and self._first + PASSED_AFTER_MS <= self._told_until else []
 
     def _passed(self) -> list[tuple[str, int]]:
         waiting, self._waiting = self._waiting, {}
@@ -71,7 +71,7 @@ class Unheard:
         """
         if not extension_id:
             return 0
-        if started_at + LATE_MS > self._told_until:
+        if started_at + PASSED_AFTER_MS > self._told_until:
             if extension_id in self._waiting or len(self._waiting) < MOST_WAITING:
                 self._first = min(self._first, started_at) if self._waiting else started_at
                 self._waiting.setdefault(extension_id, []).append(started_at)

@@ -57,7 +57,7 @@ TELL_AFTER: Final = 3
 DOWN_AFTER: Final = 8
 KEEPER_SECONDS: Final = 3_600.0
 #: How often the outbox is looked at for the figures; without receivers it hardly changes.
-LOOK_SECONDS: Final = 15.0
+FIGURES_SECONDS: Final = 15.0
 
 _Key = tuple[str, str]
 
@@ -195,7 +195,7 @@ class Deliveries:
         while True:
             with suppress(LedgerUnavailable):
                 self._tally.stand(await outbox.backlogs(self._ledger), self._now_ms())
-            await _rest(LOOK_SECONDS if self._carriers else KEEPER_SECONDS, beat)
+            await _rest(FIGURES_SECONDS if self._carriers else KEEPER_SECONDS, beat)
 
 
 async def _rest(seconds: float, beat: Callable[[], None]) -> None:
