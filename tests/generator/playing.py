@@ -84,7 +84,7 @@ def _again(playback: Playback) -> Playback:
 def _leg(leg: Any) -> tuple[Any, ...]:
     """The columns of ``call_legs``."""
     return (
-        leg.leg_id, leg.extension_id, leg.direction, leg.from_party.number, leg.to_party.number, leg.started_at,
+        leg.leg_id, leg.extension_id or None, leg.direction, leg.from_party.number, leg.to_party.number, leg.started_at,
         leg.answered_at, leg.ended_at, leg.status, leg.termination, leg.source,
     )  # fmt: skip
 
