@@ -1,5 +1,6 @@
 """Compares a ledger with what truly happened in the simulated office."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,9 +19,10 @@ def differences(
     The simulator's books know milliseconds, so a confirmed call is compared to the millisecond; ``whole_seconds``:
     books that were told not to (``BooksOptions.milliseconds``).
     """
-    told = [row["session_id"] for row in rows]
+    rows = list(rows)
     by_session = {row["session_id"]: row for row in rows}
-    found = [f"{session} is there twice" for session in set(told) if told.count(session) > 1]
+    many = Counter(row["session_id"] for row in rows)
+    found = [f"{session} is there twice" for session, number in many.items() if number > 1]
     true = {call.session_id: call for call in truth if call.ended_at is not None}
     found += [f"{session} was lost" for session in true.keys() - by_session.keys()]
     found += [f"{session} was invented" for session in by_session.keys() - true.keys()]
