@@ -2,12 +2,10 @@
 
 import asyncio
 import json
-import os
 import re
 
 import pytest
 
-from ringledger.cli import main
 from ringledger.ledger.copy import copy
 from ringledger.ledger.write.store import Ledger
 from ringledger.simulator import load_story
@@ -47,24 +45,6 @@ def both(tmp_path_factory):
 
     asyncio.run(work())
     return here, there
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    for name in [name for name in os.environ if name.startswith("RINGLEDGER_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("RINGLEDGER_CONFIG", os.devnull)
-    monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("RINGLEDGER_DATABASE__DIRECTORY", str(tmp_path))
-
-    def ask(url, command):
-        monkeypatch.setenv("RINGLEDGER_DATABASE__URL", url)
-        capsys.readouterr()
-        code = main(command.split())
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return ask
 
 
 @pytest.mark.parametrize("command", COMMANDS)

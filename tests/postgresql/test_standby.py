@@ -1,11 +1,9 @@
 """A standby: it is read, it refuses to be written to, and when it is made the primary, the daemon goes on there."""
 
 import asyncio
-import os
 
 import pytest
 
-from ringledger.cli import main
 from ringledger.exits import Exit
 from ringledger.ledger.errors import LedgerReadOnly
 from ringledger.ledger.write.store import Ledger
@@ -38,22 +36,9 @@ def standby(primary):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    for name in [name for name in os.environ if name.startswith("RINGLEDGER_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("RINGLEDGER_CONFIG", os.devnull)
-    monkeypatch.setenv("NO_COLOR", "1")
+def run(run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("RINGLEDGER_DATABASE__DIRECTORY", str(tmp_path))
-
-    def ask(url, command):
-        monkeypatch.setenv("RINGLEDGER_DATABASE__URL", url)
-        capsys.readouterr()
-        code = main(command.split())
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return ask
+    return run
 
 
 def calls(url):
