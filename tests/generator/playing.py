@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from ringledger.domain.facts import Inventory
 from ringledger.ringcentral.decode.recording import read_recording
 from ringledger.service.commands.playback import Playback
 from tests.generator.voices import Json
@@ -37,9 +38,11 @@ def play(lines: Iterable[Json], *, batch: int = 1, stop: int | None = None) -> O
     rows: dict[str, Row] = {}
     legs: dict[str, dict[int, Any]] = {}
     transitions: dict[str, list[tuple[Any, ...]]] = {}
+    inventories: list[Inventory] = []
 
     def collect() -> None:
         changes = playback.take_changes()
+        inventories.extend(fact for _, fact in changes.facts if isinstance(fact, Inventory))
         for key in changes.united:
             rows.pop(key.session_id, None)
             legs.pop(key.session_id, None)
@@ -61,7 +64,7 @@ def play(lines: Iterable[Json], *, batch: int = 1, stop: int | None = None) -> O
         if number % batch == 0 or number == stop:
             collect()
         if number == stop:
-            playback = _again(playback)
+            playback = _again(playback, inventories)
     playback.settle()
     collect()
     playback.wait(STALE_AFTER_SECONDS + 1)  # a call whose end was lost is given up
@@ -70,13 +73,14 @@ def play(lines: Iterable[Json], *, batch: int = 1, stop: int | None = None) -> O
     return Outcome(rows, shown, {session: sorted(some, key=repr) for session, some in transitions.items()})
 
 
-def _again(playback: Playback) -> Playback:
+def _again(playback: Playback, inventories: Iterable[Inventory]) -> Playback:
     """Another one that knows what a ledger would have kept."""
     former = playback.tracker
     again = Playback(settle_seconds=SETTLE_SECONDS, stale_after_seconds=STALE_AFTER_SECONDS)
     again.wait(playback.now_ms / 1000)
     extensions = [replace(one, tally=[0] * len(one.tally)) for one in former.extensions.values()]
     again.tracker.restore([call.saved() for call in former.calls.values()], extensions, now=again.now_ms / 1000)
+    again.tracker.recall(ACCOUNT, inventories)
     again.tracker.live_since = former.live_since
     return again
 

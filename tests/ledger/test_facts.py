@@ -9,6 +9,7 @@ from ringledger.domain.facts import (
     Absence,
     GivenUp,
     Ignored,
+    Inventory,
     LegSummary,
     PresenceEvent,
     Read,
@@ -59,6 +60,18 @@ def rows(told):
         FactRow(id=number, **row | {name: to_ms(row[name]) for name in ("at", "received_at")})
         for number, row in enumerate(found, start=1)
     ]
+
+
+inventories = st.builds(
+    Inventory, at=ms, names=st.lists(text, max_size=3).map(tuple), extension_id=st.none() | text, received_at=ms
+)
+
+
+@given(inventories)
+def test_what_a_complete_answer_had_is_of_no_call(told):
+    (row,) = rows([told])
+    assert row.session_id is None
+    assert list(facts_of([row])) == [(CallKey("a", ""), told)]
 
 
 @given(st.lists(facts, max_size=4))

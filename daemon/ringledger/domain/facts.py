@@ -3,8 +3,8 @@
 A call is a set of immutable facts; legs, status, times and the row are functions of that set. Nothing here is ever
 changed, only added. What must stay true: the order of facts follows from the facts, never from the order in which they
 arrived. What does depend on arrival is stamped into a fact once (``received_at``, ``asked_at``, ``stale``,
-``live_since``). Reads and listings from before their call is known become facts of it when it is, and are not kept over
-a restart until then.
+``live_since``). A complete answer is a fact of the calls that it does not have as well, also of one that nobody knows
+yet: it is kept as an ``Inventory``, and becomes a fact of that call when the call is known.
 
 Every fact is a tuple of primitives, :class:`~ringledger.domain.observation.CallItem` and
 :class:`~ringledger.domain.observation.RecordClaim`, so that it can be stored as JSON and read back equal.
@@ -80,6 +80,19 @@ class Absence(NamedTuple):
 
     at: int
     asked_at: int = 0
+
+
+class Inventory(NamedTuple):
+    """Which calls a complete answer of the platform had: presence of one extension as read, or all active calls
+    (``extension_id`` ``None``). ``names``: sessions and telephony sessions. It is of no call. A call that is known
+    later and that it does not name gets a ``Read`` without items from it, or an ``Absence``.
+    """
+
+    at: int
+    names: tuple[str, ...] = ()
+    extension_id: str | None = None
+    asked_at: int = 0
+    received_at: int = 0
 
 
 class GivenUp(NamedTuple):
@@ -179,7 +192,7 @@ class Summary(NamedTuple):
     confirmed_at: int | None = None
 
 
-Fact = PresenceEvent | Read | Record | Absence | GivenUp | Ignored | Summary
+Fact = PresenceEvent | Read | Record | Absence | Inventory | GivenUp | Ignored | Summary
 
 #: The stored word for each type of fact.
 FACT_KINDS: Final[dict[str, type[Fact]]] = {
@@ -187,6 +200,7 @@ FACT_KINDS: Final[dict[str, type[Fact]]] = {
     "read": Read,
     "record": Record,
     "absence": Absence,
+    "inventory": Inventory,
     "given_up": GivenUp,
     "ignored": Ignored,
     "summary": Summary,

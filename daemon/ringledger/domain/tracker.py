@@ -20,7 +20,7 @@ from ringledger.domain.changes import (
     IgnoredReason,
     SourceClaim,
 )
-from ringledger.domain.facts import Absence, Fact, GivenUp, PresenceEvent, Read, Record
+from ringledger.domain.facts import Absence, Fact, GivenUp, Inventory, PresenceEvent, Read, Record
 from ringledger.domain.fold import NEVER
 from ringledger.domain.matching import (
     MATCH_WINDOW_MS,
@@ -140,8 +140,8 @@ class CallTracker:
         #: By call that is not over: the finished ones that are kept for it, and those whose other half is no more.
         self._kept: dict[CallKey, dict[CallKey, None]] = {}
         self._kept_in_vain: dict[CallKey, None] = {}
-        #: By extension: the last reads of its presence, which tell of calls that are not known yet as well.
-        self._reads: dict[tuple[str, str], list[PresenceObservation]] = {}
+        #: By extension: what the last reads of its presence had, which tell of calls that are not known yet as well.
+        self._reads: dict[tuple[str, str], list[Inventory]] = {}
 
     # -- what has come of it ---------------------------------------------------------------------------------------
 
@@ -300,11 +300,10 @@ class CallTracker:
         events = call.facts.events
         if events:
             told = _shared(told, events[-1].items)
-        first = extension_id not in call.arrived()
-        if first:
+        if extension_id not in call.arrived():
             self._present.setdefault((key.account_id, extension_id), {})[key] = None
         if self._reads:
-            self._recall_reads(call, extension_id, seen.at, first=first)
+            self._recall_reads(call, extension_id, seen.at)
         stale = call.note_arrival(extension_id, sequence, seen.at)
         if stale:
             for item in told:
@@ -350,19 +349,18 @@ class CallTracker:
         self.changes.observations.append(seen)
         place = seen.account_id, seen.extension_id
         extension = self.extension(*place)
-        kept = self._reads.setdefault(place, [])
-        kept.append(seen)
-        kept.sort(key=_by_date)
-        kept[:] = [read for read in kept if read.at > kept[-1].at - REMEMBER_READS_MS][-MOST_READS:]
+        if not seen.truncated:
+            had = _had(seen)
+            self._remember_reads(place, [had])
+            self.changes.facts.append((CallKey(seen.account_id, ""), had))
         listed = self._sorted(seen)
         for key, items in listed.items():
             read = _read_of(seen, items)
             if read is None or not read.items:
                 continue
             call = self.calls[key]
-            present = self._present.setdefault(place, {})
-            self._recall_reads(call, seen.extension_id, seen.at, first=key not in present)
-            present[key] = None
+            self._present.setdefault(place, {})[key] = None
+            self._recall_reads(call, seen.extension_id, seen.at)
             self._add(call, read, seen.at, seen.source)
             call.extension_id = seen.extension_id
         if not seen.truncated:
@@ -386,19 +384,22 @@ class CallTracker:
         call.over = call.call.live
         self._add(call, _read_of(seen, []) or Read(seen.extension_id, seen.at, ()), seen.at, seen.source)
 
-    def _recall_reads(self, call: TrackedCall, extension_id: str, at: int, *, first: bool) -> None:
-        """Reads of an extension that arrived before a fact of it about the call: those that list the call, and those of
-        a later time that do not. At ``first`` nobody knew that they tell of this call.
+    def _remember_reads(self, place: tuple[str, str], had: Iterable[Inventory]) -> None:
+        kept = self._reads.setdefault(place, [])
+        kept += had
+        kept.sort(key=_by_date)
+        kept[:] = [one for one in kept if one.at > kept[-1].at - REMEMBER_READS_MS][-MOST_READS:]
+
+    def _recall_reads(self, call: TrackedCall, extension_id: str, at: int) -> None:
+        """Reads of an extension that arrived before a fact of it about the call, are of a later time, and do not have
+        the call.
         """
-        for seen in reversed(self._reads.get((call.key.account_id, extension_id), ())):
-            later = seen.at + CLOCKS_APART_MS >= at
-            if not later and not first:
+        for had in reversed(self._reads.get((call.key.account_id, extension_id), ())):
+            if had.at + CLOCKS_APART_MS < at:
                 return
-            mine = [item for item in seen.items if not item.monitored]  # a mirrored item is no leg (rule 1.5)
-            items = [item for item in mine if self.key_of(seen.account_id, item) == call.key]
-            read = _read_of(seen, items)
-            if read is not None and (first if read.items else later and not seen.truncated):
-                self._add(call, read, seen.at, seen.source)
+            if call.names.keys().isdisjoint(had.names):
+                read = Read(extension_id, had.at, (), True, had.asked_at, had.received_at)
+                self._add(call, read, had.at, PRESENCE_READ)
 
     # -- records -----------------------------------------------------------------------------------------------------
 
@@ -473,7 +474,7 @@ class CallTracker:
             self._add(call, Record(claim, self._is_watched(claim)), claim.read_at, claim.source)
             if claim.running and claim.extension_id:
                 self._present.setdefault((call.account_id, claim.extension_id), {})[key] = None
-                self._recall_reads(call, claim.extension_id, end_of(claim), first=not known)
+                self._recall_reads(call, claim.extension_id, end_of(claim))
             elif claim.running:
                 self._recall_listings(call, claim.read_at)
         if not known and not call.call.legs:  # a log keeps records in progress for ever
@@ -1197,6 +1198,12 @@ class CallTracker:
             if whole is not None:
                 whole.halves |= {CallKey(saved.account_id, saved.session_id)}
 
+    def recall(self, account_id: str, inventories: Iterable[Inventory]) -> None:
+        """Remember complete answers again: calls they do not have may become known later."""
+        for had in inventories:
+            if had.extension_id is not None:
+                self._remember_reads((account_id, had.extension_id), [had])
+
     def _is_of_another(self, call: TrackedCall, name: str) -> bool:
         """Whether a record that was matched with a call has one of its own session by now."""
         own = self.calls.get(CallKey(call.account_id, name))
@@ -1335,8 +1342,21 @@ def _sessions_of(
     }  # fmt: skip
 
 
-def _by_date(seen: PresenceObservation) -> int:
-    return seen.at
+def _by_date(had: Inventory) -> int:
+    return had.at
+
+
+def _had(seen: PresenceObservation) -> Inventory:
+    """Which calls a read of presence had: all but those of which it tells nothing but an end."""
+    names: Names = {}
+    for item in seen.items:
+        if not item.monitored and item.status is not NO_CALL:  # a mirrored item is no leg (rule 1.5)
+            names |= names_of_item(item)
+    return Inventory(seen.at, tuple(names), seen.extension_id, _asked_at(seen), seen.received_at)
+
+
+def _asked_at(seen: PresenceObservation) -> int:
+    return seen.received_at if seen.asked_at is None else seen.asked_at
 
 
 def _by_reading(listing: Listing) -> int:
@@ -1356,5 +1376,4 @@ def _read_of(seen: PresenceObservation, items: Sequence[CallItem]) -> Read | Non
     # one that has ended is as good as not listed; one of which only an end is promised may still live
     known = all(item.status is not None and item.termination is not TerminationType.INTERMEDIATE for item in items)
     whole = known and not seen.truncated
-    asked_at = seen.received_at if seen.asked_at is None else seen.asked_at
-    return Read(seen.extension_id, seen.at, alive, whole, asked_at, seen.received_at)
+    return Read(seen.extension_id, seen.at, alive, whole, _asked_at(seen), seen.received_at)

@@ -12,7 +12,7 @@ from msgspec import DecodeError, ValidationError, convert
 from msgspec.json import Decoder, Encoder
 
 from ringledger.domain.changes import IgnoredReason
-from ringledger.domain.facts import Absence, Fact, GivenUp, Ignored, PresenceEvent, Read, Record, Summary
+from ringledger.domain.facts import Absence, Fact, GivenUp, Ignored, Inventory, PresenceEvent, Read, Record, Summary
 from ringledger.domain.observation import CallItem, CallKey, Direction, Party, Source
 from ringledger.domain.status import TelephonyStatus, TerminationType
 from ringledger.ledger.errors import DatabaseUnreadable
@@ -107,6 +107,13 @@ def _absence(key: CallKey, fact: Absence, now: str) -> Row:
             _encode((fact.asked_at,)).decode())  # fmt: skip
 
 
+def _inventory(key: CallKey, fact: Inventory, now: str) -> Row:  # noqa: ARG001
+    at, names, extension_id, asked_at, received_at = fact
+    source = _LISTING if extension_id is None else _READ
+    return (key[0], None, "inventory", to_text(at), to_text(received_at), extension_id, None, None, None, source, None,
+            _encode((names, asked_at)).decode())  # fmt: skip
+
+
 def _given_up(key: CallKey, fact: GivenUp, now: str) -> Row:
     return *key, "given_up", to_text(fact.last_seen_at), now, None, None, None, None, _PRESENCE, None, "[]"
 
@@ -124,6 +131,7 @@ def _summed(key: CallKey, fact: Summary, now: str) -> Row:
 _SIMPLE: Final[dict[type[Any], Any]] = {
     Record: _simple,
     Absence: _absence,
+    Inventory: _inventory,
     GivenUp: _given_up,
     Ignored: _ignored,
     Summary: _summed,
@@ -221,6 +229,7 @@ _OF_ITEMS: Final = frozenset({"event", "read"})
 _READERS: Final[dict[str, Any]] = {
     "record": lambda row, _: _record(row.body),
     "absence": lambda row, body: Absence(row.at, *body),
+    "inventory": lambda row, body: Inventory(row.at, tuple(body[0]), row.extension_id, body[1], row.received_at),
     "given_up": lambda row, _: GivenUp(row.at),
     "ignored": lambda row, _: Ignored(
         row.extension_id, row.leg_id, row.status, row.sequence, row.at, row.received_at,

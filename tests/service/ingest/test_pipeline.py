@@ -16,7 +16,7 @@ from ringledger.ledger.privacy.purge import purge_number
 from ringledger.ledger.write.store import Ledger
 from ringledger.ledger.write.writer import LedgerWriter
 from ringledger.service.ingest.pipeline import Pipeline
-from tests.builders import ACCOUNT, EXTENSION, SESSION, T0, claim, item, presence
+from tests.builders import ACCOUNT, EXTENSION, SESSION, T0, claim, item, presence, presence_read
 from tests.template import migrated
 
 OTHER = "67029198022"
@@ -234,6 +234,33 @@ async def test_since_when_the_feed_is_seen_outlives_the_process(desk, restarted)
     await _settle(intake)
     row = await _row(ledger, "log")
     assert (row.answer_estimated, row.ring_ms) == (False, 5_000)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_read_that_came_before_its_call_was_known_outlives_the_process(desk, restarted):
+    """The end of a call that a read no longer had was never told after a kill, if its events came later than the read:
+    the call stayed open for hours, and expired."""
+    intake, ledger = desk
+    other = item("CallConnected", "leg-2", session="other")
+    await intake.take_presence(presence_read("102", T0 + 60_000, other), asked=0.0)
+    if restarted:
+        intake.tracker = CallTracker(settle_seconds=0)
+        intake.resume(await ledger.load_open(ACCOUNT))
+    for sequence, told in enumerate([other._replace(session_id="log"), other], start=1):
+        await intake.deliver(Delivery((presence("102", sequence, T0 + sequence * 1_000, told),), (), None))
+    await _settle(intake)
+    assert await _all(ledger, "live_call") == {"other"}
+    row = await _row(ledger, "log")
+    assert (row.end_source, row.ended_at, row.end_estimated) == ("reconciled", T0 + 1_000, True)
+
+
+async def test_only_reads_of_the_last_hour_come_back(desk):
+    intake, ledger = desk
+    for hours in (0, 2):
+        at = T0 + hours * 3_600_000
+        await intake.take_presence(presence_read("102", at)._replace(received_at=at), asked=0.0)
+    assert [had.at for had in (await ledger.load_open(ACCOUNT)).inventories] == [T0 + 2 * 3_600_000]
+    assert (await ledger.load_open("another")).inventories == []
 
 
 @pytest.mark.parametrize("restarted", [False, True])

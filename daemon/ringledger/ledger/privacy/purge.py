@@ -148,7 +148,8 @@ async def forget_deleted(ledger: OpenLedger) -> int:
     """Delete the facts of calls whose rows were deleted by hand, so that they can be written again; return how many."""
     mine = and_(call.c.account_id == fact.c.account_id, call.c.session_id == fact.c.session_id)
     alive = and_(live_call.c.account_id == fact.c.account_id, live_call.c.session_id == fact.c.session_id)
-    rowless = and_(fact.c.body.is_not(None), ~exists().where(mine), ~exists().where(alive), _ours(ledger, fact))
+    told = and_(fact.c.body.is_not(None), fact.c.session_id.is_not(None))
+    rowless = and_(told, ~exists().where(mine), ~exists().where(alive), _ours(ledger, fact))
     async with ledger.transaction() as connection:
         return (await connection.execute(delete(fact).where(rowless))).rowcount
 

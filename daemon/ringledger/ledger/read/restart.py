@@ -18,6 +18,7 @@ from ringledger.domain.facts import (
     Fact,
     GivenUp,
     Ignored,
+    Inventory,
     LegSummary,
     PresenceEvent,
     Read,
@@ -45,12 +46,14 @@ from ringledger.ledger.schema.calls import restored
 @dataclass(frozen=True, slots=True)
 class OpenState:
     """What the ledger remembers of an account. ``halves``: finished calls that may be the other half of a RingOut of
-    which one is still open. ``positions``: by feed, the newest of each. ``newest_start``: of all finished calls, ms.
+    which one is still open. ``inventories``: what complete answers had, for calls that become known later.
+    ``positions``: by feed, the newest of each. ``newest_start``: of all finished calls, ms.
     """
 
     sessions: list[SavedCall] = field(default_factory=list)
     halves: list[SavedCall] = field(default_factory=list)
     extensions: list[Extension] = field(default_factory=list)
+    inventories: list[Inventory] = field(default_factory=list)
     positions: dict[str, FeedPosition] = field(default_factory=dict)
     newest_start: int | None = None
 

@@ -143,6 +143,7 @@ def _parts(changes: Changes) -> Iterator[_Part]:
         yield _Part(part, key)
     for name, extension in changes.extensions.items():
         yield _Part(Changes(extensions={name: extension}), name)
+    yield from (_Part(Changes(facts=[told])) for told in changes.facts if not told[0].session_id)
     yield from (_Part(Changes(journal=[entry])) for entry in changes.journal if entry.session_id is None)
     yield from (_Part(Changes(observations=[seen])) for seen in changes.observations)
     yield from (_Part(Changes(coverage=[span])) for span in changes.coverage)
@@ -158,7 +159,8 @@ def _by_call(changes: Changes) -> dict[CallKey, Changes]:
     for former, key in changes.united.items():
         of(*key).united[former] = key
     for key, fact in changes.facts:
-        of(*key).facts.append((key, fact))
+        if key.session_id:
+            of(*key).facts.append((key, fact))
     for name in ("sessions", "records", "legs", "transitions"):
         for key, told_of in getattr(changes, name).items():
             getattr(of(*key), name)[key] = told_of

@@ -14,18 +14,19 @@ from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from sqlalchemy import URL, ColumnElement, RowMapping, Select, Table, insert, select, tuple_
+from sqlalchemy import URL, ColumnElement, RowMapping, Select, Table, func, insert, select, tuple_
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ringledger.domain.changes import Changes
 from ringledger.domain.coverage import CoverageSpan, CoverageState
-from ringledger.domain.facts import Fact, Ignored, Summary
+from ringledger.domain.facts import Fact, Ignored, Inventory, Summary
 from ringledger.domain.lease import Fence
 from ringledger.domain.matching import Ends
 from ringledger.domain.observation import CallKey, FeedPosition, RecordClaim
 from ringledger.domain.row import CallRecord
 from ringledger.domain.tracked import SavedCall
+from ringledger.domain.tracker import REMEMBER_READS_MS
 from ringledger.ledger.database.base import Database, database_of
 from ringledger.ledger.errors import (
     REFUSALS,
@@ -54,6 +55,7 @@ from ringledger.ledger.read.restart import (
 )
 from ringledger.ledger.schema import tables
 from ringledger.ledger.schema.statements import Statements, compiled
+from ringledger.ledger.schema.types import UtcText
 from ringledger.ledger.times import to_text
 from ringledger.ledger.write.encode import Batch, StoredState, batch_of, merged
 from ringledger.ledger.write.letters import Letter, letter_batch
@@ -452,8 +454,8 @@ class Ledger:
 
     @_patient
     async def load_open(self, account_id: str) -> OpenState:
-        """Open and settling calls, extensions and feed positions, as of the last commit; the finished calls that may be
-        the other half of an open one with it.
+        """Open and settling calls, extensions, inventories and feed positions, as of the last commit; the finished
+        calls that may be the other half of an open one with it.
         """
         live, extension, position = tables.live_call, tables.extension, tables.feed_position
         async with self._reading() as connection:
@@ -461,6 +463,7 @@ class Ledger:
             open_ones = (await connection.execute(wanted)).scalars().all()
             halves = await aliases.halves_of_open(connection, account_id)
             newest_start = await aliases.newest_start(connection, account_id)
+            inventories = await _inventories(connection, account_id)
             extensions = await _rows(connection, select(extension).where(extension.c.account_id == account_id))
             mine = select(position).where(position.c.account_id == account_id)
             positions = await _rows(connection, mine.order_by(position.c.at))
@@ -468,6 +471,7 @@ class Ledger:
             sessions=await self.load_sessions([CallKey(account_id, session_id) for session_id in open_ones]),
             halves=await self.load_sessions([CallKey(account_id, session_id) for session_id in sorted(halves)]),
             extensions=[extension_of(row) for row in extensions],
+            inventories=inventories,
             positions={row["feed"]: position_of(row) for row in positions},
             newest_start=newest_start,
         )
@@ -679,6 +683,18 @@ def _all(table: Table, account_id: str, session_ids: Collection[str], *order: Co
 
 def _of(facts: dict[CallKey, list[Fact]], account_id: str, session_id: str) -> list[Fact]:
     return facts.get(CallKey(account_id, session_id), [])
+
+
+async def _inventories(connection: AsyncConnection, account_id: str) -> list[Inventory]:
+    """What complete answers had that came in the last hour in which one came."""
+    fact = tables.fact
+    mine = (fact.c.account_id == account_id) & fact.c.session_id.is_(None) & (fact.c.kind == "inventory")
+    newest = (await connection.execute(select(func.max(fact.c.received_at, type_=UtcText)).where(mine))).scalar()
+    if newest is None:
+        return []
+    recent = select(fact).where(mine, fact.c.received_at > newest - REMEMBER_READS_MS).order_by(fact.c.id)
+    rows = [FactRow(**row) for row in await _rows(connection, recent)]
+    return [one for _, one in facts_of(rows) if isinstance(one, Inventory)]
 
 
 async def _summaries(connection: AsyncConnection, account_id: str, calls: list[RowMapping]) -> dict[CallKey, Summary]:

@@ -280,6 +280,7 @@ class Pipeline:
         if (seen := state.positions.get(SIGHT)) is not None:
             self.tracker.live_since = int(seen.token)
         self.tracker.restore(calls, state.extensions, now=self._clock())
+        self.tracker.recall(self.account_id, state.inventories)
         self._release([CallKey(call.account_id, call.session_id) for call in calls])  # some came with open ones
         self._timer_moved.set()
 
