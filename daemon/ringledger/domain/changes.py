@@ -178,7 +178,8 @@ class Extension:
 class Changes:
     """Everything that has to be committed together.
 
-    ``facts``: what was reported of each call, in order of arrival; ``sessions``: calls whose state must be saved;
+    ``facts``: what was reported of each call, in order of arrival; ``sessions``: calls of which more is new than when
+    they were last heard of, so that their state must be saved;
     ``records``: finished calls to write or amend; ``legs``, ``transitions``: the complete legs and history of each
     call whose legs or history have changed; ``observations``: what was reported, for the journal's replay;
     ``suspects``: calls to check at once; ``cut``: (account, extension) whose snapshot did not hold all its calls, to be

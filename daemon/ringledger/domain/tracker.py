@@ -567,9 +567,8 @@ class CallTracker:
     def _report_call(self, call: TrackedCall) -> None:
         key, changes, state = call.key, self.changes, call.state
         if state is not None and state.version == call.told_version and call.told_live and call.facts.plain:
-            changes.sessions[key] = call
             self.timers.saw(key, self._now)
-            return  # it repeats what is known
+            return  # it repeats what is known: nothing is saved but the fact
         known, was_live = call.opened, call.told_live
         over, call.over = call.over, False
         after = call.call

@@ -21,6 +21,7 @@ from ringledger.ledger.errors import (
     LedgerRefused,
 )
 from ringledger.ledger.privacy import purge
+from ringledger.ledger.times import to_text
 from ringledger.ledger.write.store import Ledger
 from tests.builders import (
     ACCOUNT,
@@ -82,6 +83,40 @@ async def test_an_open_call_is_active_and_comes_back_after_a_restart(ledger, oth
     assert state.positions == {"websocket": POSITION}
     assert (await reopened.load_open("another")).sessions == []
     await reopened.close()
+
+
+async def test_an_event_that_repeats_what_is_known_writes_its_fact_alone_and_is_seen(ledger, other):
+    desk = Desk().see(presence(101, 1, T0, item("Ringing")), presence(101, 2, T0 + 5000, item("CallConnected")))
+    await ledger.commit(desk.changes, now_ms=T0)
+    desk.changes = Changes()
+    desk.see(presence(101, 3, T0 + 9000, item("CallConnected")))
+    assert {sql.split()[2] for sql, _ in ledger.batch_of(desk.changes, now_ms=T0)} == {"fact", "extension"}
+    await ledger.commit(desk.changes, now_ms=T0)
+    seen = "SELECT last_seen_at FROM active_calls"
+    assert rows(other, seen) == [{"last_seen_at": "2026-03-02T09:00:09.000Z"}]
+    desk.changes = Changes()
+    desk.see(presence(101, 4, T0 + 12_000))
+    await ledger.commit(desk.changes, now_ms=T0)
+    assert rows(other, seen) == [{"last_seen_at": "2026-03-02T09:00:09.000Z"}]  # a doubt is no sign of life
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(calls())
+async def test_what_is_shown_of_a_live_call_is_what_the_tracker_has(ledger, other, events):
+    for table in ("call", "call_leg", "call_transition", "call_source", "fact", "live_call"):
+        other.execute(f"DELETE FROM {table}")
+    await ledger.renew(ACCOUNT)
+    desk = Desk()
+    for event in events:
+        desk.see(event)
+        await ledger.commit(desk.changes, now_ms=T0)
+        desk.changes = Changes()
+        shown = rows(other, "SELECT session_id, status, suspect, started_at, last_seen_at FROM active_calls")
+        live = [call for call in desk.tracker.calls.values() if call.phase is Phase.OPEN]
+        assert sorted(tuple(row.values()) for row in shown) == sorted(
+            (one.session_id, one.status.value, one.suspect, to_text(one.started_at), to_text(one.last_seen_at))
+            for one in live
+        )
 
 
 async def test_a_settling_call_comes_back_but_is_not_active(ledger, other):

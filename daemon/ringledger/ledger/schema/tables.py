@@ -104,7 +104,8 @@ publication: Final = Table(
     sqlite_with_rowid=False,
 )
 
-#: Calls that are open or settling: a row leaves when the call's own row is written.
+#: Calls that are open or settling: a row leaves when the call's own row is written. ``last_seen_at``: as of the last
+#: change of anything else; the view looks whether a newer fact has only repeated what was known.
 live_call: Final = Table(
     "live_call",
     metadata,

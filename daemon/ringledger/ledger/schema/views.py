@@ -23,6 +23,10 @@ def _who(of: str) -> str:
     return f"{who(of, 'extension_number')} AS extension_number,\n    {who(of, 'name')} AS extension_name"
 
 
+#: When a call was last heard of: a notification that only repeats what is known writes no row but its fact.
+_LAST_SEEN_AT: Final = """coalesce((SELECT max(at) FROM fact
+      WHERE fact.account_id = live_call.account_id AND fact.session_id = live_call.session_id
+        AND fact.kind = 'event' AND fact.status IS NOT NULL AND fact.at > live_call.last_seen_at), last_seen_at)"""
 _CALL_COLUMNS: Final = "\n    " + ",\n    ".join(column.expression for column in SHOWN)
 
 
@@ -49,7 +53,7 @@ VIEWS: Final[dict[str, str]] = {
   FROM call_leg""",
     "active_calls": f"""SELECT
     account_id, session_id, status, direction, extension_id, from_number, from_name, to_number, to_name,
-    started_at, answered_at, suspect, last_seen_at,
+    started_at, answered_at, suspect, {_LAST_SEEN_AT} AS last_seen_at,
     {_who("live_call")}
   FROM live_call WHERE settling = 0""",
     "call_transitions": """SELECT

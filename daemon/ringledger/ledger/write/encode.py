@@ -205,7 +205,7 @@ def _live_rows(calls: dict[CallKey, TrackedCall]) -> tuple[list[Row], list[Row]]
 
 
 def live_row(key: CallKey, tracked: TrackedCall) -> Row:
-    """A row of ``live_call``: what ``active_calls`` shows."""
+    """A row of ``live_call``: what ``active_calls`` shows, but for a later event that repeats what is known."""
     call, part_of = tracked.call, tracked.published and tracked.published.part_of
     direction, extension_id, from_party, to_party = front(call)
     return (
