@@ -24,6 +24,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from ringledger.ledger.errors import DatabaseMisplaced, DatabaseMissing, LedgerBroken
+from ringledger.ledger.file.cursor import OneVisitCursor
 from ringledger.ledger.file.opening import refuse_link
 from ringledger.ledger.file.owner import hand_over, refuse_outsider
 
@@ -204,12 +205,16 @@ def migration_engine(url: str | URL, *, read_only: bool = False) -> Engine:
 
 
 class BatchConnection(aiosqlite.Connection):
-    """An asynchronous connection that takes a whole transaction to the database's thread in one go: each visit there
-    costs the event loop two turns and a lock, each statement of SQLAlchemy's a switch of stacks.
+    """An asynchronous connection that takes a whole transaction, or a whole question, to the database's thread in one
+    go: each visit there costs the event loop two turns and a lock, each statement of SQLAlchemy's a switch of stacks.
     """
 
     #: When its transaction has to end.
     deadline: Deadline | None = None
+
+    def cursor(self) -> OneVisitCursor:  # type: ignore[override]
+        """What SQLAlchemy asks by."""
+        return OneVisitCursor(self.visit)
 
     def stop(self) -> None:
         """End the thread. Nothing waits for that, neither for a connection that could not be opened or is closed by now
