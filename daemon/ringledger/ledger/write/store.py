@@ -73,6 +73,9 @@ PAGES: Final = 1_000
 GROUP_ROWS: Final = 5_000
 #: Keys asked for in one SELECT.
 CHUNK = 500
+#: Questions at a time: as many connections are kept for them. The others wait for their turn, however long that takes:
+#: a pool would open connections for a moment and refuse who has waited half a minute.
+QUESTIONS: Final = 2
 
 
 def _patient(ask: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Coroutine[Any, Any, T]]:
@@ -108,12 +111,13 @@ class _Commit:
 @dataclass(slots=True)
 class _Shared:
     """What every view of an open ledger has in common and changes (:meth:`Ledger.under`). ``committing``: makes the
-    commits that wait, while there are some."""
+    commits that wait, while there are some; ``questions``: turns of those who read."""
 
     connection: AsyncConnection | None = None
     waiting: list[_Commit] = field(default_factory=list)
     committing: asyncio.Task[None] | None = None
     letters_of: Callable[[Changes, int], Sequence[Letter]] | None = None
+    questions: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUESTIONS))
 
 
 class Ledger:
@@ -215,7 +219,7 @@ class Ledger:
         database = database_of(url)
         with ExitStack() as acting:
             acting.enter_context(database.acting())
-            reader = database.reader()
+            reader = database.reader(connections=QUESTIONS)
             lock = None if read_only else database.lock()
             writer = None if read_only else database.writer(busy_timeout_ms=busy_timeout_ms)
             ledger = cls(database, reader, writer, lock, purged_days=purged_days)
@@ -638,7 +642,7 @@ class Ledger:
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        async with _translated(), self.reader.connect() as connection:
+        async with self._shared.questions, _translated(), self.reader.connect() as connection:
             yield connection
 
 
