@@ -190,7 +190,8 @@ def apply(state: State, place: Place, point: Point) -> None:
         side.told = point
         if epoch > side.epoch or sequence >= side.top:
             side.epoch, side.top = epoch, sequence
-        side.newest_at = max(side.newest_at, at)
+        if at > side.newest_at:
+            side.newest_at = at
         side.time = state.clock = place[0]
         if again:
             pass  # delivered once more under another uuid: items without id would mean other legs now (rule 2.7)
@@ -245,7 +246,7 @@ def next_place(side: Side | None, event: PresenceEvent) -> Place | None:
         epoch += 1
     elif sequence == side.top and at == side.newest_at and uuid < side.uuid:
         return None
-    return max(at, side.time), event.extension_id, (epoch, sequence, at, uuid)
+    return at if at > side.time else side.time, event.extension_id, (epoch, sequence, at, uuid)
 
 
 # -- what an event or a read shows ---------------------------------------------------------------------------------
@@ -261,7 +262,8 @@ def _side_of(state: State, extension_id: str) -> Side:
 def _show(state: State, side: Side, told: PresenceEvent | Read, source: Source, place: Place) -> None:
     """Move the legs of one extension as its snapshot shows them (rules 3.2, 5.1)."""
     items, at, before = told.items, told.at, state.version
-    state.seen_at = max(state.seen_at, at)
+    if at > state.seen_at:
+        state.seen_at = at
     if len(items) == 1:
         leg = _show_item(state, side, items[0], told, source, place, ())
         if told.whole and side.living > leg.live:
@@ -300,7 +302,8 @@ def _show_item(
         and (leg.answered_at is None or leg.answered_at <= at) and (named is not None or leg.started_at <= at)
     ):  # fmt: skip
         leg.shown = side.events
-        leg.seen_at = max(leg.seen_at, at)
+        if at > leg.seen_at:
+            leg.seen_at = at
         return leg  # most items repeat what is known
     estimated = source is PRESENCE_READ
     began, guessed = (at, estimated) if named is None else (named, False)

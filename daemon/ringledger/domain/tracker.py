@@ -268,7 +268,8 @@ class CallTracker:
         if newest:
             extension.take_statuses(seen)
             # restarts are measured from here: what is outdated must not move it
-            extension.updated_at = max(extension.updated_at, seen.at)
+            if seen.at > extension.updated_at:
+                extension.updated_at = seen.at
             if seen.truncated:
                 changes.cut[place] = None
             elif len(alive) > shown:
@@ -598,7 +599,7 @@ class CallTracker:
         call.renamed = False
         self._keep_time(call, after, over=over)
         if not known:
-            self._pair_halves(call, after)
+            self._pair_halves(self._wholes_around(call, after))
         if call.halves:
             self._recheck_halves(call)
 
@@ -760,7 +761,10 @@ class CallTracker:
         key, changes, known = call.key, self.changes, call.published
         self.timers.forget(key)
         derived = call.call
-        record = call.row(self._whole_of(call, derived), revision=1 if known is None else known.revision)
+        around = self._wholes_around(call, derived)
+        whole = around.get(key)
+        part_of = None if whole is None else whole.session_id
+        record = call.row(part_of, revision=1 if known is None else known.revision)
         new = known is None or said(record) != said(known)
         call.reopened = False
         if new:
@@ -770,8 +774,8 @@ class CallTracker:
         call.published = record
         changes.records[key] = record
         changes.sessions[key] = call
-        if record.part_of is not None and (whole := self.calls.get(CallKey(key.account_id, record.part_of))):
-            whole.halves |= {key}
+        if whole is not None and (outer := self.calls.get(whole)) is not None:
+            outer.halves |= {key}
         if not new:
             return
         confirms = known is not None and known.confirmed_at is None and record.confirmed_at is not None
@@ -785,7 +789,7 @@ class CallTracker:
         self._say(what, call, at, source)
         if confirms and known is not None and story(known) != story(record):
             self._say(AnnouncementKind.AMENDED, call, at, source)
-        self._pair_halves(call, derived)
+        self._pair_halves(around)
 
     def _say(self, what: AnnouncementKind, call: TrackedCall, at: int, source: Source) -> None:
         record = call.published
@@ -830,9 +834,7 @@ class CallTracker:
         return {inner: found.get(inner) for inner in sides[INBOUND]}
 
     def _crossed(self, call: TrackedCall, derived: Call, direction: Direction) -> list[tuple[CallKey, Call]]:
-        """Calls in memory with the numbers crossed, if this one has that direction."""
-        if direction_of(derived) is not direction:
-            return []
+        """Calls in memory with the numbers crossed. ``direction``: this one's."""
         first = derived.legs[0]
         caller, callee = digits(first.from_party), digits(first.to_party)
         if caller is None or callee is None:
@@ -844,13 +846,18 @@ class CallTracker:
     def _possible_halves(self, call: TrackedCall) -> list[TrackedCall]:
         """The calls in memory that may turn out to be the other half of a RingOut."""
         derived = call.call
-        whole = [key for key, other in self._crossed(call, derived, INBOUND) if may_pair(derived, other)]
-        parts = [key for key, other in self._crossed(call, derived, OUTBOUND) if may_pair(other, derived)]
-        return [self.calls[key] for key in (*whole, *parts)]
+        way = direction_of(derived)
+        if way is None:
+            return []
+        return [
+            self.calls[key]
+            for key, other in self._crossed(call, derived, way)
+            if (may_pair(derived, other) if way is INBOUND else may_pair(other, derived))
+        ]
 
-    def _pair_halves(self, call: TrackedCall, derived: Call) -> None:
+    def _pair_halves(self, around: dict[CallKey, CallKey | None]) -> None:
         """Publish again the calls whose row does not say yet which call they are part of, or another."""
-        for key, whole in self._wholes_around(call, derived).items():
+        for key, whole in around.items():
             half = self.calls[key]
             if half.part_of != (None if whole is None else whole.session_id):
                 self._touched_row(half)
@@ -1117,7 +1124,7 @@ class CallTracker:
         for key in {key: None for one in ends for key in self._index.near(one)}:
             call = self.calls[key]
             self._unmatched[key] = call
-            self._pair_halves(call, call.call)
+            self._pair_halves(self._wholes_around(call, call.call))
         self._report()
 
     def has(self, key: CallKey) -> bool:
