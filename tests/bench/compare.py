@@ -64,7 +64,7 @@ def measures(*, short: bool) -> list[Measure]:
         Measure("floor of the machine", f"measures.py floor warning {n}", cost, ("now",)),
         *[
             Measure(f"batches of {size}, {level}", f"measures.py rate {level} {size} {n}", cost)
-            for size in (500, 100) for level in ("warning", "info")
+            for size in (500, 100, 20) for level in ("warning", "info")
         ],
         Measure("SDK listener", f"feeds.py reference {few // 5}", through, ("now",)),
         Measure("through the SDK, warning", f"feeds.py daemon {few} warning", through),
