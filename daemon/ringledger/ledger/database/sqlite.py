@@ -182,7 +182,11 @@ class SqliteDatabase(Database):
 
 async def _driver(connection: AsyncConnection) -> BatchConnection:
     """Outside of a transaction of SQLAlchemy's."""
-    driver = (await connection.get_raw_connection()).driver_connection
+    opened = connection.sync_connection
+    if opened is None or opened.invalidated:
+        driver = (await connection.get_raw_connection()).driver_connection
+    else:  # what the method would find, by a switch of stacks that each commit would pay for
+        driver = opened.connection.driver_connection
     if not isinstance(driver, BatchConnection):
         raise LedgerBroken("database: no connection of this program's")
     return driver
