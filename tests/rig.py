@@ -28,8 +28,8 @@ def settings_for(sim: Simulator, database: Path, transport: str = "pubnub", **ov
         "feed.pubnub_origin": sim.url,
         "database.url": f"sqlite+aiosqlite:///{database}",
         "calls.settle_seconds": 0.3,
-        "poll.interval_seconds": 2,
-        "confirm.sync_interval_seconds": 1,
+        "poll.interval_seconds": 10,
+        "confirm.sync_interval_seconds": 5,
         "platform.extensions": ["all"],
         "backfill.max_days": 1,
     }

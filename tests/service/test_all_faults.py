@@ -14,6 +14,8 @@ pytestmark = pytest.mark.slow
 
 SPEED = 200.0
 OFFICE_MS = 1_000_000
+#: So many such offices, one after another, until each fault has struck: some are rare.
+AT_MOST = 5
 #: A WebSocket that is cut pauses for real minutes, as the platform wants it.
 CUT = {"pubnub": "disconnect=0.01", "websocket": "disconnect=1x"}
 #: What the way of a notification does to it.
@@ -60,13 +62,12 @@ async def test_an_office_where_everything_goes_wrong(faults: tuple[str, ...], tr
             for fault in (*faults, CUT[transport]):
                 sim.faults.add(fault, path=ONLY_AT.get(_name(fault), ""))
             office = Office(list(pbx.extensions.values()), calls_per_hour=300, seed=5)
-            await sim.run_office(office, until=clock.now_ms() + OFFICE_MS)
             names = {_name(fault) for fault in faults}
-            await rig.until(
-                lambda: names <= sim.faults.happened.keys(),
-                "each of them has struck; polls go on",
-                seconds=CONFIRMED_WITHIN,
-            )
+            for _ in range(AT_MOST):
+                await sim.run_office(office, until=clock.now_ms() + OFFICE_MS)
+                if names <= sim.faults.happened.keys():
+                    break
+            assert names <= sim.faults.happened.keys(), "each of them has struck"
             sim.faults.clear()
             await rig.until(
                 lambda: (

@@ -26,8 +26,8 @@ async def _an_hour(rig: Rig, seed: int = 5) -> None:
         [*rig.sim.pbx.extensions.values()], calls_per_hour=150, seed=seed, first_session=seed * 10**11, name=str(seed)
     )
     await rig.sim.run_office(office, until=rig.sim.clock.now_ms() + 1_200_000)
-    rows = "SELECT 1 FROM all_calls WHERE confirmed_at IS NOT NULL"
-    await rig.until(lambda: len(rig.query(rows)) == len(rig.sim.pbx.truth()), "all calls are there")
+    rows, calls = "SELECT 1 FROM all_calls WHERE confirmed_at IS NOT NULL", len(rig.sim.pbx.truth())
+    await rig.until(lambda: len(rig.query(rows)) == calls, "all calls are there")
 
 
 async def test_filters_dropped_without_a_word_are_named(transport: str, tmp_path: Path, logs: LogLines) -> None:

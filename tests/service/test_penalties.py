@@ -45,6 +45,7 @@ async def test_a_command_waits_for_the_daemons_penalty(tmp_path: Path) -> None:
 
 async def test_the_daemon_waits_for_the_penalty_a_command_has_earned(tmp_path: Path) -> None:
     async with _daemon(tmp_path) as rig, one_shot(rig.daemon.settings, lambda _: None) as asking:
+        await rig.until(lambda: _polls(rig), "the next poll is a second away")
         rig.sim.faults.add("429=1x", path="call-log")
         await asking.client.call_log(CallLogQuery(), account_id="1001")  # sits its penalty out
         polls = _polls(rig)
