@@ -1,6 +1,7 @@
 """The same facts in every order and every cut into batches, and what came of it."""
 
 import itertools
+import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,23 +10,29 @@ from ringledger.domain.observation import PresenceObservation, RecordClaim
 from tests.builders import Desk
 
 Told = PresenceObservation | RecordClaim
+MOST = 1_000
 
 
 def orders(told: Sequence[Told], *, settle: bool = True) -> Iterator[Desk]:
-    """A desk for each order and each cut into batches; some calls have been published meanwhile. ``settle``: until
-    everything is over; else as it stands a moment later.
+    """A desk for each order and each cut into batches; some calls have been published meanwhile. Of the 3,720 ways of
+    five facts and more, ``MOST``, always the same ones. ``settle``: until everything is over; else as it stands a
+    moment later.
     """
-    for order in itertools.permutations(told):
-        for cuts in itertools.product([False, True], repeat=len(order) - 1):
-            for pause in (0.0, 11.0) if any(cuts) else (0.0,):
-                desk, batch = Desk(), [order[0]]
-                for cut, one in zip(cuts, order[1:], strict=True):
-                    if cut:
-                        desk.batch(*batch).wait(pause)
-                        batch = []
-                    batch.append(one)
-                desk.batch(*batch).settle()
-                yield desk.wait(14_401) if settle else desk
+    ways = [
+        (order, cuts, pause)
+        for order in itertools.permutations(told)
+        for cuts in itertools.product([False, True], repeat=len(order) - 1)
+        for pause in ((0.0, 11.0) if any(cuts) else (0.0,))
+    ]
+    for order, cuts, pause in ways if len(ways) <= MOST else random.Random(len(told)).sample(ways, MOST):
+        desk, batch = Desk(), [order[0]]
+        for cut, one in zip(cuts, order[1:], strict=True):
+            if cut:
+                desk.batch(*batch).wait(pause)
+                batch = []
+            batch.append(one)
+        desk.batch(*batch).settle()
+        yield desk.wait(14_401) if settle else desk
 
 
 def outcome(desk: Desk) -> dict[str, Any]:

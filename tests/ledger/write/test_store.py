@@ -273,7 +273,7 @@ async def test_many_sessions_are_found_in_one_go(ledger):
     assert {CallKey(call.account_id, call.session_id) for call in found} == set(keys)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(calls())
 async def test_a_forgotten_call_is_rebuilt_so_that_its_row_comes_out_the_same(ledger, other, events):
     for table in ("call", "call_leg", "call_transition", "call_source", "fact", "live_call"):
