@@ -2,7 +2,8 @@
 
 BASE is a commit. A work tree of it is made in `build/base`, with no packages of its own: both use this tree's. All
 sides take turns, measure by measure, each in a fresh process on one processor, so that a busy machine troubles all of
-them; what is printed are medians and their ratios. ``now`` is this tree as it is, ``compiled`` the wheel in
+them; where batches are measured they take turns batch by batch, since a neighbour may come and go between two
+processes. What is printed are medians and their ratios. ``now`` is this tree as it is, ``compiled`` the wheel in
 `build/installed` where `make test-compiled` has made one (``--compiled`` without it is an error). Nothing is asserted
 but that it runs.
 """
@@ -30,12 +31,19 @@ class Side(NamedTuple):
     package: Path
     tree: Path
 
-    def run(self, command: str) -> Figures:
+    def _how(self, command: str) -> tuple[list[str], dict[str, str]]:
         script, *arguments = command.split()
         env = os.environ | {"PYTHONPATH": str(self.package), "BENCH_TREE": str(self.tree)}
-        done = subprocess.run(
-            [sys.executable, str(HERE / script), *arguments], env=env, cwd=HERE, stdout=subprocess.PIPE, check=False
-        )
+        return [sys.executable, str(HERE / script), *arguments], env
+
+    def start(self, command: str) -> "subprocess.Popen[str]":
+        """A process that waits for its turns."""
+        words, env = self._how(command)
+        return subprocess.Popen(words, env=env, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, command: str) -> Figures:
+        words, env = self._how(command)
+        done = subprocess.run(words, env=env, cwd=HERE, stdout=subprocess.PIPE, check=False)
         if done.returncode:
             print(f"{self.name}: {command}: ended with {done.returncode}", file=sys.stderr)
             return {}
@@ -44,12 +52,15 @@ class Side(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """``sides``: which are measured. ``figures``: what is shown of the answer, and in which unit."""
+    """``sides``: which are measured. ``figures``: what is shown of the answer, and in which unit. ``warm``: the sides
+    take turns batch by batch (``measures.py turns``), and so many of them are not counted.
+    """
 
     name: str
     command: str
     figures: dict[str, str]
     sides: tuple[str, ...] = ("base", "now", "compiled")
+    warm: int = 0
 
 
 def measures(*, short: bool) -> list[Measure]:
@@ -63,7 +74,7 @@ def measures(*, short: bool) -> list[Measure]:
     return [
         Measure("floor of the machine", f"measures.py floor warning {n}", cost, ("now",)),
         *[
-            Measure(f"batches of {size}, {level}", f"measures.py rate {level} {size} {n}", cost)
+            Measure(f"batches of {size}, {level}", f"measures.py turns {level} {size} {n}", cost, warm=1000 // size)
             for size in (500, 100, 20) for level in ("warning", "info")
         ],
         Measure("SDK listener", f"feeds.py reference {few // 5}", through, ("now",)),
@@ -116,12 +127,41 @@ def main() -> None:
     taken: dict[tuple[str, str], list[Figures]] = {}
     for run in range(asked.runs):
         for measure in wanted:
-            for side in versions if run % 2 else versions[::-1]:
-                if side.name in measure.sides:
-                    taken.setdefault((measure.name, side.name), []).append(side.run(measure.command))
-                    print(".", end="", flush=True, file=sys.stderr)
+            asked_now = [side for side in (versions if run % 2 else versions[::-1]) if side.name in measure.sides]
+            told = in_turn(measure, asked_now) if measure.warm else {s.name: s.run(measure.command) for s in asked_now}
+            for name, figures in told.items():
+                taken.setdefault((measure.name, name), []).append(figures)
+                print(".", end="", flush=True, file=sys.stderr)
     print(file=sys.stderr)
     report(wanted, [side.name for side in versions], {key: _medians(some) for key, some in taken.items()})
+
+
+def in_turn(measure: Measure, versions: list[Side]) -> dict[str, Figures]:
+    """What a batch costs each side. Each has the first turn as often as the others."""
+    works = {side.name: side.start(measure.command) for side in versions}
+    spent: dict[str, list[float]] = {name: [] for name in works}
+    try:
+        batches = min(int(_told(work)) for work in works.values())
+        for batch in range(batches):
+            names = list(works)
+            for name in names[batch % len(names) :] + names[: batch % len(names)]:
+                _tell(works[name])
+                spent[name].append(float(_told(works[name])))
+    finally:
+        for work in works.values():
+            work.communicate()
+    return {name: {"us": statistics.median(took[measure.warm :])} for name, took in spent.items()}
+
+
+def _tell(work: "subprocess.Popen[str]") -> None:
+    assert work.stdin
+    work.stdin.write("\n")
+    work.stdin.flush()
+
+
+def _told(work: "subprocess.Popen[str]") -> str:
+    assert work.stdout
+    return work.stdout.readline()
 
 
 def _medians(results: list[Figures]) -> Figures:

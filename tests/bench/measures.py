@@ -44,18 +44,20 @@ def office(count: int) -> list[Event]:
     return list(_loaded("--office", str(count)))
 
 
-async def rate(size: str, events: str) -> Figures:
-    """Processor time an event, in batches of so many: payload to committed row."""
-    work = pipeline.batches_of(office(int(events) + 10 * int(size)), int(size))
+async def turns(size: str, events: str) -> Figures:
+    """Payload to committed row: a batch of so many events for each line that comes in, and its processor time (µs an
+    event) as a line that goes out. The first line out is how many batches there are.
+    """
+    work = pipeline.batches_of(office(int(events)), int(size))
     async with pipeline.pipeline() as line:
-        for now_ms, payloads in work[:10]:
-            await line.deliver(payloads, now_ms)
         pipeline.as_the_daemon_does()
-        took = time.process_time()
-        for now_ms, payloads in work[10:]:
+        print(len(work), flush=True)
+        for now_ms, payloads in work:
+            sys.stdin.readline()
+            took = time.process_time()
             await line.deliver(payloads, now_ms)
-        took = time.process_time() - took
-    return {"us": took / sum(len(payloads) for _, payloads in work[10:]) * 1e6}
+            print((time.process_time() - took) / len(payloads) * 1e6, flush=True)
+    return {}
 
 
 async def stages(size: str, events: str) -> Figures:
@@ -222,7 +224,7 @@ async def floor(events: str) -> Figures:
 
 
 MEASURES: dict[str, Callable[..., Any]] = {
-    "rate": rate, "stages": stages, "latency": latency, "written": written, "crowded": crowded,
+    "turns": turns, "stages": stages, "latency": latency, "written": written, "crowded": crowded,
     "backwards": backwards, "memory": memory, "floor": floor,
 }  # fmt: skip
 
