@@ -38,7 +38,8 @@ T = TypeVar("T")
 
 #: First and longest pause between attempts to reach the platform at start, platform seconds.
 RETRY_SECONDS = (2.0, 60.0)
-#: The watchdog's limits, seconds: for one round of a loop that sends no request, and for one request to the platform.
+#: The watchdog's limits, seconds: for one round of a loop that waits for nobody, and for one that waits for the
+#: platform, or for others of the account who have the turn.
 ROUND_WITHIN = 60.0
 ASKING_WITHIN = 300.0
 #: Accounts that read the ledger for their start at a time; the platform is not waited for meanwhile.
@@ -216,7 +217,7 @@ class Account:
     def _side_tasks(self, parts: Parts) -> list[Work]:
         asking = lambda: self.settings.poll.interval_seconds + ASKING_WITHIN  # noqa: E731 - as beats want it
         tasks: list[Work] = [
-            ("timers", parts.intake.run_timers(self._beat("timers", lambda: ROUND_WITHIN))),
+            ("timers", parts.intake.run_timers(self._beat("timers", lambda: ASKING_WITHIN))),
             ("poll", parts.poller.run(self._beat("poll", asking))),
             ("doubts", parts.poller.run_doubts(self._beat("doubts", lambda: ASKING_WITHIN))),
             ("sight", parts.sight.run(self._beat("sight", lambda: ASKING_WITHIN))),
