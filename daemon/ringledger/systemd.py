@@ -21,8 +21,8 @@ from typing import Final
 FIRST_FD: Final = 3
 #: Length and checksum stand before a record.
 HEADER: Final = struct.Struct(">Q32s")
-#: The whole of the memory.
-MEMORY_BYTES: Final = 65_536
+#: The whole of the memory, of which only what was written takes any: room for the grants of a thousand accounts.
+MEMORY_BYTES: Final = 4 * 1024 * 1024
 #: F_SEAL_SHRINK and F_SEAL_GROW, which only Linux has.
 SEALS: Final = 0x2 | 0x4
 #: Newer kernels (6.3) want to be told that nobody will execute it; older ones do not know the flag.
@@ -107,6 +107,7 @@ class Kept:
         self._name = name
         self._descriptor = descriptor
         self._stored = descriptor is not None
+        self._used = MEMORY_BYTES if self._stored else 0
 
     def __repr__(self) -> str:
         return f"Kept({self._name!r})"
@@ -119,6 +120,7 @@ class Kept:
             self._let_go()
             raise ValueError("not our memory")
         content = os.pread(self._descriptor, MEMORY_BYTES, 0)
+        self._used = len(content.rstrip(b"\0"))
         length, checksum = HEADER.unpack_from(content)
         record = content[HEADER.size : HEADER.size + length]
         if checksum != _checksum(length, record):
@@ -134,7 +136,8 @@ class Kept:
                 self._descriptor = _memory(f"ringledger-{self._name}")
             content = HEADER.pack(len(record), _checksum(len(record), record)) + record
             os.pwrite(self._descriptor, content, 0)
-            os.pwrite(self._descriptor, bytes(MEMORY_BYTES - len(content)), len(content))  # nothing of the one before
+            os.pwrite(self._descriptor, bytes(max(0, self._used - len(content))), len(content))  # nothing of the former
+            self._used = len(content)
             self._stored = self._stored or self._notifier.store(self._name, self._descriptor)
 
     def _let_go(self) -> None:
@@ -143,7 +146,7 @@ class Kept:
         if self._descriptor is not None:
             with suppress(OSError):
                 os.close(self._descriptor)
-        self._descriptor, self._stored = None, False
+        self._descriptor, self._stored, self._used = None, False, 0
 
 
 def _passed(env: MutableMapping[str, str]) -> dict[str, int]:

@@ -114,7 +114,7 @@ class GrantShelf:
     ``longest``: what the keeper takes, bytes.
     """
 
-    def __init__(self, keeper: GrantKeeper, *, longest: int = 60_000) -> None:
+    def __init__(self, keeper: GrantKeeper, *, longest: int = 4_000_000) -> None:
         self._keeper = keeper
         self._longest = longest
         self._kept: dict[str, bytes] = {}
