@@ -139,7 +139,7 @@ SECONDS ?= 300
 backlog: build-dev  ## a flood of RATE events a second for SECONDS, killed twice: caught up within 30 s of each start
 	PROOFS=1 RATE=$(RATE) SECONDS=$(SECONDS) $(BIN)/python -m pytest -q tests/proofs/test_backlog.py
 
-proofs: build-dev  ## the long proofs: days of events lost, a feed cut for an hour, a daemon stopped for a day, the platform's limits, a receiver down
+proofs: build-dev  ## the long proofs: days of events lost, a feed cut for an hour, a daemon stopped for a day, the platform's limits, a receiver down, 500 accounts
 	PROOFS=1 $(BIN)/python -m pytest -q tests/proofs
 
 # No address goes into a lock: the index is the business of the machine that installs.
