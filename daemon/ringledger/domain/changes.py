@@ -169,6 +169,12 @@ class Extension:
         self.user_status = observation.user_status or self.user_status
         self.dnd_status = observation.dnd_status or self.dnd_status
 
+    def take_newest(self, observation: PresenceObservation) -> None:
+        """A notification newer than all before it: restarts are measured from it, which no outdated one may move."""
+        self.take_statuses(observation)
+        if observation.at > self.updated_at:
+            self.updated_at = observation.at
+
     def forget_statuses(self) -> None:
         """What it says of itself was nothing that can be kept: wait for its next word."""
         self.presence_status = self.user_status = self.dnd_status = None

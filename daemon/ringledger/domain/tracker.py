@@ -266,10 +266,7 @@ class CallTracker:
         if not extension.updated_at:
             self._note_watched(place)
         if newest:
-            extension.take_statuses(seen)
-            # restarts are measured from here: what is outdated must not move it
-            if seen.at > extension.updated_at:
-                extension.updated_at = seen.at
+            extension.take_newest(seen)
             if seen.truncated:
                 changes.cut[place] = None
             elif len(alive) > shown:
