@@ -814,9 +814,20 @@ class CallTracker:
 
     def _wholes_around(self, call: TrackedCall, derived: Call) -> dict[CallKey, CallKey | None]:
         """The whole of each call that may be the inner leg of the same RingOut as this one, or is no leg of any."""
+        inners, outers = self._sides(call, derived)
+        found = wholes(inners, outers)
+        return {inner: found.get(inner) for inner in inners}
+
+    def _rivals(self, call: TrackedCall) -> list[CallKey]:
+        """The calls in memory that may be halves of the same RingOuts as this one, if there are any; itself, too."""
+        inners, outers = self._sides(call, call.call)
+        return [*inners, *outers]
+
+    def _sides(self, call: TrackedCall, derived: Call) -> tuple[dict[CallKey, Call], dict[CallKey, Call]]:
+        """The inner legs and the outer calls among which it is decided which half is whose. None: it is no half."""
         way = direction_of(derived)
         if way is None or not self._crossed(call, derived, way):
-            return {}
+            return {}, {}
         sides: dict[Direction, dict[CallKey, Call]] = {INBOUND: {}, OUTBOUND: {}}
         sides[way][call.key] = derived
         waiting = [(call, derived, way)]
@@ -827,8 +838,7 @@ class CallTracker:
                 if key not in others and (may_pair(known, other) or may_pair(other, known)):
                     others[key] = other
                     waiting.append((self.calls[key], other, OUTBOUND if way is INBOUND else INBOUND))
-        found = wholes(sides[INBOUND], sides[OUTBOUND])
-        return {inner: found.get(inner) for inner in sides[INBOUND]}
+        return sides[INBOUND], sides[OUTBOUND]
 
     def _crossed(self, call: TrackedCall, derived: Call, direction: Direction) -> list[tuple[CallKey, Call]]:
         """Calls in memory with the numbers crossed. ``direction``: this one's."""
@@ -839,18 +849,6 @@ class CallTracker:
         other = OUTBOUND if direction is INBOUND else INBOUND
         found = self._index.between(call.account_id, other, callee, caller, derived.started_at)
         return [(key, self.calls[key].call) for key in found]
-
-    def _possible_halves(self, call: TrackedCall) -> list[TrackedCall]:
-        """The calls in memory that may turn out to be the other half of a RingOut."""
-        derived = call.call
-        way = direction_of(derived)
-        if way is None:
-            return []
-        return [
-            self.calls[key]
-            for key, other in self._crossed(call, derived, way)
-            if (may_pair(derived, other) if way is INBOUND else may_pair(other, derived))
-        ]
 
     def _pair_halves(self, around: dict[CallKey, CallKey | None]) -> None:
         """Publish again the calls whose row does not say yet which call they are part of, or another."""
@@ -1236,7 +1234,8 @@ class CallTracker:
 
     def release(self, keys: Collection[CallKey]) -> set[CallKey]:
         """Forget published calls whose commit is done, unless they have changed again since, or may be half of a
-        RingOut whose other half is not published yet: that row is judged with both. Returns what is forgotten.
+        RingOut and one of all that may be the other half, and of those that may have that one instead, is not published
+        yet: those rows are judged together. Returns what is forgotten.
         """
         self._report()
         gone: set[CallKey] = set()
@@ -1248,9 +1247,9 @@ class CallTracker:
                 continue
             if not call.is_finished and call.call.legs:
                 continue
-            other = next((half for half in self._possible_halves(call) if not half.is_finished), None)
+            other = next((one for one in self._rivals(call) if one != key and not self.calls[one].is_finished), None)
             if other is not None:
-                self._kept.setdefault(other.key, {})[key] = None
+                self._kept.setdefault(other, {})[key] = None
                 continue
             waiting += self._kept.pop(key, ())  # whatever has become of the pair they might have been
             del self.calls[key]

@@ -310,6 +310,32 @@ async def test_the_halves_of_a_ringout_find_each_other_by_events_alone(desk, res
     assert not intake.tracker.calls
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize(("goes_on", "whole"), [(False, "second"), (True, "outer")])
+async def test_a_half_goes_to_the_other_ringout_whatever_is_in_memory(desk, restarted, goes_on, whole):
+    """Two RingOuts at once, of which the second is nearer to the inner leg and still open when the others are over. The
+    first was out of memory when the second turned out to be no pair with it, and nobody got the inner leg; or when the
+    second was written, and the first got it."""
+    intake, ledger = desk
+    second = {**OUTER, "session": "second"}
+    await _tell(intake, 10, 0, "Ringing", INNER)
+    await _tell(intake, 11, 100, "Ringing", second)
+    await _tell(intake, 12, 900, "Ringing", OUTER)
+    over = [item("NoCall", one["session"], **one) for one in (INNER, OUTER)]
+    going_on = item("Ringing", "second", **second)
+    await intake.deliver(Delivery((presence(EXTENSION, 13, T0 + 10_000, *over, going_on),), (), None))
+    await _settle(intake)
+    if restarted:
+        intake.tracker = CallTracker(settle_seconds=0)
+        intake.resume(await ledger.load_open(ACCOUNT))
+    if goes_on:
+        await _tell(intake, 14, 30_000, "CallConnected", second)
+    await _tell(intake, 15, 40_000 if goes_on else 10_500, "NoCall", second)
+    await _settle(intake)
+    assert (await _sessions(ledger))[OTHER] == whole
+    assert not intake.tracker.calls
+
+
 @pytest.mark.parametrize("half", [OTHER, "outer"])
 async def test_a_half_of_a_ringout_that_comes_back_brings_the_other(desk, half):
     """The pair is derived, never stored: whatever comes of either half is judged with both (rule 7.9)."""
