@@ -13,7 +13,7 @@ from ringledger.service.ingest import pipeline
 from ringledger.service.ingest.lookups import Waiting, may_mean
 from ringledger.service.ingest.pipeline import Pipeline
 from ringledger.service.ingest.readings import MOST_REMEMBERED, PORTION, RememberedReadings, portions
-from tests.builders import ACCOUNT, EXTENSION, T0, claim, item, presence
+from tests.builders import ACCOUNT, EXTENSION, SESSION, T0, claim, item, presence
 from tests.template import migrated
 
 
@@ -82,6 +82,28 @@ async def test_a_call_in_memory_hears_each_reading(desk):
     told = await facts(ledger)
     await intake.take_claims(log(1, read_at=T0 + 60_000), asked=0.0)
     assert await facts(ledger) == told + 1
+
+
+@pytest.mark.parametrize("records_first", [False, True])
+async def test_a_call_that_is_not_confirmed_hears_each_reading(desk, records_first):
+    """Its record was read before its end, as presence tells it, and counts only when it is read once more."""
+    intake, ledger = desk
+    early, late = (claim("Missed", duration=9_000, read_at=T0 + at) for at in (30_000, 120_000))
+    ended = presence(EXTENSION, 2, T0 + 90_000, item("NoCall"))
+    if records_first:
+        await intake.take_claims([early], asked=0.0)
+    await intake.deliver(Delivery((presence(EXTENSION, 1, T0, item("Ringing")), ended), (), None))
+    if not records_first:
+        await intake.take_claims([early], asked=0.0)
+    intake.tracker.advance(1e12)
+    await intake.change(lambda: None)
+    assert not intake.tracker.calls
+    await intake.take_claims([late], asked=0.0)
+    (call,) = await ledger.load_sessions([CallKey(ACCOUNT, SESSION)])
+    assert call.published.result == "Missed"
+    told = await facts(ledger)
+    await intake.take_claims([late._replace(read_at=T0 + 180_000)], asked=0.0)
+    assert await facts(ledger) == told
 
 
 async def test_a_reading_that_was_not_committed_is_not_known(desk):

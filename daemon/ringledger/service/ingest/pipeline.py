@@ -117,6 +117,7 @@ class Pipeline:
         """Release finished calls of a committed batch from memory, and announce it."""
         over = [key for key, call in changes.sessions.items() if call.is_finished]
         self._release([*over, *changes.untrackable])
+        self._readings.written(changes.records.values())
         self._announce(changes)
         self.put_aside_so_far += len(changes.quarantined)
         if self._bringing:

@@ -2,14 +2,16 @@
 
 Active-calls lists a finished call for minutes; a synchronisation and a back-fill return the same hour of the log. A
 record of a finished call costs as much as ten events, since its call is fetched from the ledger and derived anew;
-read a second time it changes nothing. What must stay true: only readings that are committed count as known; what a call
-in memory may need is never left out; memory of what was read is bounded.
+read a second time it changes nothing once the call is confirmed. What must stay true: only readings that are committed
+count as known; what a call in memory, or one that is not confirmed, may need is never left out; memory of what was read
+is bounded.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 from ringledger.domain.observation import CallKey, RecordClaim
+from ringledger.domain.row import CallRecord
 
 #: Which calls some records may mean although their session is another (rule 7.2).
 Candidates = Callable[[Collection[RecordClaim]], Collection[CallKey]]
@@ -30,12 +32,28 @@ class RememberedReadings:
 
     def __init__(self) -> None:
         self._said: dict[int, None] = {}
+        self._unconfirmed: dict[CallKey, None] = {}
 
     def fresh(self, claims: Iterable[RecordClaim], concerns: Callable[[RecordClaim], bool]) -> list[RecordClaim]:
         """The claims without those that repeat what is committed. ``concerns``: whether a call in memory may be meant,
-        for which a reading counts every time.
+        for which a reading counts every time. It does for a call that is not confirmed, too: its record may have been
+        read too early (rule 7.4).
         """
-        return [one for one in claims if _content(one) not in self._said or one.running or concerns(one)]
+        return [
+            one for one in claims
+            if _content(one) not in self._said or one.running
+            or CallKey(one.account_id, one.call_session_id or "") in self._unconfirmed or concerns(one)
+        ]  # fmt: skip
+
+    def written(self, records: Iterable[CallRecord]) -> None:
+        """Remember which of these rows the books have not confirmed, and forget those that they have."""
+        for one in records:
+            key = CallKey(one.account_id, one.session_id)
+            self._unconfirmed.pop(key, None)
+            if one.confirmed_at is None:
+                self._unconfirmed[key] = None
+        while len(self._unconfirmed) > MOST_REMEMBERED:
+            del self._unconfirmed[next(iter(self._unconfirmed))]
 
     def committed(self, claims: Iterable[RecordClaim]) -> None:
         """Remember these readings, but for those without a session: they are matched anew each time they are read."""
