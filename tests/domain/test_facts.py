@@ -36,7 +36,7 @@ EXAMPLES: list[Fact] = [
     Read("101", T0, (item("OnHold", "leg-2", direction="Outbound"),), asked_at=T0 - 900, received_at=T0 + 40),
     Record(claim("Missed", duration=4_000, coarse=True), watched=False),
     Absence(T0, T0 - 1_000),
-    Inventory(T0, ("session", "telephony"), "101", asked_at=T0 - 900, received_at=T0 + 40),
+    Inventory("101", T0, ("session", "telephony"), asked_at=T0 - 900, received_at=T0 + 40),
     GivenUp(T0),
     Ignored("101", None, "Ringing", 3, T0, T0 + 80, Source.PRESENCE, "monitored"),
     Summary(

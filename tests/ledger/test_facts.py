@@ -63,12 +63,12 @@ def rows(told):
 
 
 inventories = st.builds(
-    Inventory, at=ms, names=st.lists(text, max_size=3).map(tuple), extension_id=st.none() | text, received_at=ms
+    Inventory, at=ms, names=st.lists(text, max_size=3).map(tuple), extension_id=text, received_at=ms
 )
 
 
 @given(inventories)
-def test_what_a_complete_answer_had_is_of_no_call(told):
+def test_what_a_read_of_presence_had_is_of_no_call(told):
     (row,) = rows([told])
     assert row.session_id is None
     assert list(facts_of([row])) == [(CallKey("a", ""), told)]

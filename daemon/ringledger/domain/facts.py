@@ -4,7 +4,8 @@ A call is a set of immutable facts; legs, status, times and the row are function
 changed, only added. What must stay true: the order of facts follows from the facts, never from the order in which they
 arrived. What does depend on arrival is stamped into a fact once (``received_at``, ``asked_at``, ``stale``,
 ``live_since``). A complete answer is a fact of the calls that it does not have as well, also of one that nobody knows
-yet: it is kept as an ``Inventory``, and becomes a fact of that call when the call is known.
+yet, and becomes so when that call is known: what a read of presence had is kept as an ``Inventory``, what a listing of
+active calls had until the next restart.
 
 Every fact is a tuple of primitives, :class:`~ringledger.domain.observation.CallItem` and
 :class:`~ringledger.domain.observation.RecordClaim`, so that it can be stored as JSON and read back equal.
@@ -83,14 +84,14 @@ class Absence(NamedTuple):
 
 
 class Inventory(NamedTuple):
-    """Which calls a complete answer of the platform had: presence of one extension as read, or all active calls
-    (``extension_id`` ``None``). ``names``: sessions and telephony sessions. It is of no call. A call that is known
-    later and that it does not name gets a ``Read`` without items from it, or an ``Absence``.
+    """Which calls a complete answer of the platform had: the presence of one extension as read. ``names``: sessions and
+    telephony sessions. It is of no call. A call that is known later, and that it does not name, gets a ``Read`` without
+    items from it.
     """
 
+    extension_id: str
     at: int
     names: tuple[str, ...] = ()
-    extension_id: str | None = None
     asked_at: int = 0
     received_at: int = 0
 

@@ -1200,10 +1200,9 @@ class CallTracker:
                 whole.halves |= {CallKey(saved.account_id, saved.session_id)}
 
     def recall(self, account_id: str, inventories: Iterable[Inventory]) -> None:
-        """Remember complete answers again: calls they do not have may become known later."""
+        """Remember reads of presence again: calls they do not have may become known later."""
         for had in inventories:
-            if had.extension_id is not None:
-                self._remember_reads((account_id, had.extension_id), [had])
+            self._remember_reads((account_id, had.extension_id), [had])
 
     def _is_of_another(self, call: TrackedCall, name: str) -> bool:
         """Whether a record that was matched with a call has one of its own session by now."""
@@ -1354,7 +1353,7 @@ def _had(seen: PresenceObservation) -> Inventory:
     for item in seen.items:
         if not item.monitored and item.status is not NO_CALL:  # a mirrored item is no leg (rule 1.5)
             names |= names_of_item(item)
-    return Inventory(seen.at, tuple(names), seen.extension_id, _asked_at(seen), seen.received_at)
+    return Inventory(seen.extension_id, seen.at, tuple(names), _asked_at(seen), seen.received_at)
 
 
 def _asked_at(seen: PresenceObservation) -> int:

@@ -108,9 +108,8 @@ def _absence(key: CallKey, fact: Absence, now: str) -> Row:
 
 
 def _inventory(key: CallKey, fact: Inventory, now: str) -> Row:  # noqa: ARG001
-    at, names, extension_id, asked_at, received_at = fact
-    source = _LISTING if extension_id is None else _READ
-    return (key[0], None, "inventory", to_text(at), to_text(received_at), extension_id, None, None, None, source, None,
+    extension_id, at, names, asked_at, received_at = fact
+    return (key[0], None, "inventory", to_text(at), to_text(received_at), extension_id, None, None, None, _READ, None,
             _encode((names, asked_at)).decode())  # fmt: skip
 
 
@@ -229,7 +228,7 @@ _OF_ITEMS: Final = frozenset({"event", "read"})
 _READERS: Final[dict[str, Any]] = {
     "record": lambda row, _: _record(row.body),
     "absence": lambda row, body: Absence(row.at, *body),
-    "inventory": lambda row, body: Inventory(row.at, tuple(body[0]), row.extension_id, body[1], row.received_at),
+    "inventory": lambda row, body: Inventory(row.extension_id, row.at, tuple(body[0]), body[1], row.received_at),
     "given_up": lambda row, _: GivenUp(row.at),
     "ignored": lambda row, _: Ignored(
         row.extension_id, row.leg_id, row.status, row.sequence, row.at, row.received_at,

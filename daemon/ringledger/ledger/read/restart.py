@@ -46,7 +46,7 @@ from ringledger.ledger.schema.calls import restored
 @dataclass(frozen=True, slots=True)
 class OpenState:
     """What the ledger remembers of an account. ``halves``: finished calls that may be the other half of a RingOut of
-    which one is still open. ``inventories``: what complete answers had, for calls that become known later.
+    which one is still open. ``inventories``: what reads of presence had, for calls that become known later.
     ``positions``: by feed, the newest of each. ``newest_start``: of all finished calls, ms.
     """
 

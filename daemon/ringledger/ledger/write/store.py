@@ -690,7 +690,7 @@ def _of(facts: dict[CallKey, list[Fact]], account_id: str, session_id: str) -> l
 
 
 async def _inventories(connection: AsyncConnection, account_id: str) -> list[Inventory]:
-    """What complete answers had that came in the last hour in which one came."""
+    """What reads of presence had that came in the last hour in which one came."""
     fact = tables.fact
     mine = (fact.c.account_id == account_id) & fact.c.session_id.is_(None) & (fact.c.kind == "inventory")
     newest = (await connection.execute(select(func.max(fact.c.received_at, type_=UtcText)).where(mine))).scalar()
