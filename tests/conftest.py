@@ -19,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 
 from ringledger.observability.logging import configure_logging
 from tests.needs import lacking
+from tests.postgresql import server as postgresql
 from tests.virtual_time import JumpingLoop
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,12 +89,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
-    """Whole daemons, feeds and the simulator run on virtual time; what is marked does as its mark says."""
+    """Whole daemons, feeds and the simulator run on virtual time; what is marked does as its mark says, and what works
+    with a server lives in the server's time.
+    """
     room = item.path.relative_to(ROOT / "tests").parts[0]
     virtual = bool(item.get_closest_marker("virtual_time")) or (
         room in {"service", "ringcentral", "simulator", "observability"} and not item.get_closest_marker("real_time")
     )
-    return {"virtual": JumpingLoop} if virtual else {"real": asyncio.new_event_loop}
+    return {"virtual": JumpingLoop} if virtual and not postgresql.CHOSEN else {"real": asyncio.new_event_loop}
 
 
 @pytest.fixture

@@ -10,14 +10,18 @@ from typing import Any
 from ringledger.config.model import Settings, load_settings
 from ringledger.service import Daemon
 from ringledger.simulator import Options, SimClock, Simulator
+from tests.postgresql import server as postgresql
 from tests.template import migrated
 from tests.until import PATIENCE, until
+from tests.virtual_time import jumping
 
 STORIES = Path(__file__).parent / "scenarios"
 
 
 def settings_for(sim: Simulator, database: Path, transport: str = "pubnub", **overrides: Any) -> Settings:
-    """Settings of a daemon that uses ``sim``; ``overrides`` are dotted keys with ``__`` for the dot."""
+    """Settings of a daemon that uses ``sim``; ``overrides`` are dotted keys with ``__`` for the dot. On virtual time,
+    where hours of a quiet office pass at once, it polls less often.
+    """
     credentials = sim.options.credentials
     values: dict[str, Any] = {
         "platform.server_url": sim.url,
@@ -28,11 +32,13 @@ def settings_for(sim: Simulator, database: Path, transport: str = "pubnub", **ov
         "feed.pubnub_origin": sim.url,
         "database.url": f"sqlite+aiosqlite:///{database}",
         "calls.settle_seconds": 0.3,
-        "poll.interval_seconds": 10,
-        "confirm.sync_interval_seconds": 5,
+        "poll.interval_seconds": 10 if jumping() else 2,
+        "confirm.sync_interval_seconds": 5 if jumping() else 1,
         "platform.extensions": ["all"],
         "backfill.max_days": 1,
     }
+    if postgresql.CHOSEN:
+        values |= {"database.url": postgresql.server().url(), "database.directory": str(database.parent)}
     values |= {key.replace("__", "."): value for key, value in overrides.items()}
     return load_settings(None, {}, values)
 
@@ -49,8 +55,6 @@ class Rig:
     def query(self, sql: str) -> list[dict[str, Any]]:
         """What an analyst would read."""
         if not self.daemon.settings.database.is_file:
-            from tests.postgresql import server as postgresql
-
             return postgresql.asked(self.daemon.settings.database.url, sql)
         connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
         connection.row_factory = sqlite3.Row

@@ -15,7 +15,7 @@ import selectors
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 #: The clocks of the machine, as they were before any test moved them.
@@ -113,6 +113,13 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         transport = await super()._make_subprocess_transport(*args, **options)  # type: ignore[misc]
         self.create_task(transport._wait()).add_done_callback(self._ended)
         return transport
+
+
+def jumping() -> bool:
+    """Whether the caller runs on virtual time."""
+    with suppress(RuntimeError):  # no loop runs
+        return isinstance(asyncio.get_running_loop(), JumpingLoop)
+    return False
 
 
 @contextmanager

@@ -63,7 +63,10 @@ async def _the_command_tells_who_said_what(rig: Rig, row: dict[str, Any]) -> Non
 
 async def _show(rig: Rig, *words: str) -> str:
     """What `calls show` prints about this ledger."""
-    env = environment(rig.sim, rig.database, "pubnub") | {"COLUMNS": "200", "NO_COLOR": "1"}
+    env = environment(rig.sim, rig.database, "pubnub", database__url=rig.daemon.settings.database.url) | {
+        "COLUMNS": "200",
+        "NO_COLOR": "1",
+    }
     child = Process("calls", "show", *words, env=env, stdout=PIPE)
     out, _ = await asyncio.to_thread(child.communicate)
     assert child.returncode == 0
