@@ -1,7 +1,7 @@
 """A PostgreSQL server of the tests' own: on a socket in a folder of its own, run by a user that is not root.
 
 One server serves a whole run (each worker of xdist has its own); a database is a copy of one that was migrated once.
-With ``RINGLEDGER_TEST_DATABASE=postgresql`` the suites of the ledger run on it: ``make postgresql``.
+With ``TEST_DATABASE=postgresql`` the suites of the ledger run on it: ``make postgresql``.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from ringledger.ledger.schema.migrate import upgrade
 from tests.needs import needs
 
 #: Whether the suites that may run on either database run on PostgreSQL.
-CHOSEN = os.environ.get("RINGLEDGER_TEST_DATABASE") == "postgresql"
+CHOSEN = os.environ.get("TEST_DATABASE") == "postgresql"
 _FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda one: int(one.parent.name))
 _WHERE = str(_FOLDERS[-1]) if _FOLDERS else None
 PROGRAMS = Path(_WHERE) if _WHERE and (Path(_WHERE) / "initdb").exists() else None

@@ -71,7 +71,6 @@ async def test_a_hanging_receiver_holds_up_nothing(transport: str, tmp_path: Pat
 async def test_dead_letters_are_retried_by_the_running_daemon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("RINGLEDGER_DATABASE__URL", f"sqlite+aiosqlite:///{tmp_path}/r.db")
     story = load_story(STORIES / "answered.story")
     async with receiving() as hook, office(tmp_path, "pubnub", webhooks=hooks(hook)) as rig:
         hook.answer = lambda _: 410
@@ -79,6 +78,8 @@ async def test_dead_letters_are_retried_by_the_running_daemon(
         await rig.until(lambda: rig.calls() and rig.calls()[0]["confirmed_at"], "confirmed")
         await rig.until(lambda: outbox(rig) and all(row["gave_up_at"] for row in outbox(rig)), "all given up")
         count = len(outbox(rig))
+        monkeypatch.setenv("RINGLEDGER_DATABASE__URL", rig.daemon.settings.database.url)
+        monkeypatch.setenv("RINGLEDGER_DATABASE__DIRECTORY", str(tmp_path))
         hook.answer = lambda _: 200
         capsys.readouterr()
         assert await asyncio.to_thread(main, ["webhooks", "retry", "--all", "--json"]) == 0
@@ -112,7 +113,7 @@ async def test_killed_twice_with_the_receiver_down_for_a_while_every_call_arrive
         true = {call.session_id for call in pbx.truth()}
         await until(lambda: rows_heard(hook).keys() >= true, "every call has been heard of", 60)
         await until(lambda: waiting(child) == 0 and not pbx.open_calls(), "nothing is left", 60)
-        rows = {row["session_id"]: row for row in query(child, "SELECT * FROM all_calls")}
+        rows = {row["session_id"]: row for row in child.query("SELECT * FROM all_calls")}
         heard = rows_heard(hook)
         assert await child.stop() == 0
         newer = {session for session in rows if heard[session]["revision"] < rows[session]["revision"]}
@@ -122,16 +123,5 @@ async def test_killed_twice_with_the_receiver_down_for_a_while_every_call_arrive
         assert SECRET not in child.log.read_text()
 
 
-def query(child: Child, sql: str) -> list[dict[str, Any]]:
-    import sqlite3
-
-    connection = sqlite3.connect(f"file:{child.database}?mode=ro", uri=True)
-    connection.row_factory = sqlite3.Row
-    try:
-        return [dict(row) for row in connection.execute(sql)]
-    finally:
-        connection.close()
-
-
 def waiting(child: Child) -> int:
-    return len(query(child, "SELECT 1 FROM outbox"))
+    return len(child.query("SELECT 1 FROM outbox"))
