@@ -15,11 +15,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from statistics import median
 
+import aiohttp
 import pytest
 
 from ringledger.simulator import Credentials, Office, Options, Pbx, SimClock, Simulator, default_extensions
 from tests.crash.child import Child, pace
 from tests.crash.test_kill import _work
+from tests.ports import free_port
 from tests.postgresql.server import Server, asked, needs_postgresql
 from tests.receiver import receiving
 from tests.truth import differences
@@ -51,6 +53,7 @@ WATCH = (
     "CREATE TRIGGER watched BEFORE INSERT ON fact FOR EACH ROW EXECUTE FUNCTION watched()",
 )
 STALE = "SELECT account_id FROM stale_write"
+METRICS = ("accounts_owned", "lease_lost_total", "takeover_seconds_count")
 
 
 class Line:
@@ -159,6 +162,22 @@ class Shared:
         await self.until(self.shared_out, "the work is shared out again")
         assert all(one.running for one in self.children)
 
+    async def measured(self):
+        """What the metrics of each process say of leases; what its log says of those lost and taken since its start."""
+        said, logged = [], []
+        async with aiohttp.ClientSession() as http:
+            for child in self.children:
+                address = child._environment["RINGLEDGER_HTTP__LISTEN"]
+                async with http.get(f"http://{address}/metrics") as answer:
+                    told = dict(line.rsplit(" ", 1) for line in (await answer.text()).splitlines() if line[0] != "#")
+                said.append([float(told[f"ringledger_{name}"]) for name in METRICS])
+                lines = child.lines()
+                begun = max(n for n, line in enumerate(lines) if line["event"] == "service.started")
+                events = Counter(line["event"] for line in lines[begun:])
+                taken = sum(line["event"] == "lease.taken" and "seconds" in line for line in lines[begun:])
+                logged.append([events["lease.lost"], taken])
+        return said, logged
+
     def finished(self):
         """Whether the ledger knows of every call's end and the platform's word on it."""
         found = asked(self.url, "SELECT account_id, count(*) AS calls, count(confirmed_at) AS confirmed FROM all_calls "
@@ -198,6 +217,7 @@ async def sharing(tmp_path):
             url = own.address("ledger0").replace(str(own.folder), str(folder))
             child = Child(next(iter(sims.values())), folder, "websocket", url=url, **PACE)
             child._environment["RINGLEDGER_ACCOUNTS"] = json.dumps(tables)
+            child._environment["RINGLEDGER_HTTP__LISTEN"] = f"127.0.0.1:{free_port()}"
             child._environment["RINGLEDGER_WEBHOOKS"] = json.dumps([{"url": hook.url, "events": ["call.*"]}])
             children.append(child)
             lines.append(line)
@@ -263,6 +283,10 @@ async def test_nothing_is_lost_doubled_or_written_by_who_was_superseded(tmp_path
             hits.append((kind, time.time()))
             await made.strike(kind, dice.randrange(3))
         lasted = time.monotonic() - begun
+        said, logged = await made.measured()
+        assert [one[1:] for one in said] == logged
+        assert sum(owned for owned, _, _ in said) == ACCOUNTS
+        assert all(sum(column) for column in zip(*said, strict=True)), "accounts were lost and taken"
         made.closed.set()
         await asyncio.gather(*offices)
         await made.until(made.finished, "every call is there, and told")
