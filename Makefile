@@ -71,7 +71,7 @@ postgresql: build-dev  ## the ledger's contract on a PostgreSQL server of its ow
 	TEST_DATABASE=postgresql CYCLES=8 $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/postgresql tests/ledger tests/crash/test_kill.py --ignore=tests/ledger/file --ignore=tests/ledger/schema
 
 postgresql-offices: build-dev  ## every office and trouble of tests/service on a PostgreSQL server, in real time (a quarter of an hour)
-	TEST_DATABASE=postgresql $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/service
+	TEST_DATABASE=postgresql $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not sqlite" tests/service
 
 SPEC ?=
 .PHONY: conformance

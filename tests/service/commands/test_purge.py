@@ -14,6 +14,8 @@ from tests.builders import CALLER as ADA
 from tests.builders import T0, item, presence
 from tests.rig import running, settings_for
 
+pytestmark = pytest.mark.sqlite  # on a server: tests/postgresql/test_commands.py
+
 
 @pytest.fixture
 def database(public_folder):
