@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,14 @@ class Rig:
             return [dict(row) for row in connection.execute(sql)]
         finally:
             connection.close()
+
+    def execute(self, sql: str) -> None:
+        """What somebody does by hand to one row."""
+        if not self.daemon.settings.database.is_file:
+            assert len(postgresql.asked(self.daemon.settings.database.url, f"{sql} RETURNING 1")) == 1
+            return
+        with closing(sqlite3.connect(self.database)) as connection, connection:
+            assert connection.execute(sql).rowcount == 1
 
     def calls(self) -> list[dict[str, Any]]:
         """The finished calls, oldest first."""

@@ -4,11 +4,7 @@ in one of ours, so that tokens, renewals and rate limits are waited for in simul
 import asyncio
 import gc
 import os
-import sqlite3
 import sys
-from contextlib import closing
-from pathlib import Path
-from typing import Any
 
 from ringledger.cli.operate.run import GC_THRESHOLDS, stop_on_signals
 from ringledger.config.model import load_settings
@@ -53,20 +49,11 @@ class FastChild(Child):
             return next(int(line.split()[1]) / 1024 for line in status if line.startswith(name))
 
 
-def rows_of(database: Path, sql: str) -> list[dict[str, Any]]:
-    """What an analyst would read."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(sql)]
-
-
 async def complete(sim: Simulator, child: FastChild) -> None:
     """Until every call is there and confirmed."""
     pending = "SELECT 1 FROM active_calls UNION ALL SELECT 1 FROM unconfirmed_calls LIMIT 1"
     async with asyncio.timeout(60):
-        while len(rows_of(child.database, "SELECT 1 FROM all_calls")) < len(sim.pbx.truth()) or rows_of(
-            child.database, pending
-        ):
+        while len(child.query("SELECT 1 FROM all_calls")) < len(sim.pbx.truth()) or child.query(pending):
             assert child.pid
             await asyncio.sleep(0.1)
 

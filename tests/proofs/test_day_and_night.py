@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
-from tests.proofs.fast import FastChild, complete, rows_of
+from tests.proofs.fast import FastChild, complete
 from tests.proofs.stage import Door, door_to
 from tests.truth import differences
 
@@ -100,7 +100,7 @@ async def test_a_day_of_everything(transport: str, tmp_path: Path, capsys: pytes
         await complete(sim, child)
         assert await child.stop() == 0
         events = Counter(line["event"] for line in child.lines())
-        truth, rows = sim.pbx.truth(), rows_of(child.database, "SELECT * FROM all_calls")
+        truth, rows = sim.pbx.truth(), child.query("SELECT * FROM all_calls")
         told: tuple[str, ...] = (
             "auth.token_obtained",
             "auth.token_refreshed",

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import sqlite3
 import sys
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,7 +101,8 @@ async def _command(sim: Simulator, rig: Rig, *words: str) -> tuple[int, Any]:
     """A command about this ledger and platform: its exit code, and the JSON it prints."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "ringledger", *words, "--json",
-        env=environment(sim, rig.database, "pubnub"), stdout=asyncio.subprocess.PIPE,
+        env=environment(sim, rig.database, "pubnub", database__url=rig.daemon.settings.database.url),
+        stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, _ = await child.communicate()
     return child.returncode or 0, json.loads(out)
@@ -144,8 +143,7 @@ async def _a_row_is_deleted_by_hand(sim: Simulator, rig: Rig, begun: int) -> Non
     assert (code, report["differences"], report["left_out"]) == (0, [], 0)
     assert report["compared"] >= len(wholes)
     victim = wholes[len(wholes) // 2]
-    with closing(sqlite3.connect(rig.database)) as connection, connection:
-        assert connection.execute("DELETE FROM call WHERE session_id = ?", (victim.session_id,)).rowcount == 1
+    rig.execute(f"DELETE FROM call WHERE session_id = '{victim.session_id}'")
     code, report = await _command(sim, rig, "audit", *period)
     named = [(one["kind"], one["session_id"], to_ms(one["started_at"])) for one in report["differences"]]
     assert (code, named) == (1, [("missing_in_ledger", victim.session_id, victim.started_at)])

@@ -18,7 +18,7 @@ from ringledger.ledger.schema.tables import outbox
 from ringledger.ledger.write.store import Ledger
 from ringledger.service.webhooks.letters import receivers_of
 from ringledger.simulator import Options, Simulator, load_story
-from tests.proofs.fast import FastChild, rows_of
+from tests.proofs.fast import FastChild
 from tests.receiver import Receiver, in_order, receiving
 from tests.rig import STORIES
 from tests.template import migrated
@@ -77,10 +77,10 @@ async def test_a_backlog_of_a_hundred_thousand_drains(
         await until(lambda: len(hook.seen) > refused, "it takes letters", DRAINED_WITHIN)
         await sim.play_story(load_story(STORIES / "answered.story"), pace=False)
         ended = time.monotonic()
-        await until(lambda: rows_of(child.database, "SELECT 1 FROM calls"), "the call is recorded", DRAINED_WITHIN)
+        await until(lambda: child.query("SELECT 1 FROM calls"), "the call is recorded", DRAINED_WITHIN)
         recorded = time.monotonic() - ended
         left = "SELECT 1 FROM outbox LIMIT 1"
-        await until(lambda: not rows_of(child.database, left), "nothing is left", DRAINED_WITHIN)
+        await until(lambda: not child.query(left), "nothing is left", DRAINED_WITHIN)
         drained, peak = time.monotonic() - began, child.peak_mib
         assert await child.stop() == 0
     told = Counter(one.event["id"] for one in hook.accepted)

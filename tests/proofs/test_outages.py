@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
-from tests.proofs.fast import FastChild, complete, rows_of
+from tests.proofs.fast import FastChild, complete
 from tests.proofs.stage import door_to
 from tests.truth import differences
 
@@ -57,7 +57,7 @@ async def test_hours_without_a_platform(transport: str, tmp_path: Path, capsys: 
         told = ("platform.unavailable", "platform.recovered", "poll.failed", "feed.disconnected", "auth.rejected")
         with capsys.disabled():
             print(f"\noutages: {transport}, {len(pbx.truth())} calls,", {name: events[name] for name in told}, usage)
-        assert differences(rows_of(child.database, "SELECT * FROM all_calls"), pbx.truth()) == []
+        assert differences(child.query("SELECT * FROM all_calls"), pbx.truth()) == []
         assert usage["auth"] <= 5
         assert sim.limits.refused == {}
         assert events["auth.rejected"] == 0

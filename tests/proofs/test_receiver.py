@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
-from tests.proofs.fast import FastChild, complete, rows_of
+from tests.proofs.fast import FastChild, complete
 from tests.receiver import Receiver, in_order, receiving, signed
 from tests.until import until
 
@@ -42,7 +42,7 @@ def _daemon(sim: Simulator, directory: Path, hook: Receiver) -> FastChild:
 
 
 def _waiting(child: FastChild) -> set[str]:
-    return {row["event_id"] for row in rows_of(child.database, "SELECT event_id FROM outbox")}
+    return {row["event_id"] for row in child.query("SELECT event_id FROM outbox")}
 
 
 async def _outage(sim: Simulator, child: FastChild, hook: Receiver) -> Counter[str]:
@@ -59,7 +59,7 @@ async def _outage(sim: Simulator, child: FastChild, hook: Receiver) -> Counter[s
     before = len(hook.seen)
     await sim.clock.sleep(30 * MINUTE)
     figures["attempts in half an hour of 503"] = len(hook.seen) - before
-    figures["most attempts of a letter"] = rows_of(child.database, "SELECT max(attempts) AS n FROM outbox")[0]["n"]
+    figures["most attempts of a letter"] = child.query("SELECT max(attempts) AS n FROM outbox")[0]["n"]
     backlog, told = _waiting(child), len(hook.accepted)
     figures["letters at the end"] = len(backlog)
     hook.answer = lambda _: 204
@@ -86,8 +86,8 @@ async def test_an_hour_without_a_receiver_and_a_kill(tmp_path: Path, capsys: pyt
         await calls
         await complete(sim, child)
         await until(lambda: not _waiting(child), "nothing is left", 60)
-        finished = {row["session_id"] for row in rows_of(child.database, "SELECT session_id FROM all_calls")}
-        dead = rows_of(child.database, "SELECT 1 FROM outbox WHERE gave_up_at IS NOT NULL")
+        finished = {row["session_id"] for row in child.query("SELECT session_id FROM all_calls")}
+        dead = child.query("SELECT 1 FROM outbox WHERE gave_up_at IS NOT NULL")
         assert await child.stop() == 0
     told = [one for one in hook.accepted if one.name == "call.finished"]
     ids = Counter(one.event["id"] for one in hook.accepted)
