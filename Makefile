@@ -91,7 +91,7 @@ properties: build-dev  ## the rules of the state machine on EXAMPLES random stor
 
 SEED ?= 1
 any-order: build-dev  ## EXAMPLES true calls from SEED on in any order of arrival, doubled, lost by a quarter: the same row, the true one
-	EXAMPLES=$(EXAMPLES) SEED=$(SEED) $(BIN)/python -m pytest -q -n auto tests/generator
+	EXAMPLES=$(EXAMPLES) SEED=$(SEED) $(BIN)/python -m pytest -q -n auto tests/generator tests/domain/test_any_source.py
 
 check: build-dev  ## style, types, imports
 	$(BIN)/ruff check .
