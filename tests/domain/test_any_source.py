@@ -133,6 +133,14 @@ def test_an_answer_without_the_call_may_come_before_one_that_wakes_it() -> None:
     assert desk.record().end_source is EndSource.RECONCILED
 
 
+def test_an_answer_without_a_call_refutes_a_record_in_progress_that_came_before_it() -> None:
+    """Presence has told the end at that extension; the record says that it goes on there."""
+    runs = claim(None, extension="102", duration=29 * S, started=T0 + 4 * S, read_at=T0 + 90 * S)
+    out = {"direction": "Outbound", "started": T0}
+    desk = one_outcome(event("Ringing", 4, 6, 102, **out), event("NoCall", 5, 7, 102, **out), runs, gone(85, 102))
+    assert (desk.record().end_source, desk.record().ended_at) == (EndSource.RECONCILED, T0 + 33 * S)
+
+
 def test_an_answer_that_mirrors_a_call_may_come_before_the_call_itself() -> None:
     mirrored = presence_read(102, T0 + 3 * S, item("Ringing", "mirror", monitored=True))
     desk = one_outcome(mirrored, event("Ringing", 0, 1), event("NoCall", 20, 2), event("CallConnected", 10, 1, 102),

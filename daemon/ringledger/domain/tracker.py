@@ -371,12 +371,17 @@ class CallTracker:
         self._report()
 
     def _take_absence(self, call: TrackedCall, seen: PresenceObservation, items: Sequence[CallItem]) -> None:
-        """An answer without the call is a fact of the call unless presence has told its end there."""
+        """An answer without the call is a fact of the call unless presence has told its end there and no record in
+        progress says that it goes on there.
+        """
         if any(item.status is not NO_CALL for item in items):
             return
         side = call.fold().sides.get(seen.extension_id)
-        if side is not None and (
-            side.newest_at > seen.at or not any(leg.live or leg.end_estimated for leg in side.legs)
+        runs = any(one.claim.running and one.claim.extension_id == seen.extension_id for one in call.facts.records)
+        if (
+            not runs
+            and side is not None
+            and (side.newest_at > seen.at or not any(leg.live or leg.end_estimated for leg in side.legs))
         ):
             return
         call.over = call.call.live
