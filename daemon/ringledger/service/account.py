@@ -23,7 +23,7 @@ from ringledger.ringcentral.api.directory import WhoAmI
 from ringledger.ringcentral.auth.authorisation import Authenticator
 from ringledger.ringcentral.auth.session import GrantKeeper
 from ringledger.ringcentral.errors import CredentialsRejected, PlatformError
-from ringledger.service.assembly import Outgoing, Parts, Sink, StoreNotices, assemble
+from ringledger.service.assembly import Outgoing, Parts, StoreNotices, assemble
 from ringledger.service.build import authenticator, platform_client, rate_limits
 from ringledger.service.commands.handlers import handlers_of
 from ringledger.service.control.server import Handler
@@ -31,6 +31,7 @@ from ringledger.service.health.vitals import AccountVitals
 from ringledger.service.health.watchdog import RestingPace, watched_session
 from ringledger.service.identity import MistakenAccount, identified
 from ringledger.service.ingest.directory import ExtensionDirectory
+from ringledger.service.ingest.pipeline import Sink
 from ringledger.service.leases import Leases, Tenure
 from ringledger.service.tasks import STOP_STAGES, cancelled, either, first
 

@@ -9,7 +9,6 @@ from typing import Protocol
 from ringledger.clock import now_ms
 from ringledger.config.model import Settings
 from ringledger.domain.changes import Changes
-from ringledger.domain.observation import Delivery
 from ringledger.domain.tracker import CallTracker
 from ringledger.ledger.read.quarantine import records
 from ringledger.ledger.read.restart import OpenState
@@ -18,7 +17,7 @@ from ringledger.ledger.write.writer import LedgerWriter, Notices
 from ringledger.observability.logging import LOG, Event
 from ringledger.observability.metrics import Metrics
 from ringledger.ringcentral.api.client import PlatformClient
-from ringledger.ringcentral.delivery import Feed, FeedNotice
+from ringledger.ringcentral.delivery import Feed
 from ringledger.service.announce import Announcer, Who
 from ringledger.service.build import feed_of
 from ringledger.service.ingest.backfill import Backfill
@@ -142,28 +141,6 @@ async def _resume(
     confirmer.resume(unconfirmed, state.positions.get(SYNC_FEED), now_ms=now)
     sight.resume(await ledger.load_coverage(intake.account_id))
     intake.aside.remember(await records(ledger.reader, intake.account_id))
-
-
-class Sink:
-    """Where a feed delivers: observations to the pipeline, notices to the coverage monitor."""
-
-    def __init__(self, intake: Pipeline, sight: CoverageMonitor, up: asyncio.Event) -> None:
-        self.room = intake.room
-        self._intake = intake
-        self._sight = sight
-        self._up = up
-
-    async def deliver(self, delivery: Delivery) -> None:
-        """Return after the commit."""
-        if delivery.observations or delivery.unreadable:
-            self._sight.heard(delivery.observations)
-        await self._intake.deliver(delivery)
-
-    def notice(self, notice: FeedNotice) -> None:
-        """Take a notice about the feed's state."""
-        if notice.kind.value in {"feed.connected", "feed.resumed"}:
-            self._up.set()
-        self._sight.notice(notice)
 
 
 class Outgoing:

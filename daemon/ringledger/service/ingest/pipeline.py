@@ -8,6 +8,7 @@ to applying.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Protocol
 
 from ringledger.clock import monotonic, now_ms
 from ringledger.domain.changes import AnnouncementKind, Changes, Quarantined
@@ -27,6 +28,7 @@ from ringledger.ledger.read.restart import OpenState
 from ringledger.ledger.write.quarantine import Isolated
 from ringledger.ledger.write.store import Ledger
 from ringledger.ledger.write.writer import LedgerWriter
+from ringledger.ringcentral.delivery import FeedNotice, FeedNoticeKind
 from ringledger.service.ingest.quarantine import Aside, quarantined
 from ringledger.service.ingest.readings import Candidates, RememberedReadings, nobody, portions
 
@@ -44,6 +46,40 @@ BEHIND_SHARE = 4.0
 CUT_SECONDS = 10.0
 #: The name under which it is kept among the feed positions since when the feed has been seen.
 SIGHT = "sight"
+
+
+class Sight(Protocol):
+    """Who wants to know what a feed brings and how it fares."""
+
+    def heard(self, observations: Iterable[PresenceObservation]) -> None:
+        """The feed has brought something, if only what could not be read."""
+
+    def notice(self, notice: FeedNotice) -> None:
+        """The feed says something about itself."""
+
+
+class Sink:
+    """Where a feed delivers (``FeedSink``): the pipeline gets what it brings, ``sight`` hears that it came. ``up`` is
+    set once the feed is live.
+    """
+
+    def __init__(self, intake: "Pipeline", sight: Sight, up: asyncio.Event) -> None:
+        self.room = intake.room
+        self._intake = intake
+        self._sight = sight
+        self._up = up
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Return after the commit."""
+        if delivery.observations or delivery.unreadable:
+            self._sight.heard(delivery.observations)
+        await self._intake.deliver(delivery)
+
+    def notice(self, notice: FeedNotice) -> None:
+        """Take a notice about the feed's state."""
+        if notice.kind in {FeedNoticeKind.CONNECTED, FeedNoticeKind.RESUMED}:
+            self._up.set()
+        self._sight.notice(notice)
 
 
 class Pipeline:
