@@ -28,8 +28,6 @@ SUBSCRIPTION_PATH: Final = "/restapi/v1.0/subscription"
 RESUME_SECONDS: Final = 600
 #: After a longer outage the books are read again, although the platform says that it has replayed everything.
 LONG_OUTAGE_SECONDS: Final = 100.0
-#: So many frames become one delivery, and so one commit.
-BATCH: Final = 500
 #: How long the feed waits for frames before it looks around, real seconds.
 WATCH_SECONDS: Final = 1.0
 #: A context that brings the connection down so often is given up.
@@ -110,7 +108,7 @@ class WebSocketFeed(SubscribedFeed):
             receiver = await self._establish(sink, connection)
             while True:
                 try:
-                    await self._serve(sink, connection, receiver)
+                    await self._serve(connection, receiver)
                 except _DeadError as dead:
                     self._notice(sink, FeedNoticeKind.SUBSCRIPTION_LOST, str(dead))
                     self._give_up()
@@ -175,15 +173,15 @@ class WebSocketFeed(SubscribedFeed):
 
         return await self._request(sink, create, using)
 
-    async def _serve(self, sink: FeedSink, connection: WebSocketConnection, receiver: WebSocketReceiver) -> None:
-        """Pass on what comes; ends by :class:`ConnectionEnded`, or :class:`_DeadError` when asked to rebuild."""
+    async def _serve(self, connection: WebSocketConnection, receiver: WebSocketReceiver) -> None:
+        """Let the receiver take what comes. Ends by :class:`ConnectionEnded`, or :class:`_DeadError` when asked to
+        rebuild.
+        """
         while True:
             self.last_sign = time.monotonic()
             if self._rebuild:
                 raise _DeadError(self._rebuild)
-            await sink.room()
-            frames = await connection.batch(BATCH, WATCH_SECONDS)
-            if await receiver.take(frames):
+            if await receiver.take_next(connection, WATCH_SECONDS):
                 self._last_event = time.monotonic()
                 self._strikes = 0
             self._bookmark = receiver.bookmark

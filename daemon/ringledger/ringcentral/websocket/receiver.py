@@ -18,12 +18,15 @@ from ringledger.ringcentral.decode.presence import decode_notification
 from ringledger.ringcentral.decode.unreadable import WireError
 from ringledger.ringcentral.decode.values import latest_time
 from ringledger.ringcentral.delivery import MOST_SINK_FAILURES, FeedNotice, FeedNoticeKind, FeedSink, GapCause
+from ringledger.ringcentral.websocket.connection import WebSocketConnection
 from ringledger.ringcentral.websocket.frames import Frame, Wsc
 
 FEED: Final = "websocket"
 #: A quiet feed's position is written so often, so that a restart finds a fresh one.
 IDLE_POSITION_SECONDS: Final = 30.0
 SEEN_EVENTS: Final = 2000
+#: So many frames become one delivery, and so one commit.
+BATCH: Final = 500
 #: So many events at once: more of them wait than come.
 BEHIND: Final = 250
 #: First and longest pause before a failed delivery is repeated.
@@ -100,6 +103,13 @@ class WebSocketReceiver:
     def expect_replay(self, limit: int, since: int | None, now: int) -> None:
         """What comes now was missed since ``since``; ``limit`` of it may be less than all. ``now``: platform ms."""
         self._replay = _Replay(limit, since, now)
+
+    async def take_next(self, connection: WebSocketConnection, seconds: float) -> int:
+        """Commit what has come by now, once there is room for it; waits up to ``seconds`` for a frame. Returns how many
+        events there were. Raises ``ConnectionEnded`` when no more will come.
+        """
+        await self._sink.room()
+        return await self.take(await connection.batch(BATCH, seconds))
 
     async def take(self, frames: Sequence[Frame | Unreadable], *, force: bool = False) -> int:
         """Commit what is in ``frames`` and move on; returns how many events there were."""
