@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -101,8 +102,11 @@ class SqliteDatabase(Database):
             )
 
     async def commit_batch(self, connection: AsyncConnection, batch: Batch, fences: Collection[Fence] = ()) -> None:
+        """In one visit to the connection's thread. A caller that is cancelled meanwhile does not know whether it was
+        committed; it never is in part.
+        """
         try:
-            await (await _driver(connection)).commit_batch(batch)
+            await (await _driver(connection)).visit(partial(_commit, batch))
         except (sqlite3.Error, *REFUSALS) as error:
             raise classified(error) from error
 
@@ -178,6 +182,18 @@ class SqliteDatabase(Database):
         asking, self._asking = self._asking, None
         if asking is not None:
             await asking.close()
+
+
+def _commit(batch: Batch, connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for sql, rows in batch:
+            connection.executemany(sql, rows)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # some errors end it themselves
+            connection.execute("ROLLBACK")
+        raise
 
 
 async def _driver(connection: AsyncConnection) -> BatchConnection:

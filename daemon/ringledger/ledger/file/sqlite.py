@@ -11,7 +11,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -227,28 +227,9 @@ class BatchConnection(aiosqlite.Connection):
         unheard.start()
         unheard.join()
 
-    async def commit_batch(self, batch: Iterable[tuple[str, list[tuple[Any, ...]]]]) -> None:
-        """Execute each statement with its rows, in order, in a transaction. Raises ``sqlite3.Error``: nothing is left.
-
-        Who is cancelled while it waits does not know whether it was committed; it never is in part.
-        """
-        await self._execute(self._commit_all, batch)  # type: ignore[no-untyped-call,unused-ignore]
-
     async def visit(self, work: Callable[[sqlite3.Connection], object]) -> None:
         """Let ``work`` use the connection, on its thread. Raises what that raises."""
         await self._execute(lambda: work(self._conn))  # type: ignore[no-untyped-call,unused-ignore]
-
-    def _commit_all(self, batch: Iterable[tuple[str, list[tuple[Any, ...]]]]) -> None:
-        connection = self._conn
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for sql, rows in batch:
-                connection.executemany(sql, rows)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # some errors end it themselves
-                connection.execute("ROLLBACK")
-            raise
 
 
 def keep_readable(path: Path) -> None:
