@@ -19,9 +19,9 @@ from msgspec.json import decode
 from ringledger.domain.facts import StatusChange
 from ringledger.domain.observation import CallKey, Source
 from ringledger.domain.status import TelephonyStatus
-from ringledger.ledger.facts import fact_rows
 from ringledger.ledger.schema.older import summary_of_state
 from ringledger.ledger.times import to_ms, to_ms_or_none
+from ringledger.ledger.write.encode import fact_rows
 
 revision = "0008"
 down_revision = "0007"

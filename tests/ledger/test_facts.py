@@ -21,10 +21,11 @@ from ringledger.domain.facts import (
 from ringledger.domain.observation import CallItem, CallKey, Party, RecordClaim, Source
 from ringledger.domain.status import TelephonyStatus
 from ringledger.ledger.errors import LedgerBroken
-from ringledger.ledger.facts import FactRow, fact_rows, facts_of
+from ringledger.ledger.read.facts import FactRow, facts_of
 from ringledger.ledger.schema.statements import columns
 from ringledger.ledger.schema.tables import fact as table
 from ringledger.ledger.times import to_ms, to_text
+from ringledger.ledger.write.encode import fact_rows
 from tests.builders import T0, item
 
 KEY = CallKey("a", "1")

@@ -13,7 +13,7 @@ from msgspec.json import decode
 
 from ringledger.domain.observation import Party
 from ringledger.ledger.errors import LedgerBroken
-from ringledger.ledger.facts import parties_of
+from ringledger.ledger.read.facts import parties_of
 
 #: A number this short is an extension's: names are full of such digits.
 SHORT: Final = 6

@@ -14,7 +14,7 @@ from ringledger.domain.evidence import Late, evidence
 from ringledger.domain.facts import Absence, Fact, GivenUp, PresenceEvent, Read, Record, Summary
 from ringledger.domain.observation import CallKey, Source
 from ringledger.ledger.errors import classified
-from ringledger.ledger.facts import FactRow, facts_of
+from ringledger.ledger.read.facts import FactRow, facts_of
 from ringledger.ledger.schema.tables import fact as fact_table
 from ringledger.ledger.times import to_text
 

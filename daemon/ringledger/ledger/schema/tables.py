@@ -133,8 +133,8 @@ live_call: Final = Table(
     sqlite_with_rowid=False,
 )
 
-#: What was told of each call, in the order in which it came (:mod:`~ringledger.ledger.facts`). Only ever added to, but
-#: for purge, masking and retention. ``session_id`` null: of no call; ``body`` null: kept for the journal alone.
+#: What was told of each call, in the order in which it came (:mod:`~ringledger.ledger.read.facts`). Only ever added to,
+#: but for purge, masking and retention. ``session_id`` null: of no call; ``body`` null: kept for the journal alone.
 #: ``reason`` stays open: a new one must not cost a rebuild of the largest table.
 fact: Final = Table(
     "fact",

@@ -20,11 +20,10 @@ from ringledger.domain.changes import Announcement, AnnouncementKind, Changes, Q
 from ringledger.domain.facts import Fact, PresenceEvent, Read, Record
 from ringledger.domain.observation import CallKey, PresenceObservation, RecordClaim, Source
 from ringledger.ledger.errors import REFUSALS, LedgerBroken, LedgerRefused, classified
-from ringledger.ledger.facts import fact_rows
 from ringledger.ledger.schema import tables
 from ringledger.ledger.schema.tables import live_call
 from ringledger.ledger.times import to_text
-from ringledger.ledger.write.encode import Batch
+from ringledger.ledger.write.encode import Batch, fact_rows
 from ringledger.ledger.write.store import Ledger
 
 #: Why something stands in the quarantine that could be read.

@@ -37,12 +37,12 @@ from ringledger.ledger.errors import (
     LedgerUnreachable,
     classified,
 )
-from ringledger.ledger.facts import FactRow, fact_rows, facts_of
 from ringledger.ledger.file.identity import Place
 from ringledger.ledger.file.lock import DaemonLock
 from ringledger.ledger.file.sqlite import BUSY_TIMEOUT_MS
 from ringledger.ledger.privacy.purged import REMEMBERED_DAYS, PurgedCalls
 from ringledger.ledger.read import aliases
+from ringledger.ledger.read.facts import FactRow, facts_of
 from ringledger.ledger.read.restart import (
     OpenState,
     UnconfirmedCall,
@@ -57,7 +57,7 @@ from ringledger.ledger.schema import tables
 from ringledger.ledger.schema.statements import Statements, compiled
 from ringledger.ledger.schema.types import UtcText
 from ringledger.ledger.times import to_text
-from ringledger.ledger.write.encode import Batch, StoredState, batch_of, merged
+from ringledger.ledger.write.encode import Batch, StoredState, batch_of, fact_rows, merged
 from ringledger.ledger.write.letters import Letter, letter_batch
 
 T = TypeVar("T")
