@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from ringledger.domain.call import CallRecord, said
 from ringledger.domain.changes import Changes
 from ringledger.domain.observation import (
     UNKNOWN_PARTY,
@@ -21,7 +22,6 @@ from ringledger.domain.observation import (
     RecordClaim,
     Source,
 )
-from ringledger.domain.row import CallRecord, said
 from ringledger.domain.status import TelephonyStatus, TerminationType
 from ringledger.domain.tracked import TrackedCall
 from ringledger.domain.tracker import CallTracker, Listing, Records

@@ -2,12 +2,11 @@
 
 import random
 
-from ringledger.domain.call import derive, presence_of
+from ringledger.domain.call import derive, presence_of, row
 from ringledger.domain.evidence import FIGURES, evidence
 from ringledger.domain.facts import Absence, Fact, Ignored, PresenceEvent, Read, Record, Summary
 from ringledger.domain.observation import CallKey, Source
 from ringledger.domain.record_rules import Facts
-from ringledger.domain.row import row
 from tests.builders import T0, claim, item
 from tests.domain.test_facts import EXAMPLES
 

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from ringledger.domain.call import Phase
+from ringledger.domain.call import CallRecord, Phase
 from ringledger.domain.facts import EndSource
 from ringledger.domain.observation import PresenceObservation, Source
-from ringledger.domain.row import CallRecord
 from ringledger.domain.status import TelephonyStatus
 from tests.builders import T0, Desk, claim, item, presence
 

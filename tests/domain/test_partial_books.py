@@ -6,10 +6,9 @@ call of which it does not tell the whole.
 
 import pytest
 
-from ringledger.domain.call import Phase
+from ringledger.domain.call import CallRecord, Phase
 from ringledger.domain.facts import EndSource
 from ringledger.domain.observation import RecordClaim, Source
-from ringledger.domain.row import CallRecord
 from ringledger.domain.status import TelephonyStatus
 from tests.builders import CALLEE, CALLER, SESSION, T0, Desk, claim, item, presence, presence_read
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from ringledger.domain.call import Phase
+from ringledger.domain.call import CallRecord, Phase
 from ringledger.domain.facts import EndSource
 from ringledger.domain.observation import Source
-from ringledger.domain.row import CallRecord
 from ringledger.domain.status import TelephonyStatus
 from ringledger.domain.tracked import restored
 from tests.builders import T0, Desk, claim, item, presence, presence_read

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
+from ringledger.domain.call import CallRecord
 from ringledger.domain.disposition import Disposition
 from ringledger.domain.observation import Source
-from ringledger.domain.row import CallRecord
 from tests.builders import SESSION, T0, Desk, claim, item, play, presence
 
 

@@ -39,8 +39,8 @@ from ringledger.ringcentral.subscriptions.subscription import (
     decode_subscriptions,
     not_served,
 )
-from ringledger.ringcentral.websocket import frames
-from ringledger.ringcentral.websocket.frames import read_details, read_fault, read_frame
+from ringledger.ringcentral.websocket import connection
+from ringledger.ringcentral.websocket.connection import read_details, read_fault, read_frame
 from ringledger.ringcentral.websocket.receiver import WebSocketBookmark
 from tests.fuzz.way import SEEDS, way
 from tests.platform.payloads import EVENT_2015, event, item, record
@@ -154,8 +154,8 @@ def frame(data: bytes) -> None:
     with contextlib.suppress(UnicodeDecodeError):
         texts.append(data.decode())
     for text in texts:
-        if (plain := frames.read_plain(text)) is not None:
-            assert plain == frames.read_any(text)
+        if (plain := connection.read_plain(text)) is not None:
+            assert plain == connection.read_any(text)
         try:
             read = read_frame(text)
         except WireError as error:

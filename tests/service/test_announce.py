@@ -6,8 +6,8 @@ from enum import Enum
 from pathlib import Path
 from typing import get_type_hints
 
+from ringledger.domain.call import CallRecord
 from ringledger.domain.changes import Announcement
-from ringledger.domain.row import CallRecord
 from ringledger.service.announce import FOREIGN
 from ringledger.service.ingest import confirmer
 from ringledger.simulator import Options, load_story

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from ringledger.domain.call import Leg
+from ringledger.domain.call import CallRecord, Leg
 from ringledger.domain.coverage import CoverageSpan
 from ringledger.domain.facts import RESTART_AFTER_MS, Fact, StatusChange
 from ringledger.domain.observation import (
@@ -21,7 +21,6 @@ from ringledger.domain.observation import (
     Source,
     Unreadable,
 )
-from ringledger.domain.row import CallRecord
 from ringledger.domain.status import TelephonyStatus, none_living
 from ringledger.domain.tracked import TrackedCall
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from ringledger.domain.call import Call, Leg, Phase, derive, presence_of
+from ringledger.domain.call import Call, CallRecord, Leg, Phase, derive, presence_of, row
 from ringledger.domain.facts import (
     RESTART_AFTER_MS,
     Absence,
@@ -32,7 +32,6 @@ from ringledger.domain.observation import (
 )
 from ringledger.domain.reads import CLOCKS_APART_MS
 from ringledger.domain.record_rules import Facts, Verdict
-from ringledger.domain.row import CallRecord, row
 from ringledger.domain.status import HOLD_STATUSES, TelephonyStatus, aggregate
 
 #: Of reads that show the same, so many are kept of one call.

@@ -12,7 +12,7 @@ cost of a fact does not depend on how many calls are open; a batch folds a call 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, cast
 
-from ringledger.domain.call import Call, Leg, Phase
+from ringledger.domain.call import Call, Leg, Phase, primary_leg, said, story
 from ringledger.domain.changes import (
     AnnouncementKind,
     Changes,
@@ -54,7 +54,6 @@ from ringledger.domain.observation import (
 from ringledger.domain.pairs import PAIR_WINDOW_MS, direction_of, may_pair, wholes
 from ringledger.domain.reads import CLOCKS_APART_MS
 from ringledger.domain.record_rules import SILENT_AFTER_MS, digits, end_of, is_old
-from ringledger.domain.row import primary_leg, said, story
 from ringledger.domain.status import NO_CALL, STRENGTH, TelephonyStatus, TerminationType, strongest
 from ringledger.domain.timers import Timers
 from ringledger.domain.tracked import MOST_READS, NOWHERE_LIVE, SavedCall, TrackedCall, group_of, restored

@@ -10,9 +10,9 @@ from enum import StrEnum
 from operator import itemgetter
 from typing import Any, Final, get_type_hints
 
+from ringledger.domain.call import CallRecord
 from ringledger.domain.changes import Announcement, AnnouncementKind, Changes
 from ringledger.domain.observation import Source
-from ringledger.domain.row import CallRecord
 from ringledger.ledger.times import to_text
 from ringledger.observability.logging import Event, is_heard, log_together
 from ringledger.observability.metrics import Metrics

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringledger.ringcentral.decode.unreadable import WireError
-from ringledger.ringcentral.websocket.frames import (
+from ringledger.ringcentral.websocket.connection import (
     Wsc,
     read_any,
     read_details,

@@ -6,7 +6,7 @@ import pytest
 
 from ringledger.domain.observation import FeedPosition, Unreadable
 from ringledger.ringcentral.delivery import FeedNoticeKind
-from ringledger.ringcentral.websocket.frames import Frame, Wsc
+from ringledger.ringcentral.websocket.connection import Frame, Wsc
 from ringledger.ringcentral.websocket.receiver import (
     IDLE_POSITION_SECONDS,
     WebSocketBookmark,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from ringledger.domain.call import CallRecord
 from ringledger.domain.changes import Changes
 from ringledger.domain.observation import CallKey, Delivery, Source
-from ringledger.domain.row import CallRecord
 from ringledger.domain.tracked import TrackedCall, restored
 from ringledger.domain.tracker import CallTracker
 from ringledger.ledger.privacy.purge import purge_number

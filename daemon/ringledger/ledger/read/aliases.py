@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ringledger.domain.call import CallRecord
 from ringledger.domain.matching import MATCH_WINDOW_MS, Ends
 from ringledger.domain.observation import CallKey, Direction, RecordClaim
 from ringledger.domain.pairs import PAIR_WINDOW_MS
 from ringledger.domain.record_rules import bare
-from ringledger.domain.row import CallRecord
 from ringledger.domain.tracked import SavedCall
 from ringledger.ledger.schema.tables import call, call_source, live_call
 from ringledger.ledger.schema.types import UtcText

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import RowMapping
 
+from ringledger.domain.call import CallRecord, held
 from ringledger.domain.changes import Extension
 from ringledger.domain.disposition import Disposition
 from ringledger.domain.facts import (
@@ -36,7 +37,6 @@ from ringledger.domain.observation import (
     RecordClaim,
     Source,
 )
-from ringledger.domain.row import CallRecord, held
 from ringledger.domain.status import TelephonyStatus, TerminationType
 from ringledger.domain.tracked import SavedCall
 from ringledger.ledger.errors import DatabaseUnreadable

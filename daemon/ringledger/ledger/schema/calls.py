@@ -14,10 +14,10 @@ from enum import Enum, StrEnum, auto
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ringledger.domain.call import CallRecord
 from ringledger.domain.disposition import Disposition
 from ringledger.domain.facts import EndSource
 from ringledger.domain.observation import Direction, Source
-from ringledger.domain.row import CallRecord
 
 
 class ColumnKind(Enum):

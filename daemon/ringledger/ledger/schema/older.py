@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from msgspec import DecodeError, ValidationError, convert
 from msgspec.json import decode
 
+from ringledger.domain.call import held
 from ringledger.domain.facts import EndSource, LegSummary, Record, StatusChange, Summary, Watermark
 from ringledger.domain.observation import UNKNOWN_PARTY, Direction, RecordClaim, Source
-from ringledger.domain.row import held
 from ringledger.domain.status import TelephonyStatus
 from ringledger.ledger.errors import LedgerBroken
 

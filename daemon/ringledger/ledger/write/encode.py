@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec.json import Encoder
 
-from ringledger.domain.call import Leg
+from ringledger.domain.call import CallRecord, Leg, front
 from ringledger.domain.changes import (
     Changes,
     Extension,
@@ -33,7 +33,6 @@ from ringledger.domain.facts import (
     Summary,
 )
 from ringledger.domain.observation import CallItem, CallKey, FeedPosition, Source
-from ringledger.domain.row import CallRecord, front
 from ringledger.domain.status import TelephonyStatus
 from ringledger.domain.tracked import TrackedCall
 from ringledger.ledger.schema.calls import COLUMNS, OF_COMMIT, ColumnKind

@@ -18,13 +18,13 @@ from sqlalchemy import URL, ColumnElement, RowMapping, Select, Table, func, inse
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from ringledger.domain.call import CallRecord
 from ringledger.domain.changes import Changes
 from ringledger.domain.coverage import CoverageSpan, CoverageState
 from ringledger.domain.facts import Fact, Ignored, Inventory, Summary
 from ringledger.domain.lease import Fence
 from ringledger.domain.matching import Ends
 from ringledger.domain.observation import CallKey, FeedPosition, RecordClaim
-from ringledger.domain.row import CallRecord
 from ringledger.domain.tracked import SavedCall
 from ringledger.domain.tracker import REMEMBER_READS_MS
 from ringledger.ledger.database.base import Database, database_of

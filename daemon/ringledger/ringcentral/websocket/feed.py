@@ -17,8 +17,13 @@ from ringledger.ringcentral.delivery import FeedNoticeKind, FeedSink, GapCause
 from ringledger.ringcentral.errors import CredentialsRejected, PlatformError, PlatformUnavailable, Throttled
 from ringledger.ringcentral.feed import SubscribedFeed
 from ringledger.ringcentral.subscriptions.subscription import Subscription, decode_subscription
-from ringledger.ringcentral.websocket.connection import ConnectionEnded, Vigilance, WebSocketConnection, open_connection
-from ringledger.ringcentral.websocket.frames import Wsc
+from ringledger.ringcentral.websocket.connection import (
+    ConnectionEnded,
+    Vigilance,
+    WebSocketConnection,
+    Wsc,
+    open_connection,
+)
 from ringledger.ringcentral.websocket.receiver import WebSocketBookmark, WebSocketReceiver, commit, read_bookmark
 from ringledger.ringcentral.websocket.reconnect import ReconnectPace
 

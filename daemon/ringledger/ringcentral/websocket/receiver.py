@@ -18,8 +18,7 @@ from ringledger.ringcentral.decode.presence import decode_notification
 from ringledger.ringcentral.decode.unreadable import WireError
 from ringledger.ringcentral.decode.values import latest_time
 from ringledger.ringcentral.delivery import MOST_SINK_FAILURES, FeedNotice, FeedNoticeKind, FeedSink, GapCause
-from ringledger.ringcentral.websocket.connection import WebSocketConnection
-from ringledger.ringcentral.websocket.frames import Frame, Wsc
+from ringledger.ringcentral.websocket.connection import Frame, WebSocketConnection, Wsc
 
 FEED: Final = "websocket"
 #: A quiet feed's position is written so often, so that a restart finds a fresh one.

@@ -11,10 +11,10 @@ from enum import Enum, auto
 from itertools import pairwise
 from typing import Final, Self
 
+from ringledger.domain.call import CallRecord
 from ringledger.domain.matching import MATCH_WINDOW_MS
 from ringledger.domain.observation import CallKey, RecordClaim
 from ringledger.domain.record_rules import bare, digits
-from ringledger.domain.row import CallRecord
 from ringledger.ledger.read.restart import UnconfirmedCall
 from ringledger.ringcentral.api.query import CallLogQuery
 

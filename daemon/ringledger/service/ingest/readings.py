@@ -10,8 +10,8 @@ is bounded.
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final
 
+from ringledger.domain.call import CallRecord
 from ringledger.domain.observation import CallKey, RecordClaim
-from ringledger.domain.row import CallRecord
 
 #: Which calls some records may mean although their session is another (rule 7.2).
 Candidates = Callable[[Collection[RecordClaim]], Collection[CallKey]]

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 from msgspec.json import encode
 
 from ringledger.config.model import WEBHOOK_EVENTS, WebhookSettings
+from ringledger.domain.call import CallRecord, front
 from ringledger.domain.changes import Announcement, AnnouncementKind, Changes
 from ringledger.domain.disposition import Disposition
 from ringledger.domain.observation import CallKey, Direction
-from ringledger.domain.row import CallRecord, front
 from ringledger.ledger.times import to_text, to_text_or_none
 from ringledger.ledger.write.letters import Letter
 from ringledger.service.announce import Who, nobody, row_of
