@@ -126,6 +126,19 @@ def test_a_record_read_while_the_call_went_on_does_not_cut_it_and_is_read_again(
     assert (span(desk.record())[2], desk.record().confirmed_at) == (299.5, T0 + 340_000)
 
 
+def test_an_end_that_is_only_told_later_makes_no_record_too_early() -> None:
+    """A snapshot about another call may list one as over long after its own end was lost; who read the record again by
+    then learned nothing new, and may have kept nothing of it.
+    """
+    told = claim("Missed", duration=38_000, read_at=T0 + 51_000)
+    desk = Desk().see(presence(101, 1, T0, item("Ringing")))
+    desk.books(told).see(presence(101, 9, T0 + 73_000, item("NoCall"))).settle()
+    record = desk.record()
+    assert (span(record), record.ring_ms, record.result) == ((0, None, 38), 38_000, "Missed")
+    assert record.confirmed_at == T0 + 51_000
+    assert desk.books(told._replace(read_at=T0 + 81_000)).record() == record
+
+
 # -- records in progress -------------------------------------------------------------------------------------------
 
 

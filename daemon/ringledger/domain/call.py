@@ -201,7 +201,7 @@ def derive(facts: Facts, state: State) -> Call:
     ended_at, end_source, estimated = (None, EndSource.PRESENCE, False) if live else _end(legs, facts)
     verdict = None
     if not live and told.finished:
-        verdict = verdict_of(legs, ended_at, told)
+        verdict = verdict_of(legs, ended_at, told, facts)
         last = max(told.finished, key=lambda claim: (end_of(claim), claim.record_id))
         end = last.ended_at
         if end is not None and (ended_at is None or (verdict is not None and end > ended_at + COARSE_MS)):

@@ -17,6 +17,7 @@ from ringledger.domain.facts import Absence, EndSource, Fact, GivenUp, PresenceE
 from ringledger.domain.fold import NEVER, LegState, Points, RecordEnd, RecordLeg, State
 from ringledger.domain.observation import PRESENCE_SOURCES, Direction, Party, RecordClaim, Source
 from ringledger.domain.reads import BEHIND_MS
+from ringledger.domain.status import NO_CALL
 
 # -- tolerances, ms ------------------------------------------------------------------------------------------------
 
@@ -214,6 +215,11 @@ def end_of(claim: RecordClaim) -> int:
     return NEVER if ended_at is None else ended_at
 
 
+def _latest_end(claim: RecordClaim) -> int:
+    """No later than this is the end that a record says."""
+    return end_of(claim) + (COARSE_MS if claim.coarse else 0)
+
+
 def _shown_by(running: RecordClaim) -> int:
     """When the platform was asked for a record in progress: its answer's date has whole seconds, may be that of a clock
     which is behind, and nothing tells of a moment before its own duration (rule 6.8).
@@ -330,12 +336,11 @@ class Over:
 
     def lived_on(self) -> bool:
         """E3."""
-        until = end_of(self.last) + (COARSE_MS if self.last.coarse else 0)
         signs = [leg.seen_at for leg in self.legs]
         signs += [
             read.at - BEHIND_MS for read in self.facts.reads if read.items and read.extension_id == self.extension_id
         ]
-        return max(signs) > until
+        return max(signs) > _latest_end(self.last)
 
 
 #: A record that is over ends the live legs of its extension unless one of these holds (rule 6.3).
@@ -376,11 +381,13 @@ ENDS: Final[tuple[tuple[Rule, Callable[[Over], bool]], ...]] = (
 @dataclass(slots=True)
 class Result:
     """The call when it is over, beside its records. ``best``: answered before unanswered, then the latest; ``last``:
-    the one that ended last. ``uncovered``: legs of which no record tells.
+    the one that ended last. ``seen_at``: when presence last showed it alive. ``uncovered``: legs of which no record
+    tells.
     """
 
     best: RecordClaim
     last: RecordClaim
+    seen_at: int
     ended_at: int | None
     uncovered: list[LegState]
 
@@ -390,10 +397,7 @@ class Result:
 
     def was_read_too_early(self) -> bool:
         """A2."""
-        end = self.last.ended_at
-        if self.ended_at is None or end is None or self.ended_at <= end + END_TOLD_LATE_MS:
-            return False
-        return self.last.read_at < self.ended_at
+        return _is_early(self.last, self.seen_at, self.ended_at)
 
     def is_outlived(self) -> bool:
         """A3."""
@@ -419,7 +423,7 @@ RESULTS: Final[tuple[tuple[Rule, Callable[[Result], bool]], ...]] = (
     (
         Rule(
             "A2",
-            "the call went on after the last record's end, and that was read before the call was over",
+            "presence has shown it alive after the last record's end, and that was read before the call was over",
             "it waits",
             "It was true of a part of the call, and will be read again.",
             "test_a_record_read_while_the_call_went_on_does_not_cut_it_and_is_read_again",
@@ -559,7 +563,7 @@ class Verdict(NamedTuple):
     confirmed_at: int
 
 
-def verdict_of(legs: Sequence[LegState], ended_at: int | None, told: Readings) -> Verdict | None:
+def verdict_of(legs: Sequence[LegState], ended_at: int | None, told: Readings, facts: Facts) -> Verdict | None:
     """The record that counts; ``None`` while no record, or no record of the whole call, has been read
     (rules 7.1, 7.3).
     """
@@ -567,18 +571,34 @@ def verdict_of(legs: Sequence[LegState], ended_at: int | None, told: Readings) -
         return None
     best = max(_wholes(told.finished), key=lambda claim: (answers(claim), *_by_end(claim)))
     last = max(told.finished, key=_by_end)
-    case = Result(best, last, ended_at, uncovered_legs(legs, told.finished))
+    seen_at = _shown_until(facts)
+    case = Result(best, last, seen_at, ended_at, uncovered_legs(legs, told.finished))
     if any(waits(case) for _, waits in RESULTS):
         return None
     read = [
         claim.read_at for claim in told.read
         if claim.record_id == best.record_id and claim.result and not claim.running
-        and (
-            ended_at is None or claim.ended_at is None or ended_at <= end_of(claim) + END_TOLD_LATE_MS
-            or claim.read_at >= ended_at
-        )
+        and not _is_early(claim, seen_at, ended_at)
     ]  # fmt: skip
     return Verdict(best, min(read, default=best.read_at))
+
+
+def _is_early(claim: RecordClaim, seen_at: int, ended_at: int | None) -> bool:
+    """Whether a call that ended at ``ended_at`` went on after the end that a record says, so that it was read while it
+    did. ``seen_at``: when presence last showed it alive; an end alone may be told long after it was.
+    """
+    if claim.ended_at is None or ended_at is None or ended_at <= end_of(claim) + END_TOLD_LATE_MS:
+        return False
+    return seen_at > _latest_end(claim) and claim.read_at < ended_at
+
+
+def _shown_until(facts: Facts) -> int:
+    """When presence last showed a call alive, ms."""
+    signs = [event.at for event in facts.events if any(item.status is not NO_CALL for item in event.items)]
+    signs += [read.at - BEHIND_MS for read in facts.reads if read.items]
+    if facts.summary is not None:
+        signs += [leg.seen_at for leg in facts.summary.legs]
+    return max(signs, default=NEVER)
 
 
 def _wholes(claims: Collection[RecordClaim]) -> list[RecordClaim]:
