@@ -60,15 +60,16 @@ coverage: build-dev  ## the suite, and how much of each room it covers: none bel
 	$(SUITE) -q --cov --cov-report=json:build/coverage.json --cov-report=
 	$(BIN)/python .ci/floors.py build/coverage.json
 
-slow: build-dev  ## offices in which everything goes wrong, large exports, upgrades killed anywhere (two minutes of their own)
-	$(BIN)/python -m pytest -q -n 3 --dist worksteal --ignore=tests/ops --ignore=tests/postgresql -m slow
+OF ?= tests
+slow: build-dev  ## offices in which everything goes wrong, large exports, upgrades killed anywhere (two minutes of their own); OF: a part
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal --ignore=tests/ops --ignore=tests/postgresql -m slow $(OF)
 
 ops: build-dev  ## the daemon as a service: units, sandbox, full disks, a database that goes away (two minutes of its own)
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal tests/ops
 
 .PHONY: postgresql postgresql-offices
 postgresql: build-dev  ## the ledger's contract on a PostgreSQL server of its own, and whole daemons on it (Debian: postgresql)
-	TEST_DATABASE=postgresql CYCLES=8 $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/postgresql tests/ledger tests/crash/test_kill.py --ignore=tests/ledger/file --ignore=tests/ledger/schema
+	TEST_DATABASE=postgresql CYCLES=8 $(BIN)/python -m pytest -q -n 4 --dist worksteal tests/postgresql tests/ledger tests/crash/test_kill.py --ignore=tests/ledger/file --ignore=tests/ledger/schema
 
 postgresql-offices: build-dev  ## every office and trouble of tests/service on a PostgreSQL server, in real time (a quarter of an hour)
 	TEST_DATABASE=postgresql $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not sqlite" tests/service
