@@ -29,18 +29,10 @@ def check(seed: int, *, kind: str | None = None, sources: str = "log", history: 
             expected = usual if loss == 0 else play(in_order(facts, one))
             chance = random.Random(f"{one.seed}/{mode}")
             batch = chance.choice([1, 1, 3, 50])
-            told = play(lines, batch=batch, stop=chance.choice([None, stop(lines, chance)]))
+            told = play(lines, batch=batch, stop=chance.choice([None, chance.randint(0, len(lines))]))
             name = mode if loss == 0 else f"{mode} -25%"
             found[name] = unlike(expected, told, history=history) + broken(told)
     return found
-
-
-def stop(lines: list, chance: random.Random) -> int:  # type: ignore[type-arg]
-    """After how many lines the program ends and begins again: before the first read of presence, for one that came
-    before its call was known is not kept over a restart.
-    """
-    reads = [number for number, line in enumerate(lines) if line["source"] == "presence"]
-    return chance.randint(0, reads[0] if reads else len(lines))
 
 
 def recording(one: Story, mode: str, loss: float) -> tuple[list, list]:  # type: ignore[type-arg]
