@@ -81,6 +81,7 @@ def _again(playback: Playback, inventories: Iterable[Inventory]) -> Playback:
     extensions = [replace(one, tally=[0] * len(one.tally)) for one in former.extensions.values()]
     again.tracker.restore([call.saved() for call in former.calls.values()], extensions, now=again.now_ms / 1000)
     again.tracker.recall(ACCOUNT, inventories)
+    again.tracker.recall_listings(former.listings)
     again.tracker.live_since = former.live_since
     return again
 

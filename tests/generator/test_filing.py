@@ -2,8 +2,7 @@
 the tables are those of the facts in order (rules 2.7, 9).
 
 A twentieth of the stories of `test_any_order`, in each of its ways; a story that differs is written down as a
-recording. They are new ones each time, from `SEED` on; `FILED` is the first seed, if it is to be another. A complete
-listing that came before its call is known is remembered in memory alone; no story has told of it yet.
+recording. They are new ones each time, from `SEED` on; `FILED` is the first seed, if it is to be another.
 """
 
 import json

@@ -4,8 +4,7 @@ A call is a set of immutable facts; legs, status, times and the row are function
 changed, only added. What must stay true: the order of facts follows from the facts, never from the order in which they
 arrived. What does depend on arrival is stamped into a fact once (``received_at``, ``asked_at``, ``stale``,
 ``live_since``). A complete answer is a fact of the calls that it does not have as well, also of one that nobody knows
-yet, and becomes so when that call is known: what a read of presence had is kept as an ``Inventory``, what a listing of
-active calls had until the next restart.
+yet, and becomes so when that call is known: what it had is kept as an ``Inventory``.
 
 Every fact is a tuple of primitives, :class:`~ringledger.domain.observation.CallItem` and
 :class:`~ringledger.domain.observation.RecordClaim`, so that it can be stored as JSON and read back equal.
@@ -84,9 +83,9 @@ class Absence(NamedTuple):
 
 
 class Inventory(NamedTuple):
-    """Which calls a complete answer of the platform had: the presence of one extension as read. ``names``: sessions and
-    telephony sessions. It is of no call. A call that is known later, and that it does not name, gets a ``Read`` without
-    items from it.
+    """Which calls a complete answer of the platform had: the presence of one extension as read, or (of no extension) a
+    listing of active calls. ``names``: sessions and telephony sessions. It is of no call. A call that is known later,
+    and that it does not name, gets a ``Read`` without items or an ``Absence`` from it.
     """
 
     extension_id: str

@@ -134,8 +134,8 @@ class CallTracker:
         self._listed: dict[tuple[str, str], dict[CallKey, None]] = {}
         #: By extension: the calls in memory that its presence, or a record in progress, has ever shown there.
         self._present: dict[tuple[str, str], dict[CallKey, None]] = {}
-        #: The last complete listings, for calls that are not known yet.
-        self._listings: list[Listing] = []
+        #: What the last complete listings had, which tell of calls that are not known yet as well.
+        self.listings: list[Inventory] = []
         #: By call that is not over: the finished ones that are kept for it, and those whose other half is no more.
         self._kept: dict[CallKey, dict[CallKey, None]] = {}
         self._kept_in_vain: dict[CallKey, None] = {}
@@ -509,13 +509,13 @@ class CallTracker:
 
     def _recall_listings(self, call: TrackedCall, at: int) -> None:
         """Complete listings of a later time that arrived before the call was known."""
-        for listing in self._listings:
-            if listing.read_at > at and call.key not in listing.listed:
-                self._add(call, Absence(listing.read_at), listing.read_at, ACTIVE_CALLS)
+        for had in self.listings:
+            if had.at > at and call.names.keys().isdisjoint(had.names):
+                self._add(call, Absence(had.at), had.at, ACTIVE_CALLS)
 
     def _take_listing(self, told: Listing) -> None:
         """A fact about the calls that it does not have and nobody can be asked about."""
-        self._listings = sorted([*self._listings, told], key=_by_reading)[-2:]
+        self.recall_listings([Inventory("", told.read_at, tuple(sorted(key.session_id for key in told.listed)))])
         for key in list(self.timers.open_calls()):
             call = self.calls[key]
             if key in told.listed or call.phase is not Phase.OPEN or self.extensions_of(call):
@@ -1208,6 +1208,10 @@ class CallTracker:
         for had in inventories:
             self._remember_reads((account_id, had.extension_id), [had])
 
+    def recall_listings(self, listings: Iterable[Inventory]) -> None:
+        """Remember complete listings of active calls again. Two prove that a call is over: the last two are enough."""
+        self.listings = sorted([*self.listings, *listings], key=_by_date)[-2:]
+
     def _is_of_another(self, call: TrackedCall, name: str) -> bool:
         """Whether a record that was matched with a call has one of its own session by now."""
         own = self.calls.get(CallKey(call.account_id, name))
@@ -1362,10 +1366,6 @@ def _had(seen: PresenceObservation) -> Inventory:
 
 def _asked_at(seen: PresenceObservation) -> int:
     return seen.received_at if seen.asked_at is None else seen.asked_at
-
-
-def _by_reading(listing: Listing) -> int:
-    return listing.read_at
 
 
 #: Where the fields of an item's status begin, and those after them.

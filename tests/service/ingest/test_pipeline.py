@@ -254,6 +254,24 @@ async def test_a_read_that_came_before_its_call_was_known_outlives_the_process(d
     assert (row.end_source, row.ended_at, row.end_estimated) == ("reconciled", T0 + 1_000, True)
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_listings_that_came_before_their_call_was_known_outlive_the_process(desk, restarted):
+    """A record that was put aside as unreadable may be read by a later version. The call that it tells of stayed open
+    until it expired, or was missing from two more listings."""
+    intake, ledger = desk
+    for at in (T0 + 300_000, T0 + 60_000, T0 + 240_000):
+        await intake.take_listing([CallKey(ACCOUNT, OTHER)], read_at=at)
+    if restarted:
+        intake.tracker = CallTracker(settle_seconds=0)
+        intake.resume(await ledger.load_open(ACCOUNT))
+    running = claim(None, extension=None, duration=10_000, session="log")
+    await intake.take_claims([running, running._replace(record_id="record-2", session_id=OTHER)], asked=0.0)
+    await _settle(intake)
+    assert await _all(ledger, "live_call") == {OTHER}
+    row = await _row(ledger, "log")
+    assert (row.end_source, row.ended_at, row.end_estimated) == ("reconciled", T0 + 10_000, True)
+
+
 async def test_only_reads_of_the_last_hour_come_back(desk):
     intake, ledger = desk
     for hours in (0, 2):

@@ -6,12 +6,14 @@ to applying.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Protocol
 
 from ringledger.clock import monotonic, now_ms
 from ringledger.domain.changes import AnnouncementKind, Changes, Quarantined
+from ringledger.domain.facts import Inventory
 from ringledger.domain.matching import names_of_item, names_of_record
 from ringledger.domain.observation import (
     CallItem,
@@ -46,6 +48,8 @@ BEHIND_SHARE = 4.0
 CUT_SECONDS = 10.0
 #: The name under which it is kept among the feed positions since when the feed has been seen.
 SIGHT = "sight"
+#: The name under which it is kept there what the last complete listings had.
+LISTINGS = "listings"
 
 
 class Sight(Protocol):
@@ -299,6 +303,8 @@ class Pipeline:
         """Take a complete listing of active calls, and the calls that it has; returns after the commit."""
         async with self._applying(()):
             self.tracker.take(Listing(frozenset(listed), read_at), self._clock())
+            told = json.dumps([(had.at, had.names) for had in self.tracker.listings])
+            self._note_position(FeedPosition(LISTINGS, "", told, read_at))
         await self._commit()
 
     async def change(self, apply: Callable[[], None]) -> None:
@@ -316,6 +322,8 @@ class Pipeline:
             self.tracker.gone_until = self.tracker.gone_unseen_until = state.newest_start
         if (seen := state.positions.get(SIGHT)) is not None:
             self.tracker.live_since = int(seen.token)
+        if (last := state.positions.get(LISTINGS)) is not None:
+            self.tracker.recall_listings([Inventory("", at, tuple(names)) for at, names in json.loads(last.token)])
         self.tracker.restore(calls, state.extensions, now=self._clock())
         self.tracker.recall(self.account_id, state.inventories)
         self._release([CallKey(call.account_id, call.session_id) for call in calls])  # some came with open ones
