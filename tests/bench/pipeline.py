@@ -205,7 +205,7 @@ async def latency(events: int, per_second: int, begin: Callable[[], object] = la
 
 async def memory(calls: int, size: int) -> dict[str, Any]:
     """Resident memory with so many calls open, everything the daemon uses loaded."""
-    import ringledger.service  # noqa: F401
+    from ringledger.service import Daemon  # noqa: F401
 
     async with pipeline() as line:
         as_the_daemon_does()
