@@ -8,6 +8,7 @@ from sqlalchemy import text
 from ringledger.domain.changes import Changes, Quarantined, QuarantineKind
 from ringledger.domain.observation import CallKey, FeedPosition, Source
 from ringledger.ledger.database.base import database_of
+from ringledger.ledger.database.postgresql import PostgresqlDatabase
 from ringledger.ledger.errors import (
     DatabaseForbidden,
     DatabaseForeign,
@@ -26,6 +27,7 @@ from ringledger.ledger.write.quarantine import commit_apart
 from ringledger.ledger.write.store import Ledger
 from tests.builders import ACCOUNT, SESSION, T0, Desk, item, observations, play, presence
 from tests.postgresql.server import asked, needs_postgresql, server
+from tests.until import PATIENCE
 
 pytestmark = needs_postgresql
 
@@ -277,6 +279,42 @@ async def test_a_connection_that_dies_while_it_is_made_anew_is_not_taken_again(l
     monkeypatch.undo()
     await ledger.commit(changes, POSITION, now_ms=T0)
     assert calls(url) == [SESSION]
+
+
+class Mute:
+    """The way to a server, on which nothing passes after the connection was accepted."""
+
+    def __init__(self, there):
+        self._there = there
+        self.asked, self.ended = asyncio.Event(), asyncio.Event()
+
+    async def carry(self, reader, writer):
+        if self.asked.is_set():  # the driver would have the server break the statement off
+            writer.transport.abort()
+            return
+        theirs, ours = await asyncio.open_unix_connection(self._there / ".s.PGSQL.5432")
+        ours.write(await reader.read(65_536))
+        writer.write(await theirs.readuntil(b"Z\0\0\0\5I"))
+        assert b"SET" in await reader.read(65_536)
+        self.asked.set()
+        await reader.read()
+        self.ended.set()
+        ours.transport.abort()
+        writer.transport.abort()
+
+
+async def test_a_connection_that_is_given_up_in_its_first_statement_is_closed(url, tmp_path):
+    """It was made, and nobody has it yet who could close it."""
+    mute = Mute(server().folder)
+    async with await asyncio.start_unix_server(mute.carry, tmp_path / ".s.PGSQL.5432"):
+        database = database_of(url.replace(str(server().folder), str(tmp_path)))
+        assert isinstance(database, PostgresqlDatabase)
+        connecting = asyncio.create_task(database.connect())
+        await asyncio.wait_for(mute.asked.wait(), PATIENCE)
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        await asyncio.wait_for(mute.ended.wait(), PATIENCE)
 
 
 async def test_an_older_copy_in_its_place_is_noticed(ledger, url):

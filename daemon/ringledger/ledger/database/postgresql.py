@@ -187,9 +187,13 @@ class PostgresqlDatabase(Database):
             connection = await self._asyncpg.connect(
                 self._dsn(), password=self._password(), server_settings=named, timeout=CONNECT_SECONDS
             )
-            await connection.execute(given)
-            # A sum of whole numbers is a decimal there, and one of ours everywhere else.
-            await connection.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=_number)
+            try:
+                await connection.execute(given)
+                # A sum of whole numbers is a decimal there, and one of ours everywhere else.
+                await connection.set_type_codec("numeric", schema="pg_catalog", encoder=str, decoder=_number)
+            except BaseException:  # whoever asked for it never gets it, and so cannot close it
+                connection.terminate()
+                raise
         except (*self._errors, ValueError) as error:
             raise self._named(error) from None  # the driver's own text may hold the URL
         except OSError as error:  # a time-out too
