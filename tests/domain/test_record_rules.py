@@ -8,11 +8,13 @@ from ringledger import tracker_kind
 from ringledger.domain import record_rules
 from ringledger.domain.call import Phase
 from ringledger.domain.disposition import Disposition
+from ringledger.domain.facts import EndSource
 from ringledger.domain.observation import UNKNOWN_PARTY, CallKey, Source
 from ringledger.domain.record_rules import RULES, Rule
 from ringledger.domain.tracker import Records
 from tests.builders import ACCOUNT, EXTENSION, T0, Desk, claim, item, presence, presence_read
 from tests.domain import test_partial_books
+from tests.domain.orders import one_outcome
 
 DAY = 86_400_000
 
@@ -145,6 +147,22 @@ def test_911_says_where_a_call_went(seen: bool, duration: int, becomes: Disposit
 def test_a_log_that_keeps_a_record_in_progress_opens_no_ghost() -> None:
     ghost = claim(started=T0 - 5 * DAY, duration=5 * DAY, source=Source.CALL_LOG)
     assert not Desk().books(ghost).tracker.calls
+
+
+def test_a_record_of_the_log_in_progress_is_no_fact_whenever_it_is_read() -> None:
+    """One read before all else left nothing behind, one read later gave the call its name and its caller."""
+    going_on = claim(telephony="s-1", duration=5_000, source=Source.CALL_LOG)
+    bridge = [
+        presence(EXTENSION, 5 + number, T0 + number * 5_000, item(status, session="0", telephony="s-1", sender=""))
+        for number, status in enumerate(("Ringing", "CallConnected", "NoCall"))
+    ]
+    desk = one_outcome(going_on, *bridge)
+    assert [(name, row.from_number) for name, row in desk.rows().items()] == [("s-1", None)]
+    finished = claim("Accepted", duration=60_000, source=Source.CALL_LOG, read_at=T0 + 90_000, sender="")
+    assert one_outcome(going_on, finished).record().from_number is None
+    running = Desk().see(*bridge[:2]).wait(14_000).books(going_on)
+    assert running.wait(500).record("s-1").end_source is EndSource.EXPIRED
+    assert running.changes.claims[CallKey(ACCOUNT, "s-1"), Source.CALL_LOG, "record-1"].ended_at is None
 
 
 def test_an_old_record_in_progress_is_believed_when_it_grows() -> None:

@@ -39,6 +39,7 @@ from ringledger.domain.matching import (
 )
 from ringledger.domain.observation import (
     ACTIVE_CALLS,
+    CALL_LOG,
     INBOUND,
     OUTBOUND,
     PRESENCE,
@@ -411,10 +412,11 @@ class CallTracker:
             if (call := self.calls.get(key)) is not None:
                 call.not_found = True
                 self._unmatched[key] = call
-        for claim in answer.claims:
+        claims = [claim for claim in answer.claims if not self._is_unfinished(claim)]
+        for claim in claims:
             self._known_by(claim.account_id, names_of_record(claim), claim.source, claim=claim)
         groups: dict[CallKey, list[RecordClaim]] = {}
-        for claim in answer.claims:
+        for claim in claims:
             found = self._call_of_record(claim)
             if found is not None:
                 groups.setdefault(found, []).append(claim)
@@ -428,6 +430,17 @@ class CallTracker:
         self._report()
         spoken_of = [(self._named(claim.account_id, names_of_record(claim)), claim) for claim in answer.claims]
         return {key for key, claim in spoken_of if key is not None and not self._is_forgotten(key, claim)}
+
+    def _is_unfinished(self, claim: RecordClaim) -> bool:
+        """Whether a record is one of the call log in progress. It is no fact, for the log keeps such records for ever
+        (rule 6.5); a call that has one of its names shows it among the sources.
+        """
+        if not claim.running or claim.source is not CALL_LOG:
+            return False
+        key = self._named(claim.account_id, names_of_record(claim))
+        if key is not None and self.calls[key].call.legs:
+            self.changes.claim(key, claim)
+        return True
 
     def _is_forgotten(self, key: CallKey, claim: RecordClaim) -> bool:
         """Whether the platform has forgotten a record in progress: it tells of the call no more than its absence would
@@ -479,9 +492,7 @@ class CallTracker:
                 self._recall_reads(call, claim.extension_id, end_of(claim))
             elif claim.running:
                 self._recall_listings(call, claim.read_at)
-        if not known and not call.call.legs:  # a log keeps records in progress for ever
-            if not any(claim.running and claim.source is ACTIVE_CALLS for claim in group):
-                self._drop(call)
+        if not known and not call.call.legs:  # refuted before it came: whether it says anything depends on the rest
             return
         if legs and not touched and all(self._is_forgotten(key, claim) for claim in group):
             del self._touched[key]  # no sign of life
