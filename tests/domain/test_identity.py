@@ -99,6 +99,29 @@ def test_of_two_records_the_nearer_is_the_calls() -> None:
     assert desk.rows()["S3"].started_at == T0 + 3 * S
 
 
+def test_of_a_call_of_two_sessions_the_record_that_began_with_it_is_its_own() -> None:
+    """The other was matched while it rang again, and the first was found no more."""
+    again = {"session": "67029198022", "telephony": "T", "leg": "b"}
+    first, second = missed(session="S3", record="r3"), missed(40, 10)
+    desk = one_outcome(ringing(telephony="T"), ringing(40, 10, **again), ended(50, 20, **again), first, second)
+    assert desk.rows().keys() == {"S2", SESSION}
+    assert desk.rows()[SESSION].ended_at == T0 + 9 * S
+
+
+def test_what_a_matched_record_says_brings_it_no_nearer_to_its_call() -> None:
+    """It moved the start of the call, so that of two records the one that came first was kept."""
+    early, late = missed(-20, 30, session="S3", record="r3"), missed(5, 4)
+    desk = one_outcome(ringing(), ended(), early, late)
+    assert desk.rows().keys() == {"S3", SESSION}
+
+
+def test_a_restart_keeps_what_was_matched_after_its_own_was_asked_for_in_vain() -> None:
+    desk = Desk().batch(ringing(), ended()).settle().books(missed(40, 5), not_found=[CallKey(ACCOUNT, SESSION)])
+    again = Desk()
+    again.tracker.restore([call.saved() for call in desk.tracker.calls.values()], now=again.now)
+    assert again.books(missed(40, 5, read_at=T0 + 2 * DAY)).rows().keys() == {SESSION}
+
+
 def test_a_record_of_its_own_sends_the_other_away() -> None:
     desk = one_outcome(ringing(), ended(), missed(), missed(session=SESSION, record="own", at=1, seconds=8))
     assert desk.rows().keys() == {"S2", SESSION}

@@ -107,7 +107,7 @@ def shared_telephony(p: Planner) -> list[Call]:
 
 
 def logged_otherwise(p: Planner) -> list[Call]:
-    """Missed calls that the platform's records know by sessions of their own."""
+    """Missed calls that the platform's records know by sessions of their own; for presence some two are one call."""
     (extension,), caller = p.extensions(1), p.caller()
     calls = []
     for number in range(p.rng.randint(1, 2)):
@@ -118,6 +118,8 @@ def logged_otherwise(p: Planner) -> list[Call]:
         p.end(leg, 3, 30)
         call.logged_as = f"8{call.session[1:]}"
         calls.append(call)
+    if p.rng.random() < 0.5:
+        calls[-1].telephony = calls[0].telephony
     return calls
 
 

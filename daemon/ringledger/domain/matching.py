@@ -173,18 +173,18 @@ class Unconfirmed(NamedTuple):
     """
 
     key: CallKey
-    call: Call
     presence: State
     not_found: bool = False
 
 
-def distance(claim: RecordClaim, unconfirmed: Unconfirmed, *, known: bool = False) -> int | None:
+def distance(claim: RecordClaim, unconfirmed: Unconfirmed) -> int | None:
     """How far apart the starts of a record and of a call are if the record may be the call's, ms; ``None``: it is not.
+    What records say of the call does not count, or whichever came first would seem nearest.
 
     Who gave up and dialled again a little later has made two calls: only the record of a time in which the call went on
-    is taken for its own, unless its own has been asked for in vain. ``known``: it was matched before.
+    is taken for its own, unless its own has been asked for in vain.
     """
-    call, presence = unconfirmed.call, unconfirmed.presence
+    presence = unconfirmed.presence
     if claim.running or claim.result is None or disposition_of(claim.result) is Disposition.ANSWERED:
         return None
     caller, callee = digits(claim.from_party), digits(claim.to_party)
@@ -194,29 +194,29 @@ def distance(claim: RecordClaim, unconfirmed: Unconfirmed, *, known: bool = Fals
         leg.direction is claim.direction
         and claim.extension_id in {None, "", leg.extension_id}
         and (digits(leg.from_party), digits(leg.to_party)) == (caller, callee)
-        for leg in call.legs
+        for leg in presence.legs
     ):
         return None
-    apart = abs(call.started_at - claim.started_at)
+    started_at = presence.started_at or 0
+    apart = abs(started_at - claim.started_at)
     if apart > MATCH_WINDOW_MS:
         return None
     if presence.live and presence.seen_at > end_of(claim) + COARSE_MS:
         return None  # it goes on after the record's end
-    if unconfirmed.not_found or known:
+    if unconfirmed.not_found:
         return apart
-    ended_at = presence.seen_at if call.ended_at is None else call.ended_at
-    met = claim.started_at <= ended_at + COARSE_MS and call.started_at <= end_of(claim) + COARSE_MS
+    ends = [leg.ended_at for leg in presence.legs if leg.ended_at is not None]
+    ended_at = presence.seen_at if presence.live else max(ends, default=presence.seen_at)
+    met = claim.started_at <= ended_at + COARSE_MS and started_at <= end_of(claim) + COARSE_MS
     return apart if met else None
 
 
-def matched(
-    calls: Sequence[Unconfirmed], records: Mapping[str, Sequence[RecordClaim]], holders: Mapping[str, CallKey]
-) -> dict[str, CallKey]:
-    """Which call each record (by its name) is of: the nearest pairs first. ``holders``: where a record is now."""
+def matched(calls: Sequence[Unconfirmed], records: Mapping[str, Sequence[RecordClaim]]) -> dict[str, CallKey]:
+    """Which call each record (by its name) is of: the nearest pairs first."""
     pairs = [
         (apart, one.key, name)
         for one in calls for name, claims in records.items() for claim in claims
-        if (apart := distance(claim, one, known=holders.get(name) == one.key)) is not None
+        if (apart := distance(claim, one)) is not None
     ]  # fmt: skip
     found: dict[str, CallKey] = {}
     for _, key, name in sorted(pairs):

@@ -22,7 +22,16 @@ from ringledger.domain.facts import (
     Watermark,
 )
 from ringledger.domain.fold import NEVER, State, apply, next_place
-from ringledger.domain.matching import RECORDED_SESSION, SESSION, TELEPHONY, Names, names_of_item, names_of_record
+from ringledger.domain.matching import (
+    RECORDED_SESSION,
+    SESSION,
+    TELEPHONY,
+    Names,
+    Unconfirmed,
+    distance,
+    names_of_item,
+    names_of_record,
+)
 from ringledger.domain.observation import (
     PRESENCE,
     PRESENCE_SOURCES,
@@ -288,11 +297,19 @@ class TrackedCall:
         return gone
 
     @property
-    def is_confirmed(self) -> bool:
-        """Whether a record of its own says how it ended."""
-        return any(one.claim.result and not one.claim.running and group_of(one.claim) not in self.matched
+    def has_record(self) -> bool:
+        """Whether a record of its own says how it ended, or that it was connected."""
+        return any((one.claim.result or one.claim.running) and group_of(one.claim) not in self.matched
                    for one in self.facts.records) or (
             self.facts.summary is not None and bool(self.facts.summary.records))  # fmt: skip
+
+    def is_matched_in_vain(self) -> bool:
+        """Whether one of its records is of another time, so that its own must have been asked for in vain."""
+        if not self.matched:
+            return False
+        one = Unconfirmed(self.key, self.fold())
+        near = {group_of(told.claim) for told in self.facts.records if distance(told.claim, one) is not None}
+        return not self.matched.keys() <= near
 
     # -- what follows ----------------------------------------------------------------------------------------------
 
@@ -584,6 +601,7 @@ def restored(saved: SavedCall) -> TrackedCall:
     if saved.summary is not None:
         call.accepted += saved.summary.events_accepted
     call.state = None
+    call.not_found = call.is_matched_in_vain()
     call.told_version = call.fold().version
     call.told_changes = tuple(call.call.changes)
     call.suspected, call.told_live = call.call.suspect, call.call.live

@@ -462,7 +462,7 @@ class CallTracker:
             return key
         name = group_of(claim)
         calls = [one for key in self._near(claim) if (one := self._unconfirmed(self.calls[key])) is not None]
-        key = matched(calls, {name: [claim]}, {}).get(name)
+        key = matched(calls, {name: [claim]}).get(name)
         if key is not None:
             self._match(self.calls[key], claim)
         return key
@@ -564,18 +564,21 @@ class CallTracker:
     def _report(self) -> None:
         """Report what has changed of each call that got facts: the fold before against the fold after."""
         while self._touched or self._unmatched:
-            for call in list(self._touched.values()):
-                self._find(call)
-            while self._unmatched:
+            found: dict[CallKey, TrackedCall] = {}
+            while self._touched or self._unmatched:  # matching makes calls of records, and takes them away again
+                touched, self._touched = self._touched, {}
+                for call in touched.values():
+                    self._find(call)
+                found |= touched
                 unmatched, self._unmatched = self._unmatched, {}
                 for call in unmatched.values():
                     if self.calls.get(call.key) is call:
                         self._match_records(call)
-            touched, self._touched = self._touched, {}
-            for key, call in touched.items():
-                self._folded.pop(key, None)
-                self._folded[key] = call
-                self._report_call(call)
+            for key, call in found.items():
+                if self.calls.get(key) is call:
+                    self._folded.pop(key, None)
+                    self._folded[key] = call
+                    self._report_call(call)
 
     def _report_call(self, call: TrackedCall) -> None:
         key, changes, state = call.key, self.changes, call.state
@@ -1030,7 +1033,7 @@ class CallTracker:
                 if name in one.matched or not one.facts.is_shown:
                     records.setdefault(name, []).append(record.claim)
                     holders[name] = one.key
-        found = matched([one for one in map(self._unconfirmed, calls) if one is not None], records, holders)
+        found = matched([one for one in map(self._unconfirmed, calls) if one is not None], records)
         for name, holder in holders.items():
             own = found.get(name)
             if own == holder:
@@ -1049,9 +1052,9 @@ class CallTracker:
     def _unconfirmed(call: TrackedCall) -> Unconfirmed | None:
         """The call as a record of another name may be its own."""
         presence = call.fold()
-        if not presence.legs or call.is_confirmed or call.call.answered_at is not None:
+        if not presence.legs or call.has_record or presence.answered_at is not None:
             return None
-        return Unconfirmed(call.key, call.call, presence, call.not_found)
+        return Unconfirmed(call.key, presence, call.not_found)
 
     def _split_named(self, call: TrackedCall, names: Names) -> None:
         """Let go of the records that were matched by numbers and bear one of these names, and of the names."""
