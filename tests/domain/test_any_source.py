@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from ringledger.domain.call import Phase
 from ringledger.domain.facts import EndSource, Read
 from ringledger.domain.observation import PresenceObservation, RecordClaim, Source
 from tests.builders import CALLEE, SESSION, T0, Desk, claim, item, presence, presence_read
@@ -112,6 +113,16 @@ def test_a_record_whose_seconds_are_whole_ends_what_was_shown_a_moment_later() -
     told = claim("Accepted", extension="101", duration=51 * S, source=Source.CALL_LOG, read_at=T0 + 90 * S, coarse=True)
     desk = one_outcome(event("Ringing", 15, 1, started=T0), event("CallConnected", 51.8, 2), gone(63), told)
     assert (desk.record().ended_at, desk.record().result) == (T0 + 51_800, "Accepted")
+
+
+def test_a_record_ends_a_leg_after_all_that_its_extension_told_of_it() -> None:
+    """An event counts no earlier than one of a smaller sequence: it woke the leg after its end, and for ever."""
+    first, then = presence(101, 2, T0 + 5 * S, item("Ringing", "a")), presence(101, 6, T0, item("CallConnected", "b"))
+    told = first, then, gone(61)
+    record = claim("Accepted", duration=3 * S, extension="101", source=Source.CALL_LOG, read_at=T0 + 10 * S)
+    desk = one_outcome(*told, record)
+    assert desk.call().phase is Phase.FINISHED
+    assert desk.record().result == "Accepted"
 
 
 def test_of_answers_without_the_call_the_first_by_its_date_tells_the_end() -> None:

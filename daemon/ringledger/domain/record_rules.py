@@ -315,11 +315,12 @@ RUNNING: Final[tuple[tuple[Rule, Callable[[Running], bool]], ...]] = (
 @dataclass(slots=True)
 class Over:
     """An extension at which presence shows the call alive (or ended it by an estimate), beside the records that are
-    over. ``last``: the one whose end would count there.
+    over. ``last``: the one whose end would count there; ``alive_at``: when presence last showed it alive.
     """
 
     extension_id: str
     legs: list[LegState]
+    alive_at: int
     own: list[RecordClaim]
     last: RecordClaim
     uncovered: Collection[int]
@@ -336,7 +337,7 @@ class Over:
 
     def lived_on(self) -> bool:
         """E3."""
-        signs = [leg.seen_at for leg in self.legs]
+        signs = [self.alive_at]
         signs += [
             read.at - BEHIND_MS for read in self.facts.reads if read.items and read.extension_id == self.extension_id
         ]
@@ -510,13 +511,24 @@ def _told_ends(state: State, told: Readings, runs: Collection[str], facts: Facts
     for extension, legs in at_stake.items():
         own = [claim for claim in over if claim.extension_id == extension]
         last = max(own or over, key=_by_end)
-        case = Over(extension, legs, own, last, uncovered, runs, facts)
+        alive_at = max([_alive_at(leg, state) for leg in legs])
+        case = Over(extension, legs, alive_at, own, last, uncovered, runs, facts)
         if any(holds(case) for _, holds in ENDS):
             continue
-        at = max([end_of(last), *(leg.seen_at for leg in legs)])  # later by less than a second that is not told
+        at = max(end_of(last), alive_at)  # later by less than a second that is not told
         end = RecordEnd(extension, at, end_source_of(last.source), last.source)
         points.append(((end.at, "~", (-1, 0, 0, extension)), end))
     return points
+
+
+def _alive_at(leg: LegState, state: State) -> int:
+    """When presence last showed a leg alive: an extension's event counts no earlier than those before it in order
+    (rule 2.7), or it would wake the leg again after its end.
+    """
+    side = state.sides[leg.extension_id]
+    if leg.told is None or leg.told.status is NO_CALL or leg.shown != side.events:
+        return leg.seen_at
+    return max(leg.seen_at, side.time)
 
 
 def _given_up(state: State, told: Readings, legs: list[RecordLeg], facts: Facts) -> Points:
