@@ -212,7 +212,7 @@ class Account:
                         parts.writer.notify(0)
                         await parts.writer.flush()
                 await cancelled([*others, writing], STOP_STAGES["tasks"])
-        except* Exception as failed:  # noqa: BLE001 - re-raised at once
+        except BaseExceptionGroup as failed:
             raise first(failed) from None
 
     def _side_tasks(self, parts: Parts) -> list[Work]:

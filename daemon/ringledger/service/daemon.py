@@ -223,7 +223,7 @@ class Daemon:
                 await work
                 await cancelled(beside, STOP_STAGES["watch"])
                 await watch.look()
-        except* Exception as failed:  # noqa: BLE001 - re-raised at once
+        except BaseExceptionGroup as failed:
             raise first(failed) from None
 
     async def _settle(self) -> None:
@@ -252,7 +252,7 @@ class Daemon:
                 looking = group.create_task(leases.run(self._beat("leases", lambda: LEASES_AT_MOST)), name="leases")
                 await self._run_accounts(ledger, leases)
                 await cancelled([looking], ENDING_SECONDS)
-        except* Exception as failed:  # noqa: BLE001 - re-raised at once
+        except BaseExceptionGroup as failed:
             raise first(failed) from None
 
     async def _run_accounts(self, ledger: Ledger, leases: Leases | None) -> None:
@@ -278,7 +278,7 @@ class Daemon:
                 beside = group.create_task(self._run_beside(shared, clocks), name="process")
                 await fleet.run(shared)
                 await cancelled([beside], ENDING_SECONDS)
-        except* Exception as failed:  # noqa: BLE001 - re-raised at once
+        except BaseExceptionGroup as failed:
             raise first(failed) from None
 
     async def _run_beside(self, shared: Shared, clocks: CommonTime) -> None:

@@ -92,7 +92,7 @@ class Fleet:
                 for unit in self.units.values():
                     self._end(unit)
                 await cancelled([looking], ENDING_SECONDS)
-        except* Exception as failed:  # noqa: BLE001 - re-raised at once
+        except BaseExceptionGroup as failed:
             raise first(failed) from None
         finally:
             self._group = None
