@@ -99,13 +99,13 @@ def test_of_two_records_the_nearer_is_the_calls() -> None:
     assert desk.rows()["S3"].started_at == T0 + 3 * S
 
 
-def test_of_a_call_of_two_sessions_the_record_that_began_with_it_is_its_own() -> None:
-    """The other was matched while it rang again, and the first was found no more."""
+def test_of_a_call_of_two_sessions_the_record_that_was_over_with_it_is_its_own() -> None:
+    """Of the first it was the own before it rang again, and again afterwards, unless that was found no more."""
     again = {"session": "67029198022", "telephony": "T", "leg": "b"}
     first, second = missed(session="S3", record="r3"), missed(40, 10)
     desk = one_outcome(ringing(telephony="T"), ringing(40, 10, **again), ended(50, 20, **again), first, second)
-    assert desk.rows().keys() == {"S2", SESSION}
-    assert desk.rows()[SESSION].ended_at == T0 + 9 * S
+    assert desk.rows().keys() == {"S3", SESSION}
+    assert desk.rows()[SESSION].ended_at == T0 + 50 * S
 
 
 def test_what_a_matched_record_says_brings_it_no_nearer_to_its_call() -> None:

@@ -169,11 +169,13 @@ class CallIndex:
 
 class Unconfirmed(NamedTuple):
     """A call that presence showed, did not see connect, and that no record of its own confirms. ``presence``: what
-    presence alone shows of it. ``not_found``: its own records have been asked for and do not exist.
+    presence alone shows of it; ``alive_at``: when it last showed it alive. ``not_found``: its own records have been
+    asked for and do not exist.
     """
 
     key: CallKey
     presence: State
+    alive_at: int
     not_found: bool = False
 
 
@@ -201,8 +203,8 @@ def distance(claim: RecordClaim, unconfirmed: Unconfirmed) -> int | None:
     apart = abs(started_at - claim.started_at)
     if apart > MATCH_WINDOW_MS:
         return None
-    if presence.live and presence.seen_at > end_of(claim) + COARSE_MS:
-        return None  # it goes on after the record's end
+    if unconfirmed.alive_at > end_of(claim) + COARSE_MS and (presence.live or not unconfirmed.not_found):
+        return None  # it went on after the record's end
     if unconfirmed.not_found:
         return apart
     ends = [leg.ended_at for leg in presence.legs if leg.ended_at is not None]

@@ -72,6 +72,15 @@ class Facts:
         return bool(self.events or self.reads or self.summary is not None)
 
 
+def last_alive_at(facts: Facts) -> int:
+    """When presence last showed a call alive, ms. The answer of a read is older than its date (rule 6.7)."""
+    signs = [event.at for event in facts.events if any(item.status is not NO_CALL for item in event.items)]
+    signs += [read.at - BEHIND_MS for read in facts.reads if read.items]
+    if facts.summary is not None:
+        signs += [leg.seen_at for leg in facts.summary.legs]
+    return max(signs, default=NEVER)
+
+
 # -- which readings count ------------------------------------------------------------------------------------------
 
 
@@ -583,7 +592,7 @@ def verdict_of(legs: Sequence[LegState], ended_at: int | None, told: Readings, f
         return None
     best = max(_wholes(told.finished), key=lambda claim: (answers(claim), *_by_end(claim)))
     last = max(told.finished, key=_by_end)
-    seen_at = _shown_until(facts)
+    seen_at = last_alive_at(facts)
     case = Result(best, last, seen_at, ended_at, uncovered_legs(legs, told.finished))
     if any(waits(case) for _, waits in RESULTS):
         return None
@@ -602,15 +611,6 @@ def _is_early(claim: RecordClaim, seen_at: int, ended_at: int | None) -> bool:
     if claim.ended_at is None or ended_at is None or ended_at <= end_of(claim) + END_TOLD_LATE_MS:
         return False
     return seen_at > _latest_end(claim) and claim.read_at < ended_at
-
-
-def _shown_until(facts: Facts) -> int:
-    """When presence last showed a call alive, ms."""
-    signs = [event.at for event in facts.events if any(item.status is not NO_CALL for item in event.items)]
-    signs += [read.at - BEHIND_MS for read in facts.reads if read.items]
-    if facts.summary is not None:
-        signs += [leg.seen_at for leg in facts.summary.legs]
-    return max(signs, default=NEVER)
 
 
 def _wholes(claims: Collection[RecordClaim]) -> list[RecordClaim]:

@@ -40,7 +40,7 @@ from ringledger.domain.observation import (
     Source,
 )
 from ringledger.domain.reads import CLOCKS_APART_MS
-from ringledger.domain.record_rules import Facts, Verdict
+from ringledger.domain.record_rules import Facts, Verdict, last_alive_at
 from ringledger.domain.status import HOLD_STATUSES, TelephonyStatus, aggregate
 
 #: Of reads that show the same, so many are kept of one call.
@@ -307,7 +307,7 @@ class TrackedCall:
         """Whether one of its records is of another time, so that its own must have been asked for in vain."""
         if not self.matched:
             return False
-        one = Unconfirmed(self.key, self.fold())
+        one = Unconfirmed(self.key, self.fold(), last_alive_at(self.facts))
         near = {group_of(told.claim) for told in self.facts.records if distance(told.claim, one) is not None}
         return not self.matched.keys() <= near
 

@@ -54,7 +54,7 @@ from ringledger.domain.observation import (
 )
 from ringledger.domain.pairs import PAIR_WINDOW_MS, direction_of, may_pair, wholes
 from ringledger.domain.reads import CLOCKS_APART_MS
-from ringledger.domain.record_rules import SILENT_AFTER_MS, digits, end_of, is_old
+from ringledger.domain.record_rules import SILENT_AFTER_MS, digits, end_of, is_old, last_alive_at
 from ringledger.domain.status import NO_CALL, STRENGTH, TelephonyStatus, TerminationType, strongest
 from ringledger.domain.timers import Timers
 from ringledger.domain.tracked import MOST_READS, NOWHERE_LIVE, SavedCall, TrackedCall, group_of, restored
@@ -1054,7 +1054,7 @@ class CallTracker:
         presence = call.fold()
         if not presence.legs or call.has_record or presence.answered_at is not None:
             return None
-        return Unconfirmed(call.key, presence, call.not_found)
+        return Unconfirmed(call.key, presence, last_alive_at(call.facts), call.not_found)
 
     def _split_named(self, call: TrackedCall, names: Names) -> None:
         """Let go of the records that were matched by numbers and bear one of these names, and of the names."""
