@@ -84,26 +84,34 @@ async def test_a_call_in_memory_hears_each_reading(desk):
     assert await facts(ledger) == told + 1
 
 
+@pytest.mark.parametrize("session", [SESSION, f"{SESSION}9"])
 @pytest.mark.parametrize("records_first", [False, True])
-async def test_a_call_that_is_not_confirmed_hears_each_reading(desk, records_first):
-    """Its record was read before its end, as presence tells it, and counts only when it is read once more."""
+async def test_a_call_that_is_not_confirmed_hears_each_reading(desk, records_first, session):
+    """It went on after its record's end, and counts only when it is read once more after its own; it may have another
+    session than the call, and a telephony session in common with it."""
     intake, ledger = desk
-    early, late = (claim("Missed", duration=9_000, read_at=T0 + at) for at in (30_000, 120_000))
-    ended = presence(EXTENSION, 2, T0 + 90_000, item("NoCall"))
+    about = {"session": session, "telephony": "s-1"}
+    early, late = (claim("Missed", duration=9_000, read_at=T0 + at, **about) for at in (30_000, 120_000))
+    told = [
+        presence(EXTENSION, number, T0 + at, item(status, telephony="s-1"))
+        for number, (status, at) in enumerate([("Ringing", 0), ("Ringing", 60_000), ("NoCall", 90_000)])
+    ]
     if records_first:
         await intake.take_claims([early], asked=0.0)
-    await intake.deliver(Delivery((presence(EXTENSION, 1, T0, item("Ringing")), ended), (), None))
+    await intake.deliver(Delivery(tuple(told), (), None))
     if not records_first:
         await intake.take_claims([early], asked=0.0)
     intake.tracker.advance(1e12)
     await intake.change(lambda: None)
     assert not intake.tracker.calls
+    (call,) = await ledger.load_sessions([CallKey(ACCOUNT, SESSION)])
+    assert call.published.result is None
     await intake.take_claims([late], asked=0.0)
     (call,) = await ledger.load_sessions([CallKey(ACCOUNT, SESSION)])
     assert call.published.result == "Missed"
-    told = await facts(ledger)
+    known = await facts(ledger)
     await intake.take_claims([late._replace(read_at=T0 + 180_000)], asked=0.0)
-    assert await facts(ledger) == told
+    assert await facts(ledger) == known
 
 
 async def test_a_reading_that_was_not_committed_is_not_known(desk):

@@ -32,6 +32,8 @@ class RememberedReadings:
 
     def __init__(self) -> None:
         self._said: dict[int, None] = {}
+        #: Sessions and telephony sessions of calls that are not confirmed: a record may have either in common with its
+        #: call.
         self._unconfirmed: dict[CallKey, None] = {}
 
     def fresh(self, claims: Iterable[RecordClaim], concerns: Callable[[RecordClaim], bool]) -> list[RecordClaim]:
@@ -41,17 +43,21 @@ class RememberedReadings:
         """
         return [
             one for one in claims
-            if _content(one) not in self._said or one.running
-            or CallKey(one.account_id, one.call_session_id or "") in self._unconfirmed or concerns(one)
+            if _content(one) not in self._said or one.running or self._waits(one) or concerns(one)
         ]  # fmt: skip
+
+    def _waits(self, claim: RecordClaim) -> bool:
+        """Whether a record may be that of a call that is not confirmed."""
+        names = _names(claim.account_id, claim.call_session_id, claim.telephony_session_id)
+        return any(key in self._unconfirmed for key in names)
 
     def written(self, records: Iterable[CallRecord]) -> None:
         """Remember which of these rows the books have not confirmed, and forget those that they have."""
         for one in records:
-            key = CallKey(one.account_id, one.session_id)
-            self._unconfirmed.pop(key, None)
-            if one.confirmed_at is None:
-                self._unconfirmed[key] = None
+            for key in _names(one.account_id, one.session_id, one.telephony_session_id):
+                self._unconfirmed.pop(key, None)
+                if one.confirmed_at is None:
+                    self._unconfirmed[key] = None
         while len(self._unconfirmed) > MOST_REMEMBERED:
             del self._unconfirmed[next(iter(self._unconfirmed))]
 
@@ -78,6 +84,10 @@ def portions(claims: Sequence[RecordClaim]) -> Iterator[list[RecordClaim]]:
             portion = []
         portion += together
     yield portion
+
+
+def _names(account_id: str, session_id: str | None, telephony: str | None) -> list[CallKey]:
+    return [CallKey(account_id, name) for name in (session_id, telephony) if name]
 
 
 def _content(claim: RecordClaim) -> int:
