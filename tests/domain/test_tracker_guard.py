@@ -9,7 +9,7 @@ from ringledger.domain.disposition import Disposition
 from ringledger.domain.observation import CallKey
 from ringledger.domain.status import TelephonyStatus
 from ringledger.domain.tracker import CallTracker
-from tests.builders import ACCOUNT, SESSION, T0, Desk, answered_call, item, play, presence
+from tests.builders import ACCOUNT, SESSION, T0, Desk, answered_call, item, play, presence, presence_read
 
 SECOND = 1_000
 RINGING, CONNECTED, NO_CALL = TelephonyStatus.RINGING, TelephonyStatus.CALL_CONNECTED, TelephonyStatus.NO_CALL
@@ -169,6 +169,12 @@ def test_an_unknown_status_is_counted_and_its_call_has_not_vanished() -> None:
     assert desk.reasons() == ["unknown_status"]
     assert desk.call().status is RINGING
     assert not desk.call().suspect
+
+
+def test_an_unknown_status_in_a_read_is_counted_and_its_call_has_not_vanished() -> None:
+    desk = Desk().see(presence(1, 1, T0, item("Ringing"))).read(presence_read(1, T0 + 3 * SECOND, item("Teleported")))
+    assert desk.reasons() == ["unknown_status"]
+    assert desk.call().status is RINGING
 
 
 def test_an_unknown_status_opens_no_call() -> None:

@@ -353,6 +353,9 @@ class CallTracker:
             self.changes.facts.append((CallKey(seen.account_id, ""), had))
         listed = self._sorted(seen)
         for key, items in listed.items():
+            for item in items:
+                if item.status is None:
+                    self._ignore(seen, item, key, IgnoredReason.UNKNOWN_STATUS)
             read = _read_of(seen, items)
             if read is None or not read.items:
                 continue
