@@ -210,6 +210,7 @@ def test_a_start_that_is_still_to_come_is_not_believed() -> None:
     record = one_outcome(*told).record()
     assert (record.started_at, record.answered_at, record.ended_at) == (T0, T0, T0 + 10 * S)
     assert one_outcome(event("Ringing", 0, 1, started=T0 + 5 * S)).record().started_at == T0 + 5 * S
+    assert one_outcome(event("Ringing", 0, 1, started=T0 + 5 * S + 1)).record().started_at == T0
 
 
 def test_an_event_that_is_delivered_over_a_gap_costs_no_ring_time() -> None:

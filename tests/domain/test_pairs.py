@@ -1,5 +1,7 @@
 """Which calls are the two sessions of one RingOut (rule 7.9): a function of the calls, whatever came first."""
 
+import pytest
+
 from ringledger.domain.observation import PresenceObservation
 from tests.builders import T0, item, presence
 from tests.domain.orders import one_outcome
@@ -33,3 +35,20 @@ def test_two_ringouts_at_once_are_two_pairs() -> None:
     )  # fmt: skip
     rows = one_outcome(*told).rows()
     assert {row.part_of for row in rows.values()} == {None, "out-1", "out-2"}
+
+
+@pytest.mark.parametrize(
+    ("rings_at", "ends_at", "part_of"),
+    [
+        (1_000, 9_000, "out"), (1_001, 9_000, None),
+        (-5_000, 8_000, "out"), (-5_000, 7_999, None),
+        (-5_000, 10_000, "out"), (-5_000, 10_001, None),
+    ],
+)  # fmt: skip
+def test_the_inner_leg_rings_no_later_and_lives_as_long_as_the_outer(
+    rings_at: int, ends_at: int, part_of: str | None
+) -> None:
+    about = {"session": "in", "sender": OTHER, "to": OWN}
+    rung = presence(101, 1, T0 + rings_at, item("Ringing", "in", **about))
+    over = presence(101, 2, T0 + ends_at, item("NoCall", "in", **about))
+    assert one_outcome(rung, over, outer("out", T0, 9 * S, 3)).rows()["in"].part_of == part_of

@@ -252,6 +252,8 @@ def test_a_connected_item_tells_when_the_call_began() -> None:
     assert record.answer_estimated  # nobody saw the answer itself (rule 4)
     at_once = [events[0]._replace(items=(item("CallConnected", started=T0 + 5_000),)), events[1]]
     assert (play(at_once).record().ring_ms, play(at_once).record().answer_estimated) == (1_000, False)
+    later = [events[0]._replace(items=(item("CallConnected", started=T0 + 4_999),)), events[1]]
+    assert (play(later).record().ring_ms, play(later).record().answer_estimated) == (None, True)
 
 
 def test_an_item_with_an_unknown_status_is_not_replaced_by_the_others() -> None:
