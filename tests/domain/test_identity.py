@@ -7,7 +7,7 @@ import random
 import pytest
 
 from ringledger.domain.observation import CallKey, PresenceObservation, RecordClaim, Source
-from tests.builders import ACCOUNT, SESSION, T0, Desk, claim, item, presence
+from tests.builders import ACCOUNT, SESSION, T0, Desk, claim, item, presence, presence_read
 from tests.domain.orders import one_outcome
 
 S = 1_000
@@ -42,6 +42,16 @@ def test_a_call_is_named_by_its_session_whenever_that_is_told(blank: str | None)
     desk = one_outcome(ringing(session=blank, telephony="T"), ended(telephony="T"))
     assert list(desk.rows()) == [SESSION]
     assert desk.rows()[SESSION].ring_ms == 9_000
+
+
+@pytest.mark.parametrize("told", [
+    presence_read(101, T0 + 20 * S, item("NoCall", telephony="T")),
+    presence(101, 2, T0 + 5 * S, item("Teleported", telephony="T")),
+])  # fmt: skip
+def test_what_is_no_fact_of_a_call_does_not_name_it(told: PresenceObservation) -> None:
+    """Before the call was known it left nothing behind, afterwards it gave the call another key."""
+    desk = one_outcome(ringing(session="0", telephony="T"), told, ended(session="0", telephony="T"))
+    assert list(desk.rows()) == ["T"]
 
 
 def test_a_fact_that_names_both_unites_what_was_apart() -> None:

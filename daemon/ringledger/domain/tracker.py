@@ -1090,7 +1090,7 @@ class CallTracker:
         1.5); an item with an unknown status stays, since its call has not vanished.
         """
         united = self._united
-        if len(seen.items) == 1 and not seen.items[0].monitored:
+        if len(seen.items) == 1 and not seen.items[0].monitored and _is_fact(seen, seen.items[0]):
             only = self._spoken_of(seen, seen.items[0])
             if only is not None:
                 return {only: seen.items}
@@ -1100,7 +1100,7 @@ class CallTracker:
             if item.monitored:
                 self._ignore(seen, item, self.key_of(seen.account_id, item), IgnoredReason.MONITORED)
                 continue
-            key = self._spoken_of(seen, item)
+            key = self._spoken_of(seen, item) if _is_fact(seen, item) else self.key_of(seen.account_id, item)
             if key is None:
                 self._ignore(seen, item, key, IgnoredReason.UNTRACKABLE)
             elif key in listed:
@@ -1112,7 +1112,7 @@ class CallTracker:
         again: dict[CallKey, tuple[CallItem, ...]] = {}
         for items in listed.values():
             for item in items:
-                key = self._spoken_of(seen, item)
+                key = self._spoken_of(seen, item) if _is_fact(seen, item) else self.key_of(seen.account_id, item)
                 if key is not None:
                     again[key] = (*again.get(key, ()), item)
         return again
@@ -1366,6 +1366,13 @@ def _sessions_of(
         (observation.account_id, item.session_id, item.telephony_session_id): None
         for observation in observations for item in observation.items
     }  # fmt: skip
+
+
+def _is_fact(seen: PresenceObservation, item: CallItem) -> bool:
+    """Whether an item tells of its call, so that it may name it as well (rule 2.7): not one with an unknown status,
+    nor one of a read that has ended.
+    """
+    return item.status is not None and (item.status is not NO_CALL or seen.source is PRESENCE)
 
 
 def _by_date(had: Inventory) -> int:
