@@ -213,6 +213,40 @@ def test_a_start_that_is_still_to_come_is_not_believed() -> None:
     assert one_outcome(event("Ringing", 0, 1, started=T0 + 5 * S + 1)).record().started_at == T0
 
 
+def test_an_answer_behind_a_blind_span_is_only_found() -> None:
+    """The answer may have come at any moment of it: what nobody saw is not told (rule 4.3)."""
+    desk = Desk().batch(event("Ringing", 0, 1))
+    desk.tracker.live_since = T0 + 20 * S
+    record = desk.batch(event("CallConnected", 25, 2), event("NoCall", 30, 3)).settle().record()
+    assert (record.answered_at, record.answer_estimated, record.ring_ms) == (T0 + 25 * S, True, None)
+
+
+def test_of_two_answers_at_one_instant_the_one_that_was_seen_counts() -> None:
+    desk = one_outcome(
+        event("Ringing", 0, 1), event("CallConnected", 5, 2),
+        event("CallConnected", 5, 2, extension=100), event("NoCall", 9, 3), event("NoCall", 9, 3, extension=100),
+    )  # fmt: skip
+    assert (desk.record().answer_estimated, desk.record().ring_ms) == (False, 5 * S)
+
+
+def test_of_differing_values_the_first_in_the_order_of_the_facts_counts() -> None:
+    told = event("Ringing", 0, 1, on_behalf_of="7", telephony="T1"), event("CallConnected", 5, 2, on_behalf_of="8",
+        telephony="T2"), event("NoCall", 9, 3)  # fmt: skip
+    desk = one_outcome(*told)
+    assert (desk.record().telephony_session_id, desk.call().legs[0].on_behalf_of) == ("T1", "7")
+
+
+@pytest.mark.parametrize(("started", "ring_ms"), [(None, None), (T0 - 3 * S, 33 * S)])
+def test_who_rang_when_presence_was_read_has_not_begun_to_ring_with_a_later_event(
+    started: int | None, ring_ms: int | None
+) -> None:
+    """A ring of 10 s was told of a call that had been ringing for 30 s at least."""
+    read = presence_read(101, T0, item("Ringing", "leg-101"))
+    rings = event("Ringing", 20, 1, sender_name="Ann", started=started)
+    desk = one_outcome(read, rings, event("CallConnected", 30, 2), event("NoCall", 40, 3))
+    assert desk.record().ring_ms == ring_ms
+
+
 def test_an_event_that_is_delivered_over_a_gap_costs_no_ring_time() -> None:
     """It was sent before the answer, which came while the feed was live."""
     desk = Desk().batch(event("CallConnected", 5, 2))

@@ -42,6 +42,14 @@ def test_a_read_without_the_call_ends_it_at_its_last_sign_of_life() -> None:
     assert desk.status_of(1) is NO_CALL
 
 
+def test_an_estimated_end_is_one_until_the_call_is_confirmed() -> None:
+    desk = Desk().see(presence(1, 1, T0, item("Ringing")), presence(1, 2, T0 + 5_000, item("CallConnected")))
+    desk.read(presence_read(1, T0 + 60_000)).settle()
+    assert (desk.record().end_source, desk.record().end_estimated) == (EndSource.RECONCILED, True)
+    desk.books(claim("Accepted", duration=5_000, extension="1", source=Source.CALL_LOG, read_at=T0 + 90_000))
+    assert not desk.record().end_estimated
+
+
 def test_a_ring_whose_end_nobody_saw_has_no_length() -> None:
     desk = Desk().see(presence(1, 5, T0, item("Ringing"))).wait(60).read(presence_read(1, T0 + 60_000))
     record = desk.record()

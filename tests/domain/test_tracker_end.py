@@ -59,6 +59,13 @@ def test_a_withheld_number_keeps_its_first_text() -> None:
     assert desk.call().legs[0].from_party.raw == "unavailable"  # the first in the order of the facts (rule 2.7)
 
 
+def test_a_withheld_number_is_filled_by_no_other_leg() -> None:
+    desk = Desk().see(*answered_call("1", sender="anonymous"))
+    desk.see(presence(2, 1, T0 + 24_000, item("CallConnected", "b", sender="16505552002")))
+    record = desk.see(presence(2, 2, T0 + 60_000, item("NoCall", "b", sender="16505552002"))).settle().record()
+    assert (record.from_number, record.from_raw, record.leg_count) == (None, "anonymous", 2)
+
+
 def test_a_leg_replaced_by_another_under_the_same_call_is_over() -> None:
     desk = Desk().see(presence(1, 1, T0, item("Ringing", "a")), presence(1, 2, T0 + 1, item("Ringing", "b")))
     assert [(leg.leg_id, leg.live) for leg in desk.call().legs] == [("a", False), ("b", True)]

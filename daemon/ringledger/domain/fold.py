@@ -325,13 +325,14 @@ def _note_start(
     state: State, leg: LegState, began: int, guessed: bool, status: TelephonyStatus, named: int | None, estimated: bool
 ) -> None:
     """Starts and the first sign of ringing are minima (rules 4.1, 4.3). A read that names no start tells of no
-    ringing's begin.
+    ringing's begin, nor does an event after it.
     """
     if began < leg.started_at or (began == leg.started_at and not guessed):
         leg.started_at, leg.start_estimated = began, guessed
     if state.started_at is None or began < state.started_at or (began == state.started_at and not guessed):
         state.started_at, state.start_estimated = began, guessed
-    sign = began if status is RINGING and not estimated else named
+    rings_already = estimated or (state.rang and state.rung_at is None)
+    sign = began if status is RINGING and not rings_already else named
     if status is RINGING:
         state.rang = True
     if sign is not None and status is not NO_CALL and (state.rung_at is None or sign < state.rung_at):
