@@ -1,8 +1,8 @@
 """The ledger against the platform's call log, difference by difference (rule 8.2).
 
-A pure comparison. What must stay true: after a back-fill of the period there is no difference; what may still change
-(calls that go on or settle, records younger than the log's delay) is none; records find their call as everywhere else:
-by session, by telephony session, then by direction, numbers and start (rule 7.2).
+A pure comparison. What must stay true: after a back-fill of the period there is no difference that it can mend; what
+may still change (calls that go on or settle, records younger than the log's delay) is not compared; records find their
+call as everywhere else: by session, by telephony session, then by direction, numbers and start (rule 7.2).
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -163,8 +163,8 @@ def _goes_on(row: Written | None, group: list[RecordClaim], unfinished: list[Beg
 
 
 def _groups(claims: Iterable[RecordClaim]) -> dict[str, list[RecordClaim]]:
-    """The log's records by session; legs and what has no session are left out, and what tells of somebody's other
-    telephone where anything else tells of the call. One without a result is named, too.
+    """Return the log's records by session. Left out are legs, records without a session, and records of a user's other
+    telephone where another record tells of the call. A record without a result is there, too.
     """
     groups: dict[str, list[RecordClaim]] = {}
     for claim in claims:

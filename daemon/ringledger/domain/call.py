@@ -87,7 +87,7 @@ class Leg(NamedTuple):
 @dataclass(slots=True)
 class Call:
     """What follows from the facts of one call. Times ms. ``ended_at`` is ``None`` while any leg lives. ``legs`` belong
-    to the accumulator: nobody changes them. ``answered_by``: when the platform was first asked and said that it runs.
+    to the accumulator: no reader changes them. ``answered_by``: when the platform first answered that the call runs.
     """
 
     state: State
@@ -127,7 +127,7 @@ class CallRecord(NamedTuple):
     """A row of ``calls``. Times ms since the epoch; durations ms (seconds in the view).
 
     ``answer_estimated``: ``answered_at`` is the earliest sign that it was answered. ``ring_ms``, ``hold_ms``: ``None``
-    when nobody saw it. ``leg_count``: the legs presence showed; of a call it never showed, those the records tell of.
+    when it was not seen. ``leg_count``: the legs presence showed; of a call it never showed, those the records tell of.
     """
 
     account_id: str
@@ -238,8 +238,8 @@ def _plain(state: State, facts: Facts) -> Call:
 
 
 def _shown(legs: list[LegState], state: State, told: Readings) -> list[LegState]:
-    """Without the legs of which nothing but an end was ever told, if the call has others (rule 2.9). A leg that a
-    record tells of as well has been somebody's.
+    """Leave out the legs that were never shown alive, if the call has others (rule 2.9). A leg that a record tells of
+    as well stays.
     """
     if not state.hollow or not any(leg.alive for leg in legs):
         return legs
@@ -256,7 +256,7 @@ def _end(legs: list[LegState], facts: Facts) -> tuple[int | None, EndSource, boo
 
 
 def _last_end(legs: list[LegState]) -> tuple[int | None, EndSource, bool]:
-    """When a call without live legs has ended, who says so, and whether it is an estimate."""
+    """Return when a call without live legs has ended, which source says so, and whether the time is an estimate."""
     last = max([leg for leg in legs if leg.ended_at is not None], key=_by_end, default=None)
     return (None, EndSource.PRESENCE, False) if last is None else (last.ended_at, last.end_source, last.end_estimated)
 
@@ -266,8 +266,8 @@ def _by_end(leg: LegState) -> tuple[int, bool, bool]:
 
 
 def _is_doubted(state: State, facts: Facts, told: Readings) -> bool:
-    """Only the platform can tell: a leg of which only an end was promised, or one that its extension no longer lists
-    and that nobody who was asked since has shown (rule 5.5).
+    """Return whether only the platform can tell if the call goes on: the end of a leg was promised and has not come, or
+    its extension lists the call no longer, and no answer since then has shown it (rule 5.5).
     """
     if state.living[0]:
         return True
@@ -285,8 +285,8 @@ def _is_doubted(state: State, facts: Facts, told: Readings) -> bool:
 
 
 def _started(seen: State, facts: Facts, told: Readings) -> tuple[int, int | None]:
-    """Start and first sign of ringing. The platform's own word counts, whoever brings it; that of a record only where
-    it is clearly earlier than what presence showed.
+    """Return the start and the first sign of ringing. A ``startTime`` of the platform counts in an event and in a read;
+    that of a record counts only where it is clearly earlier than what presence showed.
     """
     started_at, estimated, rung_at = seen.started_at, seen.start_estimated, seen.rung_at
     named = [
@@ -309,7 +309,9 @@ def _started(seen: State, facts: Facts, told: Readings) -> tuple[int, int | None
 
 
 def _answered(seen: State, told: Readings) -> tuple[int | None, bool]:
-    """When it was answered, and whether it was only found answered: as presence says, else since the call runs."""
+    """Return when the call was answered, and whether it was only found answered. Presence decides; where it shows no
+    answer, a record in progress does.
+    """
     if told.runs_by is None or told.runs_since is None:
         return seen.answered_at, seen.answer_estimated
     slack = CLOCKS_APART_MS if told.runs_by - told.runs_since <= RINGS_AT_MOST_MS else 0
@@ -322,7 +324,7 @@ def _answered(seen: State, told: Readings) -> tuple[int | None, bool]:
 
 
 def _is_covered(legs: list[LegState], facts: Facts) -> bool:
-    """Whether presence has shown a talk, so that it could show a hold (rule 4.4)."""
+    """Return whether presence has shown a talk; only then could it show a hold (rule 4.4)."""
     if any(leg.answered_at is not None and leg.source in PRESENCE_SOURCES for leg in legs):
         return facts.summary is None or facts.summary.held_ms is not None or bool(facts.events)
     return any(item.status in ANSWERED_STATUSES for read in facts.reads for item in read.items)
@@ -427,8 +429,9 @@ def _parties(call: Call, primary: LegState) -> tuple[Party, Party]:
 
 
 def _first_known(parties: Iterable[Party], opposite: Party) -> Party:
-    """The first party, its blanks filled from those after it. Withheld is a fact, no blank: nothing fills it, nor does
-    another leg's number of the opposite end (rule 10.4); who calls himself has one number at both ends.
+    """Return the first party, its blanks filled from those after it. A withheld number is a fact and no blank: nothing
+    fills it. A blank is not filled with the number of the opposite end either (rule 10.4); a call to oneself has one
+    number at both ends.
     """
     first, *others = parties
     result = first
@@ -447,9 +450,10 @@ def is_withheld(party: Party) -> bool:
 
 
 def is_internal(call: Call) -> bool:
-    """Whether one of our extensions called another (or itself): an outbound leg, and an inbound one that came with it
-    and was there before the outbound one was answered. A later inbound leg is a transfer, a later outbound one somebody
-    else reached or fetched (rule 1.4). The records may say so too, of a call one side of which nobody saw.
+    """Return whether one of our extensions called another, or itself: the call has an outbound leg, and an inbound one
+    that came with it, before the outbound one was answered. An inbound leg that comes later is a transfer; an outbound
+    leg that comes later belongs to an extension that was called in, or that fetched the call (rule 1.4). The records
+    may say so too, where presence showed one side alone.
     """
     if call.internal:
         return True
@@ -532,8 +536,8 @@ def _answer_of(call: Call, disposition: Disposition, started_at: int, ended_at: 
 def _durations(
     call: Call, started_at: int, answered_at: int | None, ended_at: int, *, estimated: bool
 ) -> tuple[int | None, int, int | None]:
-    """Ring, talk and hold. What nobody saw is ``None``: a ring without its first sign, its answer or its end, a hold of
-    a talk that presence did not cover (rules 4.3, 4.4, 4.5).
+    """Return ring, talk and hold time. A ring is ``None`` when its first sign, its answer or its end was not seen, a
+    hold when presence did not cover the talk (rules 4.3, 4.4, 4.5).
     """
     rung_at = call.rung_at
     if answered_at is None:

@@ -80,7 +80,7 @@ class QuarantineKind(StrEnum):
 class Quarantined(NamedTuple):
     """Something that could not be read or stored, put aside with its text: a row of ``quarantine``.
 
-    ``reason``: a short stable word; ``source``: who brought it; ``received_at``: by our clock, ms.
+    ``reason``: a short stable word; ``source``: what brought it; ``received_at``: by our clock, ms.
     """
 
     account_id: str
@@ -245,8 +245,8 @@ class Changes:
         self.quarantined += later.quarantined
 
     def unite(self, key: CallKey, other: CallKey, facts: Iterable[Fact] = ()) -> None:
-        """The call ``key`` is ``other``, or is known by that name: its ``facts`` are told again, and what is derived by
-        whoever says so.
+        """The call ``key`` has become ``other``. Its ``facts`` are collected again under that key; the caller derives
+        legs, history and row again.
         """
         self.facts = [(one, fact) for one, fact in self.facts if one != key]
         self.facts += [(other, fact) for fact in facts]

@@ -134,8 +134,8 @@ class CoverageBook:
 
     def heal_period(self, spans: list[CoverageSpan], since: int, until: int, by: str, recovered: int) -> int:
         """The books have been read for a period: what of the holes among ``spans`` lies within it is healed, the rest
-        of them stays. Returns how many. ``recovered``: for the first of those that nobody counts calls for; the current
-        span is left alone.
+        of them stays. Returns how many. ``recovered``: how many calls that brought, for the first hole whose calls are
+        not counted yet. The current span is left alone.
         """
         if until <= since:  # the log is not complete yet for any of it
             return 0

@@ -130,7 +130,7 @@ def _add(call: TrackedCall, fact: Fact) -> None:
 
 
 def _figures(call: TrackedCall) -> Figures:
-    """The row's figures as far as they are known; ``None``: not yet, or nobody saw it."""
+    """Return the row's figures as far as they are known; ``None``: not known yet, or never seen."""
     if not call.call.legs:
         return dict.fromkeys(FIGURES)
     row, live = call.row(), call.call.live

@@ -23,7 +23,7 @@ RESTART_AFTER_MS: Final = 60_000
 
 
 class EndSource(StrEnum):
-    """Who reported that a call or a leg is over."""
+    """The source that reported the end of a call or of a leg."""
 
     PRESENCE = "presence"
     RECONCILED = "reconciled"
@@ -164,7 +164,7 @@ class Summary(NamedTuple):
     kept (a database of an older version). It comes first in the order of facts; a call has at most one.
 
     ``at``: the time of its last fact. An event that is not after the ``watermarks`` entry of its extension moves no
-    status. ``held_ms``: time on hold that ``changes`` do not tell; ``None``: nobody saw it. ``hold_since``: it is on
+    status. ``held_ms``: time on hold that ``changes`` do not tell; ``None``: it was not seen. ``hold_since``: it is on
     hold now. ``answer_estimated``, ``rung_at``: see rule 4.3. ``records``: the readings that count.
     """
 

@@ -2,7 +2,7 @@
 
 ``apply`` is the only way in which the accumulator moves. It serves the newest fact (one step) and all facts of a call
 (when one came late, the accumulator is thrown away and made anew), so both ways cannot differ. What must stay true: the
-accumulator after a set of facts depends on that set alone; nobody outside the domain sees it
+accumulator after a set of facts depends on that set alone; no code outside the domain sees it
 (:mod:`~ringledger.domain.call` derives what they see); its cost does not grow with the legs of the call.
 
 A point of the timeline is an event, a read that no event explains (:mod:`~ringledger.domain.reads`), or what a record
@@ -144,7 +144,7 @@ Points = list[tuple[Place, Point]]
 
 @dataclass(slots=True)
 class State:
-    """The accumulator. ``version`` grows with each change that anybody could see; ``touched``: the places of legs that
+    """The accumulator. ``version`` grows with each change that can be seen; ``touched``: the places of legs that
     changed since it was last emptied, some more than once. ``clock``: the newest point's time; ``seen_at``: the last
     sign of anything.
     """
@@ -167,7 +167,7 @@ class State:
     #: When a read first showed it answered.
     answered_by: int | None = None
     telephony_session_id: str | None = None
-    #: Legs that nobody has shown alive.
+    #: How many legs have never been shown alive.
     hollow: int = 0
     queue_call: bool = False
     base: Summary | None = None
@@ -292,7 +292,7 @@ def _show_item(
 ) -> LegState:  # fmt: skip
     at, status, named = told.at, item.status, item.started_at
     if named is not None and named > at + AHEAD_MS:
-        named = None  # nobody tells of what is still to come
+        named = None  # a start still to come is not believed
     assert status is not None  # noqa: S101 - items with an unknown status are no facts
     way = item.direction
     assert way is not None  # noqa: S101 - the timeline has items with a direction alone
@@ -379,7 +379,7 @@ def _fill(state: State, leg: LegState, item: CallItem) -> None:
 
 def _move(state: State, side: Side, leg: LegState, item: CallItem, at: int, order: Order, known: bool) -> None:
     """Statuses go through the table of transitions. A leg ends with the first ``NoCall`` after its last sign of life,
-    an intermediate one aside; an equal sequence wakes nobody (rules 5.1, 5.3, 5.4).
+    an intermediate one aside; an event of the same sequence does not wake it (rules 5.1, 5.3, 5.4).
     """
     status = item.status
     assert status is not None  # noqa: S101

@@ -17,7 +17,7 @@ RENEW: Final = 1 / 3
 ACT: Final = 0.8
 #: A lease that has lapsed is left to its holder for so long, seconds: after an outage of the database all come at once.
 GRACE: Final = 1.5
-#: What nobody took is not given away again for so many times a lease.
+#: An account that no process took is not given away again for so many times a lease.
 KEEP: Final = 30
 #: So many are given to others at a time.
 GIVE_AT_ONCE: Final = 4
@@ -31,8 +31,8 @@ class Fence(NamedTuple):
 
 
 class LeaseRow(NamedTuple):
-    """A lease as the database tells of it. ``holder``: a process's token, empty when nobody has it; ``left``: seconds
-    until it ends, by the database's clock; ``process``: the holder in words."""
+    """A lease as the database tells of it. ``holder``: a process's token, empty when the lease is free; ``left``:
+    seconds until it ends, by the database's clock; ``process``: the holder in words."""
 
     name: str
     account_id: str | None
@@ -61,10 +61,10 @@ class LeaseBook:
         self._held: dict[str, _Held] = {}
         #: Leases others let lapse, with their term, since when that is known.
         self._lapsed: dict[tuple[str, int], float] = {}
-        #: Leases nobody has, since when that is known.
+        #: Free leases, since when that is known.
         self._free: dict[str, float] = {}
-        #: Accounts that were given away and that nobody took, each since when it is kept; and how many processes there
-        #: were then.
+        #: Accounts that were given away and that no process took, each since when it is kept; and how many processes
+        #: there were then.
         self._kept: dict[str, float] = {}
         self._processes = 1
 
@@ -103,7 +103,7 @@ class LeaseBook:
         return [one.fence for one in self._held.values() if now >= one.asked_at + self.seconds * RENEW]
 
     def lost(self, rows: Mapping[str, LeaseRow]) -> list[Fence]:
-        """The leases that others have, or nobody."""
+        """The leases of ours that another process has now, or that are free."""
         return [fence for fence in self.fences if not self._is_ours(rows.get(fence.name), fence)]
 
     def _is_ours(self, row: LeaseRow | None, fence: Fence) -> bool:
@@ -112,8 +112,8 @@ class LeaseBook:
     # -- what is taken and given -----------------------------------------------------------------------------------
 
     def to_take(self, rows: Mapping[str, LeaseRow], processes: int, now: float) -> list[str]:
-        """The wanted accounts that may be taken now: nobody has them, or their lease has lapsed. ``processes``: how
-        many share the work. What is left lying is taken beyond one's share."""
+        """The wanted accounts that may be taken now: their lease is free, or has lapsed. ``processes``: how many
+        share the work. What is left lying is taken beyond one's share."""
         mine = {fence.name for fence in self.fences}
         free = [name for name in self.wanted if name not in mine and not self._is_held(rows.get(name))]
         self._free = {name: self._free.get(name, now) for name in free}
@@ -133,8 +133,8 @@ class LeaseBook:
         return taken
 
     def to_give(self, rows: Mapping[str, LeaseRow], processes: int, now: float) -> list[str]:
-        """The accounts to be given to processes that have fewer. What nobody took is kept for a while, or until a
-        process comes or goes: it may be in no other's configuration."""
+        """The accounts to be given to processes that have fewer. An account that no process took is kept for a while,
+        or until a process comes or goes: it may be in no other's configuration."""
         if processes != self._processes:
             self._processes = processes
             self._kept.clear()
@@ -155,5 +155,5 @@ class LeaseBook:
         return row is not None and self._is_anothers(row) and row.left > 0
 
     def _is_anothers(self, row: LeaseRow) -> bool:
-        """Whether somebody has it who may be alive."""
+        """Whether another process, which may be alive, has the lease."""
         return row.holder not in {"", self._former}

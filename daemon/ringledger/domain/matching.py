@@ -19,7 +19,7 @@ from ringledger.domain.record_rules import COARSE_MS, digits, end_of
 
 #: How far apart the starts may be when a call that never connected is matched by numbers, ms.
 MATCH_WINDOW_MS: Final = 60_000
-#: So many calls of the same numbers and minute are looked at; nobody dials more often.
+#: So many calls of the same numbers and minute are looked at; no caller dials more often.
 MOST_LOOKED_AT: Final = 256
 
 #: Account, direction, calling and called number without ``+``, and the window the start lies in.
@@ -67,7 +67,7 @@ def key_name(names: Names) -> str | None:
 
 
 def ends_of(account_id: str, call: Call, claims: Iterable[RecordClaim]) -> tuple[Ends, ...]:
-    """By which numbers and start a call is found, and these records of it. Who withholds a number is found by none."""
+    """The numbers and starts by which a call, and these records of it, are found. A withheld number finds none."""
     started_at = call.started_at
     ends = {
         (account_id, leg.direction, caller, callee, started_at // MATCH_WINDOW_MS): None
@@ -183,15 +183,15 @@ def distance(claim: RecordClaim, unconfirmed: Unconfirmed) -> int | None:
     """How far apart the starts of a record and of a call are if the record may be the call's, ms; ``None``: it is not.
     What records say of the call does not count, or whichever came first would seem nearest.
 
-    Who gave up and dialled again a little later has made two calls: only the record of a time in which the call went on
-    is taken for its own, unless its own has been asked for in vain.
+    A caller who gave up and dialled again a little later has made two calls: only the record of a time in which the
+    call went on is taken for its own, unless its own has been asked for in vain.
     """
     presence = unconfirmed.presence
     if claim.running or claim.result is None or disposition_of(claim.result) is Disposition.ANSWERED:
         return None
     caller, callee = digits(claim.from_party), digits(claim.to_party)
     if claim.started_at is None or caller is None or callee is None:
-        return None  # who withholds a number is matched by none
+        return None  # a withheld number matches none
     if not any(
         leg.direction is claim.direction
         and claim.extension_id in {None, "", leg.extension_id}

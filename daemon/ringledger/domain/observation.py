@@ -13,7 +13,7 @@ from ringledger.domain.status import TelephonyStatus, TerminationType
 
 
 class Source(StrEnum):
-    """Who says so."""
+    """Where an observation comes from."""
 
     PRESENCE = "presence"
     """A pushed notification."""
@@ -70,7 +70,7 @@ class CallItem(NamedTuple):
     """One entry of an extension's active calls (platform page 1.4).
 
     ``status`` is ``None`` when the platform used a word we do not know (``status_text`` has it).
-    ``monitored``: the item mirrors somebody else's call (``sipData.toTag`` is ``blf``).
+    ``monitored``: the item mirrors another extension's call (``sipData.toTag`` is ``blf``).
     """
 
     session_id: str | None
@@ -168,11 +168,11 @@ class RecordClaim(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A payload nobody could read: counted and logged, never raised at the feed.
+    """A payload that could not be read: it is counted and logged, and never raised at the feed.
 
     ``reason``: a short stable word (``not_base64``, ``undecryptable``, ``not_json``, ``wrong_shape`` ...);
     ``detail``: what was wrong, without payload text; ``raw``: the text itself, shortened, numbers masked;
-    ``source``: who brought it; ``body``: the text itself, bounded, as it is put aside.
+    ``source``: what brought it; ``body``: the text itself, bounded, as it is put aside.
     """
 
     reason: str

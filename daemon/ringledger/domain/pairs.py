@@ -1,7 +1,7 @@
 """Two sessions that are one call: a RingOut (rule 7.9). A function of two calls, derived with each row, never stored.
 
 Newer payloads show a RingOut as an inbound leg to one's own telephone and the outbound call, each with a session of its
-own. Somebody who calls back a caller he has just missed, or just spoken to, has made two calls, however quick he was.
+own. A user who calls back a caller at once, after a missed call or after a talk, has made two calls.
 """
 
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ def _is_crossed(inner: Call, outer: Call) -> bool:
 
 
 def _goes_on_after(one: Call, other: Call) -> bool:
-    """Whether one call has shown life after the other's end; an end that nobody saw proves nothing."""
+    """Whether one call has shown life after the other's end. An estimated end proves nothing."""
     if other.ended_at is None or other.end_estimated:
         return False
     last = one.seen_at if one.ended_at is None else one.ended_at

@@ -17,7 +17,7 @@ from ringledger.domain.status import NO_CALL, TelephonyStatus, aggregate
 
 #: How old the answer of a read may be (rule 6.7), ms.
 BEHIND_MS: Final = 10_000
-#: How far the clocks of those who answer and of those who notify may differ, ms.
+#: How far the platform's clock for answers and that for notifications may differ, ms.
 CLOCKS_APART_MS: Final = 5_000
 #: The epoch of a read: it has no sequence.
 READ_EPOCH: Final = 2**62
@@ -34,8 +34,8 @@ def placed(events: Iterable[PresenceEvent], after: Watermark | None = None) -> P
 
 
 def rejoined(events: Sequence[PresenceEvent]) -> Sequence[PresenceEvent]:
-    """The same, where items that came in one notification are one event: they were kept apart if nobody knew yet that
-    the calls they name are one (rule 1.1), and each part would seem to be the whole snapshot.
+    """The same, where items that came in one notification are one event: they were kept apart if it was not known yet
+    that the calls they name are one (rule 1.1), and each part would seem to be the whole snapshot.
     """
     told: dict[tuple[str, int, int, str | None, int], PresenceEvent] = {}
     for number, event in enumerate(events):

@@ -34,7 +34,7 @@ SILENT_AFTER_MS: Final = 30_000
 LONG_AGO_MS: Final = 86_400_000
 #: One whose duration is behind its reading by more than this, two polls, has ceased to grow.
 GROWS_WITHIN_MS: Final = 600_000
-#: Actions of records that tell of somebody's other telephone ringing, not of the call.
+#: Actions of records that tell of a user's other telephone ringing, not of the call.
 FORWARDED: Final = frozenset({"findme", "followme"})
 
 
@@ -108,7 +108,7 @@ NONE_READ: Final = Readings()
 
 def readings_of(facts: Facts, state: State) -> Readings:
     """Of each record the newest reading, the call log before active-calls; a blank takes nothing away from an older
-    one (rule 7.5). Records of somebody's other telephone count only where nothing else tells of the call.
+    one (rule 7.5). Records of a user's other telephone count only where nothing else tells of the call.
     """
     records = facts.records
     if facts.summary is not None:
@@ -155,8 +155,8 @@ def _by_start(claim: RecordClaim) -> tuple[int, str]:
 
 
 def _filled(newer: RecordClaim, older: RecordClaim | None) -> RecordClaim:
-    """A reading that leaves out who called whom, or when it began, takes nothing back that a former one of the same
-    record said (rule 7.5).
+    """Return the newer reading of a record, with parties and start from the former one where it leaves them out
+    (rule 7.5).
     """
     if older is None:
         return newer
@@ -182,7 +182,7 @@ def _merged(older: RecordClaim | None, newer: RecordClaim) -> RecordClaim:
 
 
 def is_forwarded(claim: RecordClaim) -> bool:
-    """Whether a record tells of somebody's other telephone."""
+    """Whether a record tells of a user's other telephone."""
     return claim.direction is Direction.OUTBOUND and (claim.action or "").casefold() in FORWARDED
 
 
@@ -237,7 +237,7 @@ def _shown_by(running: RecordClaim) -> int:
 
 
 def end_source_of(source: Source) -> EndSource:
-    """Who reported the end, when a record did."""
+    """The word for the source of an end that a record told."""
     return EndSource.CALL_LOG if source is Source.CALL_LOG else EndSource.RECONCILED
 
 
@@ -291,7 +291,7 @@ RUNNING: Final[tuple[tuple[Rule, Callable[[Running], bool]], ...]] = (
     (
         Rule(
             "R1",
-            "presence has shown that side, and somebody talks",
+            "presence has shown that side, and a leg of the call lives",
             "nothing",
             "Presence knows when a side ends; where it has ended, the record goes on because the call does.",
             "test_a_record_in_progress_adds_no_leg_to_the_side_that_presence_shows",
@@ -301,9 +301,9 @@ RUNNING: Final[tuple[tuple[Rule, Callable[[Running], bool]], ...]] = (
     (
         Rule(
             "R2",
-            "somebody talks whom no record of his own names, or the record names nobody whose presence is received",
+            "a live leg's extension has no record of its own, or the record names none whose presence is received",
             "nothing",
-            "A record in a queue's name means the agent who talks; a queue has no presence that would end its leg.",
+            "A record in a queue's name means the agent's leg; a queue sends no presence that would end another.",
             "test_a_record_in_progress_in_a_queues_name_adds_no_leg",
         ),
         Running.is_somebody_elses,
@@ -425,7 +425,7 @@ RESULTS: Final[tuple[tuple[Rule, Callable[[Result], bool]], ...]] = (
             "A1",
             "it tells of no talk, and presence showed a talk of which no record tells",
             "it waits",
-            "It is the record of somebody who did not answer; that of who did is still to come.",
+            "It is the record of an extension that did not answer; the record of the one that did is still to come.",
             "test_the_missed_record_of_one_confirms_nothing_of_the_short_talk_of_another",
         ),
         Result.is_another_ones,
@@ -494,7 +494,7 @@ def _unseen_leg(state: State, one: Record, facts: Facts, own: Collection[str]) -
     seen_at = max(started_at, end_of(claim))
     at = max(min(claim.read_at, state.clock), seen_at) if state.legs else started_at
     if side:
-        extension = ""  # it goes on where nobody sees: voicemail, a mobile telephone
+        extension = ""  # it goes on where no presence comes from: voicemail, a mobile telephone
     return RecordLeg(
         extension, claim.direction, claim.source, started_at, claim.from_party, claim.to_party, claim.queue_call,
         seen_at, claim.record_id, at,
@@ -502,7 +502,7 @@ def _unseen_leg(state: State, one: Record, facts: Facts, own: Collection[str]) -
 
 
 def _is_refuted(claim: RecordClaim, facts: Facts) -> bool:
-    """Whether a later whole read of its extension does not have the call: whoever was asked later knows better."""
+    """Whether a later whole read of its extension does not have the call; the later answer knows better."""
     extension, since = claim.extension_id or "", end_of(claim) + BEHIND_MS
     return any(
         not read.items and read.whole and read.extension_id == extension and read.at > since for read in facts.reads
@@ -541,8 +541,8 @@ def _alive_at(leg: LegState, state: State) -> int:
 
 
 def _given_up(state: State, told: Readings, legs: list[RecordLeg], facts: Facts) -> Points:
-    """Nobody has spoken of the call for very long, or complete listings twice did not have one whose extension nobody
-    names: one listing is not enough, an empty answer may be a fault (rules 5.6, 6.4).
+    """Return the end of a call that no source has spoken of for very long, or that two complete listings do not have
+    while no fact names its extension. One listing is not enough, for an empty answer may be a fault (rules 5.6, 6.4).
     """
     last = max([state.seen_at, *(end_of(one.claim) for one in told.running)])
     end = RecordEnd(None, last, EndSource.EXPIRED, Source.PRESENCE, estimated=True)
@@ -561,8 +561,8 @@ def _by_end(claim: RecordClaim) -> tuple[int, str]:
 
 def uncovered_legs(legs: Iterable[LegState], finished: Sequence[RecordClaim]) -> list[LegState]:
     """Legs that presence showed at extensions of which no record tells. A record that names no extension tells of the
-    whole call; so does one that names none of those presence named (a queue's), unless it is that of somebody else who
-    did not answer.
+    whole call. So does a record of an extension that presence did not show (a queue's), unless it tells of no talk
+    while presence showed one.
     """
     named = {claim.extension_id for claim in finished}
     shown = [leg for leg in legs if leg.source in PRESENCE_SOURCES]
@@ -614,7 +614,7 @@ def _is_early(claim: RecordClaim, seen_at: int, ended_at: int | None) -> bool:
 
 
 def _wholes(claims: Collection[RecordClaim]) -> list[RecordClaim]:
-    """The records without their parts: what a greeting answered, or who was rung last, is no result of the call."""
+    """The records without their parts: a greeting that answered, or the last leg's ringing, is not its result."""
     ids = {claim.record_id for claim in claims}
     return [claim for claim in claims if claim.leg_of not in ids]
 
@@ -623,9 +623,9 @@ def _wholes(claims: Collection[RecordClaim]) -> list[RecordClaim]:
 
 
 def attach_records(legs: list[LegState], told: Readings) -> None:
-    """Note at each leg the records that tell of it; a record that is of nobody's leg becomes a leg of its own. Records
-    and presence have no leg id in common: the nearest of those with the same ends are one, and who is nearest of all
-    chooses first. A record that has brought its parts is the whole of them, and no leg.
+    """Note at each leg the records that tell of it. A record that fits no leg becomes a leg of its own. Records and
+    presence have no leg id in common: of those with the same ends the nearest are taken for one, the nearest pair
+    first. A record that has brought its parts is the whole of them, and no leg.
     """
     claims = [*told.finished, *told.vague]
     wholes = {claim.leg_of for claim in claims}

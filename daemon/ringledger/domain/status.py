@@ -1,7 +1,7 @@
 """The telephony status of legs, calls and extensions: one table, one order of strength.
 
 This file owns every rule that depends on a pair of statuses. ``LEG_TRANSITIONS`` has an entry for each pair, so a
-leg never meets a case nobody thought of; the state diagram in ARCHITECTURE.md is generated from it. What must
+leg never meets a case that was not thought of; the state diagram in ARCHITECTURE.md is generated from it. What must
 stay true: the table is total, and aggregation is a maximum, so it depends on no order.
 """
 
@@ -46,7 +46,7 @@ class LegChange(Enum):
 
 NO_CALL, RINGING, PARKED, ON_HOLD, CONNECTED = TelephonyStatus
 
-#: (status before, status reported) -> what it does. ``None`` stands for a leg nobody has heard of yet.
+#: (status before, status reported) -> what it does. ``None`` stands for a leg that is new.
 LEG_TRANSITIONS: Final[dict[tuple[TelephonyStatus | None, TelephonyStatus], LegChange]] = {
     (None, NO_CALL): LegChange.ENDED,
     (None, RINGING): LegChange.RINGS,
@@ -89,7 +89,7 @@ STRENGTH: Final[dict[TelephonyStatus, int]] = {
     CONNECTED: 4,
 }
 
-#: Statuses that prove somebody has answered.
+#: Statuses that prove an answer.
 ANSWERED_STATUSES: Final = frozenset({CONNECTED, ON_HOLD, PARKED})
 #: Statuses whose spans are hold time.
 HOLD_STATUSES: Final = frozenset({ON_HOLD, PARKED})

@@ -103,8 +103,8 @@ class Resting(NamedTuple):
 class TrackedCall:
     """A call in memory. ``names``: what its own facts call it; ``matched``: the names of records that were found by
     numbers and start, since its own are ``not_found`` or not there yet. ``uuids``: of the notifications that have
-    told of it, and ``arrivals``: the newest of each extension, both once they are asked for. ``opened``: somebody
-    has been told of it; ``stored``: the ledger gave it back; ``renamed``: what is stored of it stands under another
+    told of it, and ``arrivals``: the newest of each extension, both once they are asked for. ``opened``: it
+    has been announced; ``stored``: the ledger gave it back; ``renamed``: what is stored of it stands under another
     key. ``shown``: the status it was last counted with, by extension; ``halves``: published calls that are part of
     this one; ``over``: the last facts themselves tell the end, so it need not settle. ``at``, ``by``,
     ``extension_id``, ``sequence``: of the last fact that arrived. ``resting``: accumulator and derived call are
@@ -212,7 +212,7 @@ class TrackedCall:
         self.derived = None
 
     def add_given_up(self, given_up: GivenUp) -> None:
-        """Nobody speaks of it any longer."""
+        """No source speaks of the call any longer."""
         self.facts.given_up = (given_up,)
         self.facts.plain, self.resting = False, None
         self.derived = None

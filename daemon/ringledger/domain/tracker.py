@@ -63,7 +63,7 @@ DEFAULT_SETTLE_SECONDS: Final = 10.0
 DEFAULT_STALE_AFTER_SECONDS: Final = 14_400.0
 #: A ringing call heard of more recently than this is not worth a question, ms.
 FRESH_MS: Final = 5_000
-#: Of so many live calls what was folded is kept; of those that nobody speaks of for longer the facts alone.
+#: So many live calls keep what was folded, those that were spoken of last; the others keep their facts alone.
 MOST_FOLDED: Final = 1_000
 #: How much later than a call that is gone one may begin that has to do with it, ms: the other half of a RingOut, and
 #: whose record that call was. A row's start is its record's, which may be a little later than presence's.
@@ -108,7 +108,7 @@ class CallTracker:
         self.extensions: dict[tuple[str, str], Extension] = {}
         self.timers = Timers(settle_seconds, stale_after_seconds)
         self.changes = Changes()
-        #: When the platform was last asked for all its calls; ``None`` when nobody ever asks (a replay).
+        #: When the platform was last asked for all its calls; ``None`` when it is never asked (a replay).
         self.asked_at: float | None = None
         #: Our time, ms, since which the feed has been seen without a blind span; stamped into events.
         self.live_since = 0
@@ -124,9 +124,9 @@ class CallTracker:
         self._united = 0
         #: The latest start of a call that is not in memory, ms, and of one that records alone have told of.
         self.gone_until = self.gone_unseen_until = NEVER
-        #: Calls beside which others may be that are not in memory, since the last time somebody asked.
+        #: Calls beside which others may be that are not in memory, since ``astray`` was last asked.
         self._astray: dict[CallKey, None] = {}
-        #: How often a call has left memory: whoever let time pass sees by it whether what was here is here still.
+        #: How often a call has left memory. A caller that has awaited something sees by it whether calls may be gone.
         self.departures = 0
         #: Live calls of which something was heard last, the newest last.
         self._folded: dict[CallKey, TrackedCall] = {}
@@ -172,7 +172,7 @@ class CallTracker:
         return self.timers.next_deadline
 
     def advance(self, now: float) -> None:
-        """Publish calls that have settled, expire calls nobody has spoken of for too long (rules 5.3, 5.6)."""
+        """Publish calls that have settled; expire calls that no source has spoken of for too long (rules 5.3, 5.6)."""
         self._report()
         self._now = now
         for key, settled in self.timers.due(now):
@@ -180,7 +180,7 @@ class CallTracker:
             if settled:
                 self._publish(call, call.call.seen_at, PRESENCE)
             elif self.asked_at is not None and self.asked_at < now - self.timers.stale_after_seconds:
-                self.timers.saw(key, now)  # nobody could be asked meanwhile: silence proves nothing
+                self.timers.saw(key, now)  # the platform could not be asked meanwhile: silence proves nothing
             else:
                 call.over = True
                 last = call.last_seen_at
@@ -528,7 +528,7 @@ class CallTracker:
                 self._add(call, Absence(had.at), had.at, ACTIVE_CALLS)
 
     def _take_listing(self, told: Listing) -> None:
-        """A fact about the calls that it does not have and nobody can be asked about."""
+        """Add a fact to the calls that the listing does not have, and about which no extension can be asked."""
         self.recall_listings([Inventory("", told.read_at, tuple(sorted(key.session_id for key in told.listed)))])
         for key in list(self.timers.open_calls()):
             call = self.calls[key]
@@ -950,7 +950,7 @@ class CallTracker:
         return call.key
 
     def _first_known_by(self, account_id: str, names: Names, source: Source) -> CallKey | None:
-        """A call that nobody has heard of; ``None``: it cannot be tracked."""
+        """Begin a call and return its key; ``None``: it cannot be tracked."""
         name = key_name(names)
         if name is None:
             return None
@@ -1086,8 +1086,8 @@ class CallTracker:
                 self._take_group(own, [claim for claim in claims if claim not in known])
 
     def _sorted(self, seen: PresenceObservation) -> dict[CallKey, tuple[CallItem, ...]]:
-        """Items by call. What cannot be tracked, or mirrors somebody else's call, is counted and left out (rules 1.1,
-        1.5); an item with an unknown status stays, since its call has not vanished.
+        """Items by call. What cannot be tracked, or mirrors another extension's call, is counted and left out (rules
+        1.1, 1.5); an item with an unknown status stays, since its call has not vanished.
         """
         united = self._united
         if len(seen.items) == 1 and not seen.items[0].monitored and _is_fact(seen, seen.items[0]):
@@ -1398,7 +1398,7 @@ _PARTIES: Final = CallItem._fields.index("from_party")
 
 
 def _read_of(seen: PresenceObservation, items: Sequence[CallItem]) -> Read | None:
-    """What a read of presence tells of one call; ``None`` when nobody can tell."""
+    """What a read of presence tells of one call; ``None`` when it tells neither life nor end."""
     alive = tuple([item for item in items if item.status is not None and item.status is not NO_CALL])
     if not alive and any(item.status is None for item in items):
         return None
