@@ -196,6 +196,12 @@ def test_a_record_of_another_extension_or_direction_is_another_calls(other: dict
     assert desk.rows().keys() == {"S2", SESSION}
 
 
+def test_the_record_of_a_talk_is_not_that_of_a_call_that_never_connected() -> None:
+    talk = missed(5, 20)._replace(result="Accepted")
+    desk = one_outcome(ringing(), ended(20), talk)
+    assert {name: str(row.disposition) for name, row in desk.rows().items()} == {SESSION: "missed", "S2": "answered"}
+
+
 def test_a_record_of_a_time_in_which_the_call_still_rings_is_another_calls() -> None:
     again = presence(101, 2, T0 + 40 * S, item("Ringing"))
     desk = one_outcome(ringing(), again, missed(seconds=5))

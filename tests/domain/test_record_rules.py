@@ -165,6 +165,13 @@ def test_a_record_of_the_log_in_progress_is_no_fact_whenever_it_is_read() -> Non
     assert running.changes.claims[CallKey(ACCOUNT, "s-1"), Source.CALL_LOG, "record-1"].ended_at is None
 
 
+def test_the_log_outranks_active_calls_whichever_was_read_last() -> None:
+    log = claim("Voicemail", duration=9_000, source=Source.CALL_LOG, read_at=T0 + 60_000)
+    listed = claim("Missed", duration=9_000, read_at=T0 + 90_000)
+    record = one_outcome(log, listed).record()
+    assert (record.result, record.result_source) == ("Voicemail", Source.CALL_LOG)
+
+
 def test_an_old_record_in_progress_is_believed_when_it_grows() -> None:
     old = claim(started=T0 - 2 * DAY, duration=2 * DAY, read_at=T0)
     desk = Desk().books(old).books(old._replace(read_at=T0 + 180_000))

@@ -66,6 +66,12 @@ def test_a_withheld_number_is_filled_by_no_other_leg() -> None:
     assert (record.from_number, record.from_raw, record.leg_count) == (None, "anonymous", 2)
 
 
+def test_an_end_of_a_leg_that_was_never_shown_alive_adds_no_leg_to_a_call_that_has_others() -> None:
+    desk = Desk().see(*answered_call("1")).see(presence(2, 1, T0 + 25_000, item("NoCall", "b"))).settle()
+    assert [leg.extension_id for leg in desk.call().legs] == ["1"]
+    assert (desk.record().leg_count, desk.record().internal) == (1, False)
+
+
 def test_a_leg_replaced_by_another_under_the_same_call_is_over() -> None:
     desk = Desk().see(presence(1, 1, T0, item("Ringing", "a")), presence(1, 2, T0 + 1, item("Ringing", "b")))
     assert [(leg.leg_id, leg.live) for leg in desk.call().legs] == [("a", False), ("b", True)]
