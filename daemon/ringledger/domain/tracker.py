@@ -211,7 +211,7 @@ class CallTracker:
         return spoken_of
 
     def _add(self, call: TrackedCall, fact: Fact, at: int, by: Source) -> None:
-        """A call gets a fact that is no event."""
+        """Add a fact that is no event to a call."""
         if type(fact) is Record:
             call.add_record(fact)
         elif type(fact) is Read:
@@ -229,7 +229,7 @@ class CallTracker:
     def _note(
         self, call: TrackedCall, fact: Fact, at: int, by: Source, extension_id: str | None, sequence: int | None
     ) -> None:
-        """The one place where a fact that a call got is handed on, and the call is to be reported."""
+        """Hand a new fact of a call on to the ledger, and have the call reported. This is the only place that does."""
         key = call.key
         self.changes.facts.append((key, fact))
         call.at, call.by, call.extension_id, call.sequence = at, by, extension_id, sequence
@@ -342,7 +342,7 @@ class CallTracker:
     # -- reads of presence -------------------------------------------------------------------------------------------
 
     def _take_read(self, seen: PresenceObservation) -> None:
-        """One extension's presence as read: a fact about every call that it lists, or should list."""
+        """Take one extension's presence as read: it is a fact about every call that it lists, or should list."""
         self._report()
         self.changes.observations.append(seen)
         place = seen.account_id, seen.extension_id
@@ -397,8 +397,8 @@ class CallTracker:
         kept[:] = [one for one in kept if one.at > kept[-1].at - REMEMBER_READS_MS][-MOST_READS:]
 
     def _recall_reads(self, call: TrackedCall, extension_id: str, at: int) -> None:
-        """Reads of an extension that arrived before a fact of it about the call, are of a later time, and do not have
-        the call.
+        """Add reads of an extension that arrived before a fact of it about the call, are of a later time, and do not
+        have the call.
         """
         for had in reversed(self._reads.get((call.key.account_id, extension_id), ())):
             if had.at + CLOCKS_APART_MS < at:
@@ -410,7 +410,7 @@ class CallTracker:
     # -- records -----------------------------------------------------------------------------------------------------
 
     def _take_records(self, answer: Records) -> set[CallKey]:
-        """Records of active-calls or the call log, call by call."""
+        """Take records of active-calls or the call log, call by call."""
         for key in answer.not_found:
             if (call := self.calls.get(key)) is not None:
                 call.not_found = True
@@ -476,7 +476,7 @@ class CallTracker:
             yield from self._index.between(claim.account_id, claim.direction, caller, callee, claim.started_at)
 
     def _match(self, call: TrackedCall, claim: RecordClaim) -> None:
-        """A record of another name is this call's."""
+        """Note that a record of another name is of this call."""
         call.matched[group_of(claim)] = None
         self._index.name(call.key, names_of_record(claim))
 
@@ -513,7 +513,7 @@ class CallTracker:
         return extension is not None and extension.updated_at > 0
 
     def _note_watched(self, place: tuple[str, str]) -> None:
-        """The first notification of an extension: its records in progress are not those of a queue."""
+        """Note at the first notification of an extension that its records in progress are not those of a queue."""
         for call in self._calls_at(place):
             for record in call.facts.records:
                 if record.claim.running and record.claim.extension_id == place[1] and not record.watched:
@@ -522,7 +522,7 @@ class CallTracker:
     # -- listings ----------------------------------------------------------------------------------------------------
 
     def _recall_listings(self, call: TrackedCall, at: int) -> None:
-        """Complete listings of a later time that arrived before the call was known."""
+        """Add complete listings of a later time that arrived before the call was known."""
         for had in self.listings:
             if had.at > at and call.names.keys().isdisjoint(had.names):
                 self._add(call, Absence(had.at), had.at, ACTIVE_CALLS)
@@ -631,7 +631,7 @@ class CallTracker:
             )  # fmt: skip
 
     def _find(self, call: TrackedCall) -> None:
-        """By which numbers and start a call is found, and whether records may be matched anew with it."""
+        """Note by which numbers and start a call is found, and whether records have to be matched with it anew."""
         state = call.state
         if state is not None and state.version == call.told_version and call.told_live and call.facts.plain:
             return
@@ -680,7 +680,7 @@ class CallTracker:
             changes.announce(AnnouncementKind.OPENED, key, call.at, call.by, "running")
 
     def _report_corrected(self, call: TrackedCall, after: Call, *, known: bool, was_live: bool, reopened: bool) -> None:
-        """What no notification brought."""
+        """Announce what a read or a record has corrected."""
         what = None
         if call.by is PRESENCE_READ or (known and call.facts.absences):
             what = "ended_unseen" if known and was_live and not after.live else None
@@ -695,7 +695,7 @@ class CallTracker:
             self.changes.announce(AnnouncementKind.CORRECTED, call.key, at, call.by, what)
 
     def _report_legs(self, call: TrackedCall, after: Call) -> None:
-        """All legs, if any has changed; of those that presence alone tells of, only the changed ones are made anew."""
+        """Report all legs if any has changed. Where presence alone tells of them, the changed ones are made anew."""
         state, told = after.state, call.told_legs
         touched, state.touched = state.touched, []
         now: tuple[Leg, ...]
@@ -717,7 +717,7 @@ class CallTracker:
         self.changes.legs[call.key] = call.told_legs = now
 
     def _report_history(self, call: TrackedCall, after: Call) -> None:
-        """The whole history, if it has changed; what is new in it is announced, and nothing is taken back
+        """Report the whole history if it has changed. What is new in it is announced, and nothing is taken back
         (rule 2.8).
         """
         told, now = call.told_changes, tuple(after.changes)
@@ -746,7 +746,7 @@ class CallTracker:
         call.suspected = after.suspect
 
     def _report_status(self, call: TrackedCall) -> None:
-        """An extension's status is the strongest over its legs in all its calls (rule 3.1)."""
+        """Report the status of the call's extensions: the strongest over their legs in all calls (rule 3.1)."""
         known = call.shown
         now = call.statuses()
         if now == known:
@@ -775,7 +775,7 @@ class CallTracker:
     # -- publishing --------------------------------------------------------------------------------------------------
 
     def _publish(self, call: TrackedCall, at: int, source: Source) -> None:
-        """The row, if it says anything new; its revision counts the different rows (rules 5.3, 5.4)."""
+        """Publish the row if it says anything new; its revision counts the different rows (rules 5.3, 5.4)."""
         key, changes, known = call.key, self.changes, call.published
         self.timers.forget(key)
         derived = call.call
@@ -815,7 +815,7 @@ class CallTracker:
         self.changes.announce(what, call.key, at, source, record=record, extension_id=record.extension_id)
 
     def _claim_seen(self, call: TrackedCall, derived: Call) -> None:
-        """What presence itself showed of a call, as one claim among others: from its first sign to its last."""
+        """Note what presence itself showed of a call, from its first sign to its last, as one claim among others."""
         seen = call.fold()
         if not call.facts.events or seen.started_at is None:
             return
@@ -834,18 +834,20 @@ class CallTracker:
         return None if whole is None else whole.session_id
 
     def _wholes_around(self, call: TrackedCall, derived: Call) -> dict[CallKey, CallKey | None]:
-        """The whole of each call that may be the inner leg of the same RingOut as this one, or is no leg of any."""
+        """Return the calls that may be inner legs of the same RingOut as this one, each with its outer call;
+        ``None``: it is the inner leg of none.
+        """
         inners, outers = self._sides(call, derived)
         found = wholes(inners, outers)
         return {inner: found.get(inner) for inner in inners}
 
     def _rivals(self, call: TrackedCall) -> list[CallKey]:
-        """The calls in memory that may be halves of the same RingOuts as this one, if there are any; itself, too."""
+        """Return the calls in memory that may be halves of the same RingOuts as this one, itself too, or none."""
         inners, outers = self._sides(call, call.call)
         return [*inners, *outers]
 
     def _sides(self, call: TrackedCall, derived: Call) -> tuple[dict[CallKey, Call], dict[CallKey, Call]]:
-        """The inner legs and the outer calls among which it is decided which half is whose. None: it is no half."""
+        """Return the inner legs and the outer calls that have to be paired together; none if it is no half."""
         way = direction_of(derived)
         if way is None or not self._crossed(call, derived, way):
             return {}, {}
@@ -862,7 +864,7 @@ class CallTracker:
         return sides[INBOUND], sides[OUTBOUND]
 
     def _crossed(self, call: TrackedCall, derived: Call, direction: Direction) -> list[tuple[CallKey, Call]]:
-        """Calls in memory with the numbers crossed. ``direction``: this one's."""
+        """Return calls in memory with the numbers of this one crossed. ``direction``: this one's."""
         first = derived.legs[0]
         caller, callee = digits(first.from_party), digits(first.to_party)
         if caller is None or callee is None:
@@ -872,7 +874,7 @@ class CallTracker:
         return [(key, self.calls[key].call) for key in found]
 
     def _pair_halves(self, around: dict[CallKey, CallKey | None]) -> None:
-        """Publish again the calls whose row does not say yet which call they are part of, or another."""
+        """Publish the calls again whose row names no outer call or the wrong one."""
         for key, whole in around.items():
             half = self.calls[key]
             if half.part_of != (None if whole is None else whole.session_id):
@@ -888,7 +890,7 @@ class CallTracker:
                 self._touched_row(half)
 
     def _touched_row(self, call: TrackedCall) -> None:
-        """A published row that another call's facts may have changed."""
+        """Publish a row again that another call's facts may have changed."""
         if call.published is not None and not call.reopened and not call.call.live:
             self._publish(call, call.at or call.call.seen_at, call.by)
 
@@ -906,7 +908,7 @@ class CallTracker:
         return next((key for name in names if (key := index.named(account_id, name)) is not None), None)
 
     def _spoken_of(self, seen: PresenceObservation, item: CallItem) -> CallKey | None:
-        """The call an item speaks of, known from now on by all its names."""
+        """Return the call an item speaks of; it is known by all names of the item from now on."""
         session_id, telephony = item.session_id, item.telephony_session_id
         if session_id and session_id != "0":
             call = self._by_name.get((seen.account_id, session_id))
@@ -921,7 +923,7 @@ class CallTracker:
     def _known_by(
         self, account_id: str, names: Names, source: Source, *, claim: RecordClaim | None = None
     ) -> CallKey | None:
-        """The call of these names: calls that were known apart by them are one (rule 1.1), whatever came first.
+        """Return the call of these names; calls that were known apart by them become one (rule 1.1).
         ``claim`` is the record whose names they are: while it was matched by numbers alone its names are not the
         call's own.
         """
@@ -960,7 +962,7 @@ class CallTracker:
         return key
 
     def _own(self, call: TrackedCall) -> None:
-        """Records that were matched by numbers and turn out to share a name with the call are its own."""
+        """Take records that were matched by numbers for the call's own if they turn out to share a name with it."""
         for record in call.facts.records if call.matched else ():
             names = names_of_record(record.claim)
             if not call.names.keys().isdisjoint(names):
@@ -968,7 +970,7 @@ class CallTracker:
                 call.names = names | call.names
 
     def _unite(self, call: TrackedCall, other: TrackedCall) -> TrackedCall:
-        """Two calls are one: a name belongs to both, or one's records have been matched with the other. Returns it."""
+        """Make one call of two, since they share a name or a matched record, and return it."""
         self._united += 1
         if key_name({**call.names, **other.names}) == other.session_id:
             call, other = other, call
@@ -992,7 +994,7 @@ class CallTracker:
         return call
 
     def _rename(self, call: TrackedCall, key: CallKey) -> None:
-        """A call has another key: a better name has become known."""
+        """Give a call another key, since a better name has become known."""
         self._united += 1
         former = call.key
         self._drop(call)
@@ -1008,7 +1010,7 @@ class CallTracker:
         self._renamed(call)
 
     def _renamed(self, call: TrackedCall) -> None:
-        """Everything of a call is written anew, and nothing of it is lost meanwhile."""
+        """Have everything of a call written anew under its key."""
         call.renamed, call.found_by, call.told_version = True, (), -1
         call.state = call.derived = call.resting = None
         if call.published is not None:
@@ -1053,7 +1055,7 @@ class CallTracker:
 
     @staticmethod
     def _unconfirmed(call: TrackedCall) -> Unconfirmed | None:
-        """The call as a record of another name may be its own."""
+        """Return the call as one that a record of another name may be matched with; ``None``: it may not."""
         presence = call.fold()
         if not presence.legs or call.has_record or presence.answered_at is not None:
             return None
@@ -1067,7 +1069,7 @@ class CallTracker:
             self._index.unname(call.key, [name for name in names if name not in call.names])
 
     def _split(self, call: TrackedCall, names: Iterable[str]) -> None:
-        """Records that were matched by numbers are not this call's: those of a session are a call of their own."""
+        """Take records that were matched by numbers from this call; those of a session become a call of their own."""
         for name in names:
             if name not in call.matched:
                 continue
@@ -1118,7 +1120,7 @@ class CallTracker:
         return again
 
     def unknown_calls(self, observations: Iterable[PresenceObservation]) -> set[CallKey]:
-        """What calls that are not in memory are named: ask the ledger for them and ``restore`` before taking."""
+        """Return the names of calls that are not in memory; the caller restores them before ``take``."""
         unknown = set[CallKey]()
         for account_id, session_id, telephony in _sessions_of(observations):
             call = self._by_name.get((account_id, session_id or ""))
@@ -1127,16 +1129,16 @@ class CallTracker:
         return unknown
 
     def astray(self) -> list[Ends]:
-        """By which numbers and starts calls are found that may have others beside them which are not in memory: the
-        other half of a RingOut, or a call that is known by its record alone (rules 7.2, 7.9). Ask the ledger for those,
-        ``restore`` them, and let them ``meet``. Each is named once, until something changes.
+        """Return by which numbers and starts calls are found beside which others may be that are not in memory: the
+        other half of a RingOut, or a call that is known by its record alone (rules 7.2, 7.9). The caller restores those
+        from the ledger and lets them ``meet``. Each is named once, until something changes.
         """
         self._report()
         astray, self._astray = self._astray, {}
         return [ends for key in astray for ends in self._index.ends(key)]
 
     def meet(self, ends: Iterable[Ends]) -> None:
-        """Calls that are found by these may have others beside them by now."""
+        """Judge the calls that are found by these once more: others may be beside them by now."""
         for key in {key: None for one in ends for key in self._index.near(one)}:
             call = self.calls[key]
             self._unmatched[key] = call
@@ -1148,7 +1150,7 @@ class CallTracker:
         return self._index.named(*key) is not None
 
     def known_among(self, account_id: str, names: Iterable[str]) -> set[str]:
-        """Which of these sessions and telephony sessions are of calls in memory."""
+        """Return those of the sessions and telephony sessions that are of calls in memory."""
         return {name for name in names if self._index.named(account_id, name) is not None}
 
     def concerns(self, claim: RecordClaim) -> bool:
@@ -1165,7 +1167,7 @@ class CallTracker:
         )
 
     def unknown_claims(self, claims: Iterable[RecordClaim]) -> set[CallKey]:
-        """What calls named by records are named that are not in memory: restore them before taking the records."""
+        """Return the names of calls in these records that are not in memory; they are restored before ``take``."""
         unknown = set[CallKey]()
         for claim in claims:
             names = names_of_record(claim)
@@ -1257,9 +1259,8 @@ class CallTracker:
             self.timers.start_settling(key, self._now)
 
     def release(self, keys: Collection[CallKey]) -> set[CallKey]:
-        """Forget published calls whose commit is done, unless they have changed again since, or may be half of a
-        RingOut and one of all that may be the other half, and of those that may have that one instead, is not published
-        yet: those rows are judged together. Returns what is forgotten.
+        """Forget published calls whose commit is done, and return those. A call stays that has changed again since, or
+        that may be half of a RingOut while one of its rivals (``_rivals``) is not published: they are paired together.
         """
         self._report()
         gone: set[CallKey] = set()
@@ -1288,14 +1289,14 @@ class CallTracker:
         return gone
 
     def _note_gone(self, call: TrackedCall) -> None:
-        """A call that has been heard of leaves memory: others may be near it."""
+        """Remember when a call that leaves memory began, since a later one may have to do with it."""
         if call.published is not None:
             self.gone_until = max(self.gone_until, call.call.started_at)
             if not call.facts.is_shown:
                 self.gone_unseen_until = max(self.gone_unseen_until, call.call.started_at)
 
     def _absent(self, call: TrackedCall) -> None:
-        """Presence shows a call at no extension that we keep in memory."""
+        """Forget at which extensions a call was shown, since it leaves memory."""
         heard_at = call.arrived()
         self._gone_from(call, heard_at if call.facts.plain else {*heard_at, *call.extension_ids})
 
@@ -1306,7 +1307,7 @@ class CallTracker:
                 present.pop(call.key, None)
 
     def _calls_at(self, place: tuple[str, str]) -> list[TrackedCall]:
-        """The calls in memory that something has shown at an extension."""
+        """Return the calls in memory that a fact has shown at an extension."""
         return [call for key in self._present.get(place, ()) if (call := self.calls.get(key)) is not None]
 
     def save(self, key: CallKey) -> None:
@@ -1317,7 +1318,7 @@ class CallTracker:
             self.changes.legs[key] = tuple(call.legs)
 
     def forget(self, key: CallKey) -> None:
-        """Know nothing of a call, whatever became of it: the ledger is asked when it is next spoken of."""
+        """Drop a call from memory as it stands; the ledger is asked when it is next spoken of."""
         call = self.calls.get(key)
         if call is not None:
             self._drop(call)
@@ -1380,7 +1381,7 @@ def _by_date(had: Inventory) -> int:
 
 
 def _had(seen: PresenceObservation) -> Inventory:
-    """Which calls a read of presence had: all but those of which it tells nothing but an end."""
+    """Return which calls a read of presence had: all but those that it shows as ended."""
     names: Names = {}
     for item in seen.items:
         if not item.monitored and item.status is not NO_CALL:  # a mirrored item is no leg (rule 1.5)
