@@ -59,6 +59,18 @@ class LogLines:
 #: Most letters of TMPDIR and the user's name together. A socket's address has 107 at most: pytest's folders and the
 #: names of a test and of its socket take the rest.
 ROOM = 20
+#: A file system in memory, where it is no matter how long a disk takes to confirm what is written; and how much of it
+#: has to be free, bytes: twice what the whole suite writes. Only what failed leaves its folder behind.
+MEMORY = Path("/dev/shm")
+ENOUGH = 2 << 30
+
+
+def _in_memory() -> bool:
+    """Whether the tests' folders have room in memory, where a program that a test makes can also be started."""
+    if not os.access(MEMORY, os.W_OK):
+        return False
+    there = os.statvfs(MEMORY)
+    return there.f_bavail * there.f_frsize >= ENOUGH and not there.f_flag & os.ST_NOEXEC
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -67,10 +79,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
     A shell ignores SIGINT for what it starts in the background, and every process of a test would inherit that.
     """
-    usual = tempfile.gettempdir() + getpass.getuser()
-    if not hasattr(config, "workerinput") and config.option.basetemp is None and len(usual) > ROOM:
-        config.option.basetemp = tempfile.mkdtemp(prefix="rl-")
-        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
+    if not hasattr(config, "workerinput") and config.option.basetemp is None:
+        place = str(MEMORY) if _in_memory() else tempfile.gettempdir()
+        if len(os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", place) + getpass.getuser()) > ROOM:
+            config.option.basetemp = tempfile.mkdtemp(prefix="rl-")
+            config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
     gc.disable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
