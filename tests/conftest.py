@@ -90,6 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)  # the daemon's own: what it makes dies without a search
     gc.enable()
 
 
