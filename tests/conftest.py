@@ -19,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 
 from ringledger.observability.logging import configure_logging
 from tests.needs import lacking
+from tests.order import spread
 from tests.postgresql import server as postgresql
 from tests.virtual_time import JumpingLoop
 
@@ -86,6 +87,13 @@ def pytest_configure(config: pytest.Config) -> None:
             config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
     gc.disable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several workers begin with what takes longest."""
+    if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+        items[:] = spread(items, workers, lambda item: item.path.as_posix().removeprefix(f"{ROOT}/tests/"))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
