@@ -44,6 +44,15 @@ def test_a_call_is_named_by_its_session_whenever_that_is_told(blank: str | None)
     assert desk.rows()[SESSION].ring_ms == 9_000
 
 
+def test_an_answer_that_has_a_call_under_another_name_is_no_answer_without_it() -> None:
+    """It is known only later that both names are one call's."""
+    running = claim(duration=5 * S, record="r1", extension="101", direction="Outbound", read_at=T0 + 6 * S)
+    read = presence_read(101, T0 + 70 * S, item("OnHold", session="0", telephony="T"))
+    both = missed(0, 60, session=SESSION, telephony="T", extension=None, read_at=T0 + 80 * S)
+    desk = one_outcome(running, read, both)
+    assert all(read.items for read in desk.call().facts.reads)
+
+
 @pytest.mark.parametrize("told", [
     presence_read(101, T0 + 20 * S, item("NoCall", telephony="T")),
     presence(101, 2, T0 + 5 * S, item("Teleported", telephony="T")),

@@ -533,9 +533,13 @@ def _content(claim: RecordClaim) -> tuple[object, ...]:
 
 
 def _thin_reads(told: Collection[Read]) -> tuple[Read, ...]:
-    """Of three reads in a row that show the same, the one between says nothing as long as no event came between them;
-    it is kept for one, as long as there are few.
+    """Leave out the reads that say nothing. An answer that has the call was noted as one without it as well if the call
+    was not known yet by the name that the answer gives it (rule 1.1). Of three reads in a row that show the same, the
+    one between says nothing as long as no event came between them; it is kept for one, as long as there are few.
     """
+    having = {(read.extension_id, read.at) for read in told if read.items}
+    if having:
+        told = [read for read in told if read.items or (read.extension_id, read.at) not in having]
     if len(told) <= MOST_READS:
         return tuple(told)
     reads = sorted(told, key=lambda read: (read.extension_id, read.at))
