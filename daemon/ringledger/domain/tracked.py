@@ -303,13 +303,13 @@ class TrackedCall:
                    for one in self.facts.records) or (
             self.facts.summary is not None and bool(self.facts.summary.records))  # fmt: skip
 
+    @property
     def is_matched_in_vain(self) -> bool:
-        """Whether one of its records is of another time, so that its own must have been asked for in vain."""
-        if not self.matched:
+        """Whether the record that confirms it is of another time, so that its own must have been asked for in vain."""
+        if not self.matched or self.published is None or self.published.confirmed_at is None or self.reopened:
             return False
         one = Unconfirmed(self.key, self.fold(), last_alive_at(self.facts))
-        near = {group_of(told.claim) for told in self.facts.records if distance(told.claim, one) is not None}
-        return not self.matched.keys() <= near
+        return all(distance(told.claim, one) is None for told in self.facts.records)
 
     # -- what follows ----------------------------------------------------------------------------------------------
 
@@ -605,9 +605,9 @@ def restored(saved: SavedCall) -> TrackedCall:
     if saved.summary is not None:
         call.accepted += saved.summary.events_accepted
     call.state = None
-    call.not_found = call.is_matched_in_vain()
     call.told_version = call.fold().version
     call.told_changes = tuple(call.call.changes)
     call.suspected, call.told_live = call.call.suspect, call.call.live
     call.opened = bool(call.call.legs)
+    call.not_found = call.is_matched_in_vain
     return call
