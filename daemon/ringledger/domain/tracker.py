@@ -69,6 +69,9 @@ MOST_FOLDED: Final = 1_000
 #: whose record that call was. A row's start is its record's, which may be a little later than presence's.
 GONE_PAIR_MS: Final = 2 * PAIR_WINDOW_MS
 GONE_RECORD_MS: Final = MATCH_WINDOW_MS + PAIR_WINDOW_MS
+#: So often at most records are matched anew with calls before what came of it is reported; a few times are enough, and
+#: records that no matching satisfies must not hold up everything else.
+MOST_ROUNDS: Final = 100
 #: Reads of presence are remembered so long for calls whose events come later, ms.
 REMEMBER_READS_MS: Final = 3_600_000
 
@@ -566,6 +569,7 @@ class CallTracker:
 
     def _report(self) -> None:
         """Report what has changed of each call that got facts: the fold before against the fold after."""
+        rounds = 0
         while self._touched or self._unmatched:
             found: dict[CallKey, TrackedCall] = {}
             while self._touched or self._unmatched:  # matching makes calls of records, and takes them away again
@@ -574,8 +578,9 @@ class CallTracker:
                     self._find(call)
                 found |= touched
                 unmatched, self._unmatched = self._unmatched, {}
+                rounds += 1
                 for call in unmatched.values():
-                    if self.calls.get(call.key) is call:
+                    if rounds <= MOST_ROUNDS and self.calls.get(call.key) is call:
                         self._match_records(call)
             for key, call in found.items():
                 if self.calls.get(key) is call:
