@@ -10,11 +10,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from ringledger.ledger.schema.migrate import upgrade
 from ringledger.simulator import Simulator
 from tests.forked import Awaited, Process
 from tests.manager import Manager
 from tests.postgresql import server as postgresql
 from tests.rig import settings_for
+from tests.template import migrated
 from tests.until import PATIENCE
 
 
@@ -135,6 +137,13 @@ class Child:
         assert self._process is not None
         self.signal(signal.SIGTERM)
         return await asyncio.wait_for(self._process.wait(), PATIENCE)
+
+    def prepared(self) -> str:
+        """Make its database before its first start, empty and of today's schema; the URL."""
+        if self._url is None:
+            return migrated(self.database)
+        upgrade(self._url)
+        return self._url
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """What an analyst would read."""

@@ -21,7 +21,6 @@ from ringledger.simulator import Options, Simulator, load_story
 from tests.proofs.fast import FastChild
 from tests.receiver import Receiver, in_order, receiving
 from tests.rig import STORIES
-from tests.template import migrated
 from tests.until import until
 
 #: Two letters of each call.
@@ -38,10 +37,10 @@ EVENTS = ["call.opened", "call.finished"]
 pytestmark = pytest.mark.timeout(3 * DRAINED_WITHIN)
 
 
-async def _put(database: Path, hook: Receiver) -> None:
+async def _put(url: str, hook: Receiver) -> None:
     """The outbox of a ledger whose receiver has been away: first how each call began, then how each ended."""
     (receiver,) = receivers_of([WebhookSettings(url=hook.url, events=tuple(EVENTS))])
-    ledger = await Ledger.open(migrated(database))
+    ledger = await Ledger.open(url)
     try:
         for name in EVENTS:
             rows = [_row(receiver.key, f"b-{number}", name) for number in range(LETTERS // 2)]
@@ -69,7 +68,7 @@ async def test_a_backlog_of_a_hundred_thousand_drains(
     async with receiving() as hook, Simulator(options=Options(real_lifetimes=True)) as sim:
         child = FastChild(sim, tmp_path, "websocket")
         child._environment["RINGLEDGER_WEBHOOKS"] = json.dumps([{"url": hook.url, "events": EVENTS}])
-        await _put(child.database, hook)
+        await _put(child.prepared(), hook)
         hook.answer = lambda _: 400 if len(hook.seen) < refused else 204
         began = time.monotonic()
         await child.start()
