@@ -67,12 +67,17 @@ slow: build-dev  ## offices in which everything goes wrong, large exports, upgra
 ops: build-dev  ## the daemon as a service: units, sandbox, full disks, a database that goes away (two minutes of its own)
 	$(BIN)/python -m pytest -q -n 3 --dist worksteal tests/ops
 
-.PHONY: postgresql postgresql-offices
+.PHONY: postgresql postgresql-offices postgresql-proofs
 postgresql: build-dev  ## the ledger's contract on a PostgreSQL server of its own, and whole daemons on it (Debian: postgresql)
 	TEST_DATABASE=postgresql CYCLES=8 $(BIN)/python -m pytest -q -n 4 --dist worksteal tests/postgresql tests/ledger tests/crash/test_kill.py --ignore=tests/ledger/file --ignore=tests/ledger/schema
 
 postgresql-offices: build-dev  ## every office and trouble of tests/service on a PostgreSQL server, in real time (a quarter of an hour)
 	TEST_DATABASE=postgresql $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not sqlite" tests/service
+
+# Not here: what is about a file (marked sqlite), what shows how fast one machine is, and a day's memory.
+SERVER_PROOFS := $(addprefix tests/proofs/test_,$(addsuffix .py,holes letters office_day outages receiver throttling))
+postgresql-proofs: build-dev  ## the long proofs that touch the ledger, on a PostgreSQL server (half an hour on a busy machine)
+	TEST_DATABASE=postgresql PROOFS=1 LETTERS=$${LETTERS:-20000} $(BIN)/python -m pytest -q $(SERVER_PROOFS)
 
 SPEC ?=
 .PHONY: conformance
