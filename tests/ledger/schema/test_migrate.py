@@ -163,11 +163,11 @@ def test_killed_in_the_middle_the_old_schema_is_whole_and_the_next_start_upgrade
     assert look(path, "SELECT count(*) FROM call") == [(1,)]
 
 
-#: The suite kills each statement of the newest step, of longer ways each fourth, beginning with another one from each
+#: The suite kills each statement of the newest step, of longer ways each eighth, beginning with another one from each
 #: version; `make slow` kills each.
 KILLS = [
     (SCHEMA_VERSION - 1, 1),
-    *((version, 4) for version in range(SCHEMA_VERSION - 1)),
+    *((version, 8) for version in range(SCHEMA_VERSION - 1)),
     *(pytest.param(version, 1, marks=pytest.mark.slow) for version in range(SCHEMA_VERSION - 1)),
 ]
 
