@@ -44,6 +44,7 @@ async def _complete(rig: Rig) -> None:
             and not rig.query("SELECT 1 FROM unconfirmed_calls")
         ),
         "every call is there and confirmed",
+        seconds=40,
     )
 
 
@@ -69,7 +70,7 @@ async def _healed(rig: Rig) -> None:
         rig.sim.clock.advance(1)
         return all(one["state"] in {"live", "healed"} for one in _spans(rig))
 
-    await rig.until(healed, "all is healed")
+    await rig.until(healed, "all is healed", seconds=60)
 
 
 async def test_the_feed_is_cut_for_an_hour_of_500_calls(
