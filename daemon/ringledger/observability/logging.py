@@ -115,6 +115,10 @@ class Event(StrEnum):
     CLOCK_DISAGREES = "clock.disagrees", "Our clock and the platform's differ; nothing young by either is deleted."
     CLOCK_AGREES = "clock.agrees", "Our clock and the platform's agree again."
     DIRECTORY_UNREADABLE = "directory.unreadable", "Entries of the account's extensions cannot be read: not watched."
+    DATABASE_UNREADABLE = (
+        "database.unreadable",
+        "A value that a start goes on from cannot be read, and counts as not there; `table` and `row`.",
+    )
     DATABASE_LOG_HELD = "database.log_held", "A reader keeps the write-ahead log from being emptied; how large it is."
     DATABASE_LOG_FREED = "database.log_freed", "The write-ahead log has been emptied again."
     CONNECTIONS_REFUSED = "connections.refused", "Too many connections to a socket of ours; logged once, `where` it is."

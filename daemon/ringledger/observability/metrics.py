@@ -137,6 +137,9 @@ class Metrics:
         )
         self.store_pending_records = self._gauge("store_pending_records", "Changes waiting for their commit.")
         self.store_disk_full = self._gauge("store_disk_full", "1 while the disk is full.")
+        self.store_unreadable = self._counter(
+            "store_unreadable_total", "Stored values that a start could not read.", ["table"], each=True
+        )
         self.db_size_bytes = self._gauge("db_size_bytes", "Size of the database file.")
         self.wal_size_bytes = self._gauge("wal_size_bytes", "Size of its write-ahead log.")
 

@@ -27,6 +27,7 @@ from ringledger.service.ingest.coverage import CoverageMonitor
 from ringledger.service.ingest.directory import ExtensionDirectory
 from ringledger.service.ingest.pipeline import Pipeline
 from ringledger.service.ingest.poller import Poller
+from ringledger.service.ingest.positions import tell_unreadable
 from ringledger.service.ingest.scope import ScopedCallLog
 from ringledger.service.webhooks.worker import Deliveries, deliveries_of
 
@@ -85,6 +86,7 @@ async def assemble(
     )
     poller = Poller(books, intake, confirmer.candidates, interval=settings.poll.interval_seconds)
     state = await ledger.load_open(account_id)
+    tell_unreadable(state.positions, settings.feed.transport, metrics)
     feed = feed_of(settings, client, account_id, directory.watched, state.positions)
     sight = CoverageMonitor(
         intake,

@@ -3,7 +3,7 @@
 The daemon and the one-shot commands build their platform client here, so both authorise and pace themselves alike.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import assert_never
 
 import aiohttp
@@ -23,6 +23,7 @@ from ringledger.ringcentral.ratelimit.limits import RateLimits
 from ringledger.ringcentral.ratelimit.penalties import PenaltyFile
 from ringledger.ringcentral.subscriptions.filters import presence_filters
 from ringledger.ringcentral.websocket.feed import WebSocketFeed, WebSocketOptions
+from ringledger.ringcentral.websocket.receiver import read_bookmark as read_websocket
 
 
 def credentials_missing(settings: Settings) -> None:
@@ -132,6 +133,15 @@ def feed_of(
             )
         case other:
             assert_never(other)
+
+
+def bookmark_reader(transport: str) -> Callable[[FeedPosition], object]:
+    """What reads the feed's token of a position, and returns ``None`` where the feed cannot go on from it."""
+    if transport == "pubnub":
+        from ringledger.ringcentral.pubnub.receiver import read_bookmark as read_pubnub  # noqa: PLC0415 - as above
+
+        return read_pubnub
+    return read_websocket
 
 
 def _log_auth(event: AuthEvent) -> None:

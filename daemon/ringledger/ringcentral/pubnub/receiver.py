@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -18,7 +18,7 @@ from ringledger.clock import now_ms
 from ringledger.domain.observation import Delivery, FeedPosition, PresenceObservation, Unreadable
 from ringledger.ringcentral.decode.presence import decode_notification
 from ringledger.ringcentral.decode.unreadable import WireError, WireReason
-from ringledger.ringcentral.decode.values import latest_time, whole
+from ringledger.ringcentral.decode.values import EARLIEST_MS, LATEST_MS, latest_time, whole
 from ringledger.ringcentral.delivery import MOST_SINK_FAILURES, FeedNotice, FeedNoticeKind, FeedSink, GapCause
 from ringledger.ringcentral.pubnub.client import BadAnswer
 from ringledger.ringcentral.pubnub.crypto import PayloadCipher
@@ -31,17 +31,21 @@ QUEUE_LENGTH: Final = 100
 IDLE_POSITION_SECONDS: Final = 60.0
 #: After a longer outage the channel's memory may have been outrun by time.
 OUTAGE_SECONDS: Final = 60.0
-#: How long before its handshake a new channel is read from, in PubNub's units of 100 ns: one minute.
-NEW_CHANNEL_MARGIN: Final = 60 * 10_000_000
+#: PubNub's units of time, of 100 ns each, in a ms.
+TICKS: Final = 10_000
+#: How long before its handshake a new channel is read from: one minute.
+NEW_CHANNEL_MARGIN: Final = 60_000 * TICKS
 SEEN_MESSAGES: Final = 2000
 #: An answer with more messages is malformed: the channel remembers a hundred.
 MOST_ENTRIES: Final = 10_000
 
 
 class PubNubBookmark(msgspec.Struct, frozen=True):
-    """The token of a position: PubNub's cursor, and the subscription it belongs to (to be taken up again)."""
+    """The token of a position: PubNub's cursor, and the subscription it belongs to (to be taken up again). A cursor is
+    a time in such units, and from one that is still to come nothing would be read.
+    """
 
-    cursor: int
+    cursor: Annotated[int, msgspec.Meta(ge=EARLIEST_MS * TICKS, lt=LATEST_MS * TICKS)]
     subscription_id: str
     filters: str
 

@@ -6,14 +6,12 @@ to applying.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Protocol
 
 from ringledger.clock import monotonic, now_ms
 from ringledger.domain.changes import AnnouncementKind, Changes, Quarantined
-from ringledger.domain.facts import Inventory
 from ringledger.domain.matching import names_of_item, names_of_record
 from ringledger.domain.observation import (
     CallItem,
@@ -31,6 +29,14 @@ from ringledger.ledger.write.quarantine import Isolated
 from ringledger.ledger.write.store import Ledger
 from ringledger.ledger.write.writer import LedgerWriter
 from ringledger.ringcentral.delivery import FeedNotice, FeedNoticeKind
+from ringledger.service.ingest.positions import (
+    LISTINGS,
+    SIGHT,
+    last_listings,
+    listings_position,
+    seen_since,
+    sight_position,
+)
 from ringledger.service.ingest.quarantine import Aside, quarantined
 from ringledger.service.ingest.readings import Candidates, RememberedReadings, nobody, portions
 
@@ -46,10 +52,6 @@ CATCH_UP_SECONDS = 60.0
 BEHIND_SHARE = 4.0
 #: A feed that brings nothing for so long has been cut, and is not waited for: the books are all there is.
 CUT_SECONDS = 10.0
-#: The name under which it is kept among the feed positions since when the feed has been seen.
-SIGHT = "sight"
-#: The name under which it is kept there what the last complete listings had.
-LISTINGS = "listings"
 
 
 class Sight(Protocol):
@@ -204,7 +206,7 @@ class Pipeline:
         from the same commit as the events that are stamped with it.
         """
         self.tracker.live_since = at
-        self._note_position(FeedPosition(SIGHT, "", str(at), at))
+        self._note_position(sight_position(at))
 
     async def calm(self, seconds: float = CALM_SECONDS) -> None:
         """Let the feed go first: returns when nothing it brought waits, or after ``seconds``. For background work,
@@ -303,8 +305,7 @@ class Pipeline:
         """Take a complete listing of active calls, and the calls that it has; returns after the commit."""
         async with self._applying(()):
             self.tracker.take(Listing(frozenset(listed), read_at), self._clock())
-            told = json.dumps([(had.at, had.names) for had in self.tracker.listings])
-            self._note_position(FeedPosition(LISTINGS, "", told, read_at))
+            self._note_position(listings_position(self.tracker.listings))
         await self._commit()
 
     async def change(self, apply: Callable[[], None]) -> None:
@@ -320,10 +321,14 @@ class Pipeline:
         calls = [*state.sessions, *state.halves]
         if state.newest_start is not None:
             self.tracker.gone_until = self.tracker.gone_unseen_until = state.newest_start
-        if (seen := state.positions.get(SIGHT)) is not None:
-            self.tracker.live_since = int(seen.token)
+        if (sight := state.positions.get(SIGHT)) is not None:
+            since = seen_since(sight)
+            if since is None:  # what it told may have been a blind span: nothing behind that is taken for seen
+                self.sees_since(now_ms())
+            else:
+                self.tracker.live_since = since
         if (last := state.positions.get(LISTINGS)) is not None:
-            self.tracker.recall_listings([Inventory("", at, tuple(names)) for at, names in json.loads(last.token)])
+            self.tracker.recall_listings(last_listings(last) or ())
         self.tracker.restore(calls, state.extensions, now=self._clock())
         self.tracker.recall(self.account_id, state.inventories)
         self._release([CallKey(call.account_id, call.session_id) for call in calls])  # some came with open ones
