@@ -4,7 +4,7 @@ from ringledger.domain.call import Phase, derive, presence_of
 from ringledger.domain.changes import IgnoredReason
 from ringledger.domain.observation import CallKey
 from ringledger.domain.tracker import CallTracker
-from tests.builders import ACCOUNT, T0, Desk, item, presence
+from tests.builders import ACCOUNT, T0, Desk, claim, item, presence, presence_read
 
 
 def open_calls(count: int) -> Desk:
@@ -30,6 +30,38 @@ def test_what_is_asked_of_a_resting_call_is_what_its_facts_tell() -> None:
         assert call.resting is None
         assert told == (call.phase, call.status, call.suspect, call.last_seen_at, call.statuses())
         assert call.phase is Phase.OPEN
+
+
+def test_what_repeats_what_is_known_of_a_resting_call_is_a_fact_and_nothing_else() -> None:
+    desk = open_calls(3)
+    key = CallKey(ACCOUNT, "100")
+    assert desk.tracker.calls[key].resting is not None
+    desk.tracker.take(presence(1, 5, T0 + 20_000, item("CallConnected", session="100", leg="leg-0")), 30.0)
+    changes = desk.tracker.drain()
+    assert [told for told, _ in changes.facts] == [key]
+    assert changes.sessions == changes.legs == changes.transitions == {}
+
+
+def test_a_resting_call_has_the_facts_and_the_names_it_had() -> None:
+    desk = Desk()
+    running = claim(None, extension="1", read_at=T0 + 20_000)
+    desk.batch(
+        presence(1, 1, T0, item("Ringing", telephony="s-1")), presence_read(1, T0 + 9_000, item("OnHold")), running
+    )
+    call = desk.call()
+    facts, names = call.facts, call.names
+    call.rest()
+    assert call.held is None
+    assert call.facts == facts
+    assert call.facts is not facts
+    assert call.names == names
+
+
+def test_a_call_with_something_unreported_does_not_rest() -> None:
+    call = open_calls(1).tracker.calls[CallKey(ACCOUNT, "100")]
+    call.add_event(call.facts.events[-1]._replace(sequence=9, at=T0 + 9_000, items=(item("OnHold", leg="leg-0"),)))
+    call.rest()
+    assert call.resting is None
 
 
 def test_a_resting_call_goes_on_with_its_next_event() -> None:

@@ -30,9 +30,10 @@ class Outcome(NamedTuple):
     transitions: dict[str, list[tuple[Any, ...]]]
 
 
-def play(lines: Iterable[Json], *, batch: int = 1, stop: int | None = None) -> Outcome:
+def play(lines: Iterable[Json], *, batch: int = 1, stop: int | None = None, rest: bool = False) -> Outcome:
     """Play a recording to its end and let calls settle; changes are taken after every ``batch`` lines. ``stop``: after
-    so many lines the program ends and begins again with what it had stored.
+    so many lines the program ends and begins again with what it had stored. ``rest``: whenever changes have been taken,
+    each live call comes to rest, as if a thousand others had been heard of since.
     """
     playback = Playback(settle_seconds=SETTLE_SECONDS, stale_after_seconds=STALE_AFTER_SECONDS)
     rows: dict[str, Row] = {}
@@ -57,6 +58,8 @@ def play(lines: Iterable[Json], *, batch: int = 1, stop: int | None = None) -> O
             transitions[key.session_id] = [(one.at, was, one.status) for was, one in zip(before, history, strict=False)]
             if not history:
                 del transitions[key.session_id]
+        for call in playback.tracker.calls.values() if rest else ():
+            call.rest()
 
     encoded = [json.dumps(line).encode() for line in lines]
     for number, recorded in enumerate(read_recording(encoded, account_id=ACCOUNT, default_region="US"), start=1):

@@ -51,6 +51,18 @@ def test_of_calls_near_one_another_the_same_facts_give_the_same_rows(sources: st
     assert not wrong, "\n".join(f"{name}: {'; '.join(found[:4])}" for name, found in list(wrong.items())[:20])
 
 
+@pytest.mark.parametrize("sources", SOURCES)
+def test_calls_that_rest_between_what_is_heard_of_them_are_told_alike(sources: str):
+    wrong: dict[str, list[str]] = {}
+    for seed in range(SEED, SEED + EXAMPLES):
+        for one in (story(seed, sources=sources), pair(seed, sources=sources)):
+            for mode in MODES:
+                _, lines = recording(one, mode, 0.0)
+                if found := unlike(play(lines), play(lines, rest=True)):
+                    wrong[f"{one.seed} {mode} ({one.kind})"] = found
+    assert not wrong, "\n".join(f"{name}: {'; '.join(found[:4])}" for name, found in list(wrong.items())[:20])
+
+
 def _written(kept: Path, seed: int, sources: str, way: str) -> Path:
     """The story in that way of arrival, in a file."""
     one = story(seed, sources=sources)

@@ -42,7 +42,8 @@ FORWARDED: Final = frozenset({"findme", "followme"})
 class Facts:
     """Everything reported of one call, sorted by what it is. ``plain``: presence events alone tell of it, as of
     nearly all calls that are open; ``doubts``: of each extension the newest snapshot that does not list it, if no
-    newer event of that extension does; ``undirected``: some items name no direction.
+    newer event of that extension does; ``undirected``: some items name no direction. ``names``: what its own facts
+    call it; ``matched``: the names of records that were found by numbers and start, since its own are not there.
     :class:`~ringledger.domain.tracked.TrackedCall` is the only one to change it.
     """
 
@@ -55,6 +56,8 @@ class Facts:
     plain: bool = True
     doubts: tuple[PresenceEvent, ...] = ()
     undirected: bool = False
+    names: dict[str, int] = field(default_factory=dict)
+    matched: dict[str, None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether anything is known."""

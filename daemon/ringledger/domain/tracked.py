@@ -4,9 +4,12 @@ The facts are the memory; accumulator and derived call are caches that can be th
 what a restart needs.
 """
 
+import copyreg
+import pickle
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from ringledger.domain.call import Call, CallRecord, Leg, Phase, derive, presence_of, row
@@ -35,13 +38,16 @@ from ringledger.domain.matching import (
 from ringledger.domain.observation import (
     PRESENCE,
     PRESENCE_SOURCES,
+    CallItem,
     CallKey,
+    Direction,
+    Party,
     RecordClaim,
     Source,
 )
 from ringledger.domain.reads import CLOCKS_APART_MS
 from ringledger.domain.record_rules import Facts, Verdict, last_alive_at
-from ringledger.domain.status import HOLD_STATUSES, TelephonyStatus, aggregate
+from ringledger.domain.status import HOLD_STATUSES, TelephonyStatus, TerminationType, aggregate
 
 #: Of reads that show the same, so many are kept of one call.
 MOST_READS = 64
@@ -49,6 +55,11 @@ MOST_READS = 64
 FEW_EVENTS: Final = 16
 #: The statuses of a call that lives at no extension.
 NOWHERE_LIVE: Final[Mapping[str, TelephonyStatus]] = {}
+_parts: Final = attrgetter(*(one.name for one in fields(Facts)))
+#: What facts are made of is named by a number in them, out of those for private use: the names would take as much room
+#: as the facts of a short call.
+for _number, _kind in enumerate((PresenceEvent, CallItem, Party, Direction, TelephonyStatus, TerminationType), 240):
+    copyreg.add_extension(_kind.__module__, _kind.__qualname__, _number)
 
 
 class SavedCall(NamedTuple):
@@ -93,33 +104,33 @@ class Arrival:
 
 
 class Resting(NamedTuple):
-    """What is asked of a live call now and then, as long as nothing new is heard of it."""
+    """A live call of which nothing new is heard: what is asked of it now and then, and its facts as bytes, which take
+    half the room. They never leave the process.
+    """
 
     status: TelephonyStatus
     seen_at: int
+    facts: bytes
 
 
 @dataclass(slots=True)
 class TrackedCall:
-    """A call in memory. ``names``: what its own facts call it; ``matched``: the names of records that were found by
-    numbers and start, since its own are ``not_found`` or not there yet. ``uuids``: of the notifications that have
-    told of it, and ``arrivals``: the newest of each extension, both once they are asked for. ``opened``: it
+    """A call in memory. ``not_found``: its own records were asked for and do not exist. ``uuids``: of the notifications
+    that have told of it, and ``arrivals``: the newest of each extension, both once they are asked for. ``opened``: it
     has been announced; ``stored``: the ledger gave it back; ``renamed``: what is stored of it stands under another
     key. ``shown``: the status it was last counted with, by extension; ``halves``: published calls that are part of
     this one; ``over``: the last facts themselves tell the end, so it need not settle. ``at``, ``by``,
-    ``extension_id``, ``sequence``: of the last fact that arrived. ``resting``: accumulator and derived call are
-    thrown away until they are wanted.
+    ``extension_id``, ``sequence``: of the last fact that arrived. ``told_…``: what has been reported. ``resting``: what
+    is kept in the place of the facts (``held``), and of what follows from them, until any of it is wanted.
     """
 
     key: CallKey
     opened_by: Source = PRESENCE
-    facts: Facts = field(default_factory=Facts)
+    held: Facts | None = field(default_factory=Facts)
     state: State | None = field(default_factory=State)
     derived: Call | None = None
     accepted: int = 0
     ignored: int = 0
-    names: Names = field(default_factory=dict)
-    matched: dict[str, None] = field(default_factory=dict)
     not_found: bool = False
     renamed: bool = False
     stored: bool = False
@@ -146,6 +157,22 @@ class TrackedCall:
     sequence: int | None = None
     resting: Resting | None = None
 
+    @property
+    def facts(self) -> Facts:
+        """What has been told of it."""
+        facts = self.held
+        return self._wake() if facts is None else facts
+
+    @property
+    def names(self) -> Names:
+        """What its own facts call it."""
+        return self.facts.names
+
+    @property
+    def matched(self) -> dict[str, None]:
+        """The names of records that were found by numbers and start."""
+        return self.facts.matched
+
     # -- adding facts ----------------------------------------------------------------------------------------------
 
     def add_event(self, event: PresenceEvent) -> None:
@@ -157,7 +184,6 @@ class TrackedCall:
             return
         facts, state = self.facts, self.state
         facts.events.append(event)
-        self.resting = None
         if facts.undirected or event.items[0].direction is None or (len(event.items) > 1 and _is_undirected((event,))):
             facts.undirected = True
             self.state = self.derived = state = None
@@ -184,7 +210,7 @@ class TrackedCall:
         newest = max([(event.at, event.sequence) for event in known], default=None)
         if newest is None or (doubt.at, doubt.sequence) > newest:
             self.facts.doubts = (*_newest_doubts(self.facts.doubts, doubt), doubt)
-        self.derived = self.resting = None
+        self.derived = None
         if self.state is not None:
             self.state.version += 1
 
@@ -194,7 +220,7 @@ class TrackedCall:
             return
         self.facts.reads = _thin_reads((*self.facts.reads, read))
         self.facts.undirected |= _is_undirected((read,))
-        self.facts.plain, self.resting = False, None
+        self.facts.plain = False
         self.state = self.derived = None
 
     def add_record(self, record: Record) -> None:
@@ -202,19 +228,19 @@ class TrackedCall:
         self.facts.records = _thinned((*self.facts.records, record), record.claim)
         if self.facts.undirected:
             self.state = None
-        self.facts.plain, self.resting = False, None
+        self.facts.plain = False
         self.derived = None
 
     def add_absence(self, absence: Absence) -> None:
         """A complete listing did not have the call; the two newest are enough."""
         self.facts.absences = tuple(sorted({*self.facts.absences, absence})[-2:])
-        self.facts.plain, self.resting = False, None
+        self.facts.plain = False
         self.derived = None
 
     def add_given_up(self, given_up: GivenUp) -> None:
         """No source speaks of the call any longer."""
         self.facts.given_up = (given_up,)
-        self.facts.plain, self.resting = False, None
+        self.facts.plain = False
         self.derived = None
 
     def note_arrival(self, extension_id: str, sequence: int, at: int) -> bool:
@@ -286,14 +312,14 @@ class TrackedCall:
             self.published = self.published._replace(revision=revision)
         self.opened = self.opened or other.opened
         self.stored = self.stored or other.stored
-        self.state = self.derived = self.resting = None
+        self.state = self.derived = None
 
     def drop_records(self, name: str) -> list[Record]:
         """The records of that name are another call's. Returns them."""
         self.matched.pop(name, None)
         gone = [one for one in self.facts.records if group_of(one.claim) == name]
         self.facts.records = tuple(one for one in self.facts.records if group_of(one.claim) != name)
-        self.derived = self.resting = None
+        self.derived = None
         return gone
 
     @property
@@ -315,18 +341,48 @@ class TrackedCall:
 
     def fold(self) -> State:
         """The accumulator of presence, made anew if a fact came late."""
-        state = self.state
-        if state is None:
-            state = self.state = presence_of(self.facts)
-            state.version += self.told_version + 1  # never again one that has been reported
-            self.resting = None
-        return state
+        if self.state is None:
+            facts = self.facts  # a resting call gets its accumulator with them
+            if self.state is None:
+                self.state = presence_of(facts)
+                self.state.version += self.told_version + 1  # never again one that has been reported
+        return self.state
+
+    def note_told(self) -> None:
+        """What follows from the facts so far has been reported before."""
+        state, call = self.fold(), self.call
+        state.touched.clear()
+        self.told_version, self.told_live, self.suspected = state.version, call.live, call.suspect
+        self.told_changes, self.told_legs = tuple(call.changes), tuple(self.legs)
+        self.told_plain = state.legs is call.legs
 
     def rest(self) -> None:
-        """Keep the facts alone of a live call that has been reported, if it can soon be told from them again."""
-        if self.told_live and self.state is not None and len(self.facts.events) <= FEW_EVENTS:
-            self.resting = Resting(self.status, self.last_seen_at)
-            self.state = self.derived = self.uuids = self.arrivals = None
+        """Keep the facts alone of a live call, and those as bytes, if all that follows from them has been reported and
+        can soon be told from them again.
+        """
+        facts, state = self.held, self.state
+        if facts is None or state is None or not self.told_live or len(facts.events) > FEW_EVENTS:
+            return
+        if self.told_changes != tuple(self.call.changes) or self.told_legs != tuple(self.legs):
+            return
+        self.resting = Resting(self.status, self.last_seen_at, pickle.dumps(_parts(facts), pickle.HIGHEST_PROTOCOL))
+        self.held = self.state = self.derived = self.uuids = self.arrivals = None
+        self.told_changes, self.told_legs, self.found_by, self.derived_seen_at = (), (), (), NEVER
+
+    def _wake(self) -> Facts:
+        assert self.resting is not None  # noqa: S101 - else it has its facts
+        facts = self.held = Facts(*pickle.loads(self.resting.facts))  # noqa: S301 - written by this object
+        self.resting = None
+        self.note_told()
+        self.found_by = self.signature
+        return facts
+
+    @property
+    def signature(self) -> tuple[object, ...]:
+        """By what it is found. Once it differs from ``found_by``, others may have to do with it."""
+        call = self.call
+        first = call.legs[0]
+        return len(call.legs), call.started_at, first.from_party, first.to_party, len(call.told.read)
 
     @property
     def call(self) -> Call:
@@ -589,25 +645,23 @@ def _named(saved: SavedCall) -> tuple[Names, list[Record], dict[str, None]]:
 
 def restored(saved: SavedCall) -> TrackedCall:
     """A call in memory again. What it has published is taken as reported."""
-    call = TrackedCall(CallKey(saved.account_id, saved.session_id), saved.opened_by, stored=True)
-    call.names, records, call.matched = _named(saved)
-    call.facts = Facts(
+    names, records, matched = _named(saved)
+    facts = Facts(
         [event for event in saved.events if event.items], _thin_reads(saved.reads), tuple(records),
         tuple(sorted(saved.absences)[-2:]), saved.given_up, saved.summary,
         plain=not (saved.reads or records or saved.absences or saved.given_up or saved.summary),
+        undirected=_is_undirected((*saved.events, *saved.reads)), names=names, matched=matched,
     )  # fmt: skip
+    call = TrackedCall(CallKey(saved.account_id, saved.session_id), saved.opened_by, facts, stored=True)
     for event in saved.events:
         if not event.items:
             call.add_doubt(event)
-    call.facts.undirected = _is_undirected((*saved.events, *saved.reads))
     call.published, call.reopened, call.ignored = saved.published, saved.reopened, saved.ignored
     call.accepted = sum(1 for event in saved.events if event.items and not event.stale)
     if saved.summary is not None:
         call.accepted += saved.summary.events_accepted
     call.state = None
-    call.told_version = call.fold().version
-    call.told_changes = tuple(call.call.changes)
-    call.suspected, call.told_live = call.call.suspect, call.call.live
+    call.note_told()
     call.opened = bool(call.call.legs)
     call.not_found = call.is_matched_in_vain
     return call

@@ -54,7 +54,7 @@ from ringledger.domain.observation import (
 )
 from ringledger.domain.pairs import PAIR_WINDOW_MS, direction_of, may_pair, wholes
 from ringledger.domain.reads import CLOCKS_APART_MS
-from ringledger.domain.record_rules import SILENT_AFTER_MS, digits, end_of, is_old, last_alive_at
+from ringledger.domain.record_rules import SILENT_AFTER_MS, Facts, digits, end_of, is_old, last_alive_at
 from ringledger.domain.status import NO_CALL, STRENGTH, TelephonyStatus, TerminationType, strongest
 from ringledger.domain.timers import Timers
 from ringledger.domain.tracked import MOST_READS, NOWHERE_LIVE, SavedCall, TrackedCall, group_of, restored
@@ -643,8 +643,7 @@ class CallTracker:
         after = call.call
         if not after.legs:
             return
-        first = after.legs[0]
-        signature = len(after.legs), after.started_at, first.from_party, first.to_party, len(after.told.read)
+        signature = call.signature
         if signature != call.found_by:
             call.found_by = signature
             claims = [one.claim for one in call.facts.records] if call.matched else ()
@@ -948,7 +947,7 @@ class CallTracker:
         for other in others:
             call = self._unite(call, other)
         if any(call.names.get(name, kind + 1) > kind for name, kind in names.items()):
-            call.names |= {name: min(kind, call.names.get(name, kind)) for name, kind in names.items()}
+            call.names.update({name: min(kind, call.names.get(name, kind)) for name, kind in names.items()})
             self._index.name(call.key, names)
             self._own(call)
         key = CallKey(account_id, key_name(call.names) or call.key.session_id)
@@ -962,7 +961,7 @@ class CallTracker:
         if name is None:
             return None
         key = CallKey(account_id, name)
-        self.calls[key] = self._touched[key] = TrackedCall(key, source, names=dict(names))
+        self.calls[key] = self._touched[key] = TrackedCall(key, source, Facts(names=dict(names)))
         self._index.name(key, names)
         return key
 
@@ -972,7 +971,7 @@ class CallTracker:
             names = names_of_record(record.claim)
             if not call.names.keys().isdisjoint(names):
                 call.matched.pop(group_of(record.claim), None)
-                call.names = names | call.names
+                call.facts.names = names | call.names
 
     def _unite(self, call: TrackedCall, other: TrackedCall) -> TrackedCall:
         """Make one call of two, since they share a name or a matched record, and return it."""
@@ -988,7 +987,7 @@ class CallTracker:
         self.changes.unite(other.key, call.key, [fact for fact in other.facts.all if fact not in known])
         for record in other.facts.records:
             self.changes.claim(call.key, record.claim)
-        call.names |= {name: min(kind, call.names.get(name, kind)) for name, kind in other.names.items()}
+        call.names.update({name: min(kind, call.names.get(name, kind)) for name, kind in other.names.items()})
         self._index.name(call.key, other.names)
         for name in other.matched:
             call.matched[name] = None
@@ -1017,7 +1016,7 @@ class CallTracker:
     def _renamed(self, call: TrackedCall) -> None:
         """Have everything of a call written anew under its key."""
         call.renamed, call.found_by, call.told_version = True, (), -1
-        call.state = call.derived = call.resting = None
+        call.state = call.derived = None
         if call.published is not None:
             call.published = call.published._replace(session_id=call.session_id)
             self.changes.records[call.key] = call.published
@@ -1054,8 +1053,8 @@ class CallTracker:
                 now = self.calls.get(CallKey(call.account_id, name))
             if own is not None and now is not None:
                 taker = self.calls[own]
-                taker.matched |= {group_of(record.claim): None for record in now.facts.records}
-                now.names = {}
+                taker.matched.update({group_of(record.claim): None for record in now.facts.records})
+                now.facts.names = {}
                 self._unite(taker, now)
 
     @staticmethod
@@ -1248,8 +1247,6 @@ class CallTracker:
         call.found_by = ()
         claims = [one.claim for one in call.facts.records] if call.matched else ()
         self._index.note(key, ends_of(key.account_id, derived, claims))
-        call.told_legs, call.told_plain = tuple(call.legs), derived.state.legs is derived.legs
-        derived.state.touched.clear()
         for extension_id in call.extension_ids:
             self._present.setdefault((key.account_id, extension_id), {})[key] = None
         for extension_id, status in call.statuses().items():
