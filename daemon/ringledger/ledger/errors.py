@@ -5,10 +5,11 @@ brought the value, which the writer puts aside. ``LeaseLost`` ends the work for 
 goes on with the others. Everything else ends the process; ``exit_code`` is what the command returns then (contract 3).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Final
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
 from ringledger.exits import Exit
 
@@ -217,7 +218,7 @@ _PRIMARY: Final = "name the primary, or all hosts and target_session_attrs=read-
 
 def classified(error: BaseException) -> LedgerError:
     """The error of ours that stands for one of the driver's or of SQLAlchemy's; the original is its cause."""
-    original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    original = error.orig if isinstance(error, StatementError) and error.orig is not None else error
     state = getattr(original, "sqlstate", None)
     if isinstance(state, str):
         return _of_state(state, original)
@@ -233,6 +234,15 @@ def classified(error: BaseException) -> LedgerError:
     else:
         kind = LedgerBroken
     return kind(f"database: {original}")
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Tell by one kind of error that a row holds what none of ours does: ``DatabaseUnreadable``."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise DatabaseUnreadable(f"database: a row of {what} cannot be read ({type(error).__name__})") from error
 
 
 #: What the driver raises when its connection has ended, or was told so in the middle of something else, or when none of

@@ -18,6 +18,7 @@ from ringledger.domain.observation import CallKey, Direction, RecordClaim
 from ringledger.domain.pairs import PAIR_WINDOW_MS
 from ringledger.domain.record_rules import bare
 from ringledger.domain.tracked import SavedCall
+from ringledger.ledger.errors import reading
 from ringledger.ledger.schema.tables import call, call_source, live_call
 from ringledger.ledger.schema.types import UtcText
 
@@ -95,10 +96,11 @@ async def halves_of_open(connection: AsyncConnection, account_id: str) -> set[st
     live = live_call.c
     columns = live.from_number, live.to_number, live.direction, live.started_at
     wanted = select(*columns).where(live.account_id == account_id, live.direction.is_not(None))
-    halves = [
-        _crossed(account_id, one.from_number, one.to_number, Direction(one.direction), one.started_at)
-        for one in await connection.execute(wanted)
-    ]
+    with reading("live_call"):
+        halves = [
+            _crossed(account_id, one.from_number, one.to_number, Direction(one.direction), one.started_at)
+            for one in await connection.execute(wanted)
+        ]
     return {key.session_id for key in await _alike(connection, halves)}
 
 

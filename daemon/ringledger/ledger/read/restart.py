@@ -4,8 +4,7 @@ A call comes back as its facts, and its row if it was published. One whose facts
 older version wrote it) comes back as a summary of its rows, from which the same row can be derived again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from sqlalchemy import RowMapping
 
 from ringledger.domain.call import CallRecord, held
 from ringledger.domain.changes import Extension
+from ringledger.domain.coverage import CoverageSpan, CoverageState
 from ringledger.domain.disposition import Disposition
 from ringledger.domain.facts import (
     Absence,
@@ -39,7 +39,7 @@ from ringledger.domain.observation import (
 )
 from ringledger.domain.status import TelephonyStatus, TerminationType
 from ringledger.domain.tracked import SavedCall
-from ringledger.ledger.errors import DatabaseUnreadable
+from ringledger.ledger.errors import reading
 from ringledger.ledger.schema.calls import restored
 
 
@@ -69,15 +69,6 @@ class UnconfirmedCall(NamedTuple):
     answered_at: int | None = None
     from_number: str | None = None
     to_number: str | None = None
-
-
-@contextmanager
-def _read(what: str) -> Iterator[None]:
-    """Tell by one kind of error that a row holds what none of ours does."""
-    try:
-        yield
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise DatabaseUnreadable(f"database: a row of {what} cannot be read ({type(error).__name__})") from error
 
 
 def call_of(key: CallKey, facts: Iterable[Fact], published: CallRecord | None, *, live: bool) -> SavedCall:
@@ -116,8 +107,14 @@ def _opened_by(facts: dict[type[Any], list[Any]]) -> Source:
 
 def extension_of(row: RowMapping) -> Extension:
     """An extension from its row. Raises ``DatabaseUnreadable``."""
-    with _read("extension"):
+    with reading("extension"):
         return Extension(**{**row, "telephony_status": TelephonyStatus(row["telephony_status"])})
+
+
+def span_of(row: RowMapping) -> CoverageSpan:
+    """A span of coverage from its row. Raises ``DatabaseUnreadable``."""
+    with reading("coverage_span"):
+        return CoverageSpan(**{**row, "state": CoverageState(row["state"])})
 
 
 def position_of(row: RowMapping) -> FeedPosition:
@@ -127,7 +124,7 @@ def position_of(row: RowMapping) -> FeedPosition:
 
 def record_of(row: RowMapping) -> CallRecord:
     """The row of a finished call as it was written. Raises ``DatabaseUnreadable``."""
-    with _read("call"):
+    with reading("call"):
         return restored(row)
 
 
@@ -140,7 +137,7 @@ def summary_of(
     """What the rows of a finished call say together: its row of ``call``, its legs, what the sources claimed, its
     history. Raises ``DatabaseUnreadable``.
     """
-    with _read("call"):
+    with reading("call"):
         return _summary_of(row, legs, claims, changes)
 
 

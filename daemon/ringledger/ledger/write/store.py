@@ -7,7 +7,7 @@ all (rule 9.1); a commit that failed left nothing behind and may be repeated wit
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from sqlalchemy import URL, ColumnElement, RowMapping, Select, Table, func, insert, select, tuple_
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ringledger.domain.call import CallRecord
 from ringledger.domain.changes import Changes
-from ringledger.domain.coverage import CoverageSpan, CoverageState
+from ringledger.domain.coverage import CoverageSpan
 from ringledger.domain.facts import Fact, Ignored, Inventory, Summary
 from ringledger.domain.lease import Fence
 from ringledger.domain.matching import Ends
@@ -32,6 +32,7 @@ from ringledger.ledger.errors import (
     REFUSALS,
     LeaseLost,
     LedgerBroken,
+    LedgerError,
     LedgerRefused,
     LedgerUnheard,
     LedgerUnreachable,
@@ -51,6 +52,7 @@ from ringledger.ledger.read.restart import (
     extension_of,
     position_of,
     record_of,
+    span_of,
     summary_of,
 )
 from ringledger.ledger.schema import tables
@@ -235,7 +237,8 @@ class Ledger:
                 ledger._written.numbers = await ledger._newest_publications()
                 ledger.place = database.place()
         except BaseException:
-            await ledger.close()
+            with suppress(LedgerError):  # a question that failed may still be open: what it failed with is told
+                await ledger.close()
             raise
         return ledger
 
@@ -248,15 +251,16 @@ class Ledger:
                 committing.cancel()
                 await asyncio.wait({committing})
             await self.database.let_go()  # before the checkpoint, which waits for readers
-            if connection is not None:
-                async with _translated():
-                    await self.database.tidy(connection, thorough=True, patience_ms=CLOSING_PATIENCE_MS)
-                await connection.close()
-            if self._engine is not None:
-                await self._engine.dispose()
-            # Last, and read-only: a connection that cannot write leaves the -wal and -shm files where they are, and
-            # with them those who may only read can go on reading (Python 3.11 has no switch for that).
-            await self.reader.dispose()
+            async with AsyncExitStack() as ends:
+                # Last, and read-only: a connection that cannot write leaves the -wal and -shm files where they are, and
+                # with them those who may only read can go on reading (Python 3.11 has no switch for that).
+                ends.push_async_callback(self.reader.dispose)
+                if self._engine is not None:
+                    ends.push_async_callback(self._engine.dispose)
+                if connection is not None:
+                    ends.push_async_callback(connection.close)
+                    async with _translated():
+                        await self.database.tidy(connection, thorough=True, patience_ms=CLOSING_PATIENCE_MS)
         finally:
             self.database.release()
             if self._lock is not None:
@@ -598,7 +602,7 @@ class Ledger:
         wanted = select(span).where(span.c.account_id == account_id).order_by(span.c.from_at)
         async with self._reading() as connection:
             rows = await _rows(connection, wanted)
-        return [CoverageSpan(**{**row, "state": CoverageState(row["state"])}) for row in rows]
+        return [span_of(row) for row in rows]
 
     async def _newest_publications(self) -> dict[str, int]:
         newest = tables.publication
@@ -661,7 +665,7 @@ def _end(group: Iterable[_Commit], error: BaseException | None) -> None:
 async def _translated() -> AsyncIterator[None]:
     try:
         yield
-    except (DBAPIError, sqlite3.Error, *REFUSALS) as error:
+    except (StatementError, sqlite3.Error, *REFUSALS) as error:
         raise classified(error) from error
 
 
