@@ -8,7 +8,7 @@ import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ringledger.ledger.schema.migrate import upgrade
 from ringledger.simulator import Simulator
@@ -32,7 +32,7 @@ def pace(speed: float) -> dict[str, float]:
 class Child:
     """One daemon after another on the same database. ``log`` holds what all of them have written, in order;
     ``manager`` keeps for the next one what the last one gave it. ``forked``: a copy of a process that has imported the
-    program (tests/forked.py), where the start itself does not matter.
+    program (tests/forked.py), where the start itself does not matter. As a context it leaves no daemon behind.
     """
 
     def __init__(
@@ -57,6 +57,14 @@ class Child:
         self._environment |= manager.environment if manager else {}
         self._process: asyncio.subprocess.Process | Awaited | None = None
         self._begun = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Whatever has failed, no daemon is left behind."""
+        if self.running:
+            await self.kill()
 
     @property
     def pid(self) -> int:

@@ -63,8 +63,7 @@ async def test_nothing_is_lost_or_doubled(
     pbx = Pbx(default_extensions(EXTENSIONS), seed=SEED)
     sim = Simulator(clock=SimClock(speed=SPEED), pbx=pbx, options=Options(real_lifetimes=True, queue_limit=REMEMBERED))
     sim.websocket.sessions.buffer_size = REMEMBERED
-    async with sim:
-        child = Child(sim, tmp_path, transport, manager=manager, database__lease_seconds=1, **PACE)
+    async with sim, Child(sim, tmp_path, transport, manager=manager, database__lease_seconds=1, **PACE) as child:
         await child.start()
         await child.until_working()
         open_at_kill, hits = await _cycles(sim, child, CYCLES)

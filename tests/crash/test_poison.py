@@ -33,8 +33,10 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 async def test_poison_is_met_once(transport: str, tmp_path: Path, manager: Manager) -> None:
     poisoned = list(notifications(load_story(EARLIER).deliveries[0].envelope))
     uuids = [one["uuid"] for one in poisoned]
-    async with Simulator(clock=SimClock(), options=Options(real_lifetimes=True)) as sim:
-        child = Child(sim, tmp_path, transport, forked=True, manager=manager)
+    async with (
+        Simulator(clock=SimClock(), options=Options(real_lifetimes=True)) as sim,
+        Child(sim, tmp_path, transport, forked=True, manager=manager) as child,
+    ):
         await child.start()
         await child.until("service.ready")
         for envelope in poisoned[:3]:
@@ -60,9 +62,11 @@ async def test_poison_is_met_once(transport: str, tmp_path: Path, manager: Manag
 
 
 async def test_records_that_cannot_be_read_are_met_once(tmp_path: Path, manager: Manager) -> None:
-    async with Simulator(clock=SimClock(), options=Options(real_lifetimes=True)) as sim:
+    async with (
+        Simulator(clock=SimClock(), options=Options(real_lifetimes=True)) as sim,
+        Child(sim, tmp_path, "pubnub", forked=True, manager=manager) as child,
+    ):
         sim.faults.add("poison-record=1")
-        child = Child(sim, tmp_path, "pubnub", forked=True, manager=manager)
         for _ in range(3):
             await child.start()
             await child.until("service.ready")
@@ -74,8 +78,10 @@ async def test_records_that_cannot_be_read_are_met_once(tmp_path: Path, manager:
 
 
 async def test_an_answer_that_unpacks_to_gigabytes_fits_into_the_units_memory(tmp_path: Path, manager: Manager) -> None:
-    async with Simulator(clock=SimClock(), options=Options(real_lifetimes=True)) as sim:
-        child = Child(sim, tmp_path, "pubnub", manager=manager)
+    async with (
+        Simulator(clock=SimClock(), options=Options(real_lifetimes=True)) as sim,
+        Child(sim, tmp_path, "pubnub", manager=manager) as child,
+    ):
         await child.start()
         await child.until("service.ready")
         sim.faults.add("poll-bomb=2x")

@@ -15,6 +15,7 @@ import pytest
 from ringledger.exits import Exit
 from ringledger.ledger.file.lock import DaemonLock
 from ringledger.ledger.schema.migrate import upgrade
+from tests.ending import ended
 from tests.ops.conftest import environment, ringledger
 from tests.ports import free_port
 from tests.until import PATIENCE
@@ -232,7 +233,8 @@ def test_130_interrupted(platform, given):
     gate = platform.do(held(platform.sim, "/oauth/token"))
     settings = given | {"platform.server_url": platform.sim.url}
     command = [sys.executable, "-m", "ringledger", "auth", "login"]
-    with subprocess.Popen(command, env=environment(settings), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment(settings), **pipes) as child, ended(child):
         platform.do(asyncio.wait_for(gate.reached.wait(), PATIENCE))
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=PATIENCE)
@@ -247,7 +249,8 @@ async def held(sim, path):
 
 def test_0_what_goes_on_until_somebody_ends_it(given):
     command = [sys.executable, "-m", "ringledger", "simulate"]
-    with subprocess.Popen(command, env=environment(given), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment(given), **pipes) as child, ended(child):
         child.stdout.readline()
         child.send_signal(signal.SIGINT)
         _, err = child.communicate(timeout=PATIENCE)

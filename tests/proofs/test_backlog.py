@@ -7,8 +7,8 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ async def test_it_catches_up_after_each_kill(
     pbx.listeners.append(lambda _: notifications.append(None))
     async with sim, AsyncExitStack() as stack:
         child = Child(sim, tmp_path, transport, manager=manager, calls__settle_seconds=10 / SPEED, **intervals)
-        await stack.enter_async_context(_ended(child))
+        await stack.enter_async_context(child)
         await child.start()
         await child.until("service.ready")
         closed, began = asyncio.Event(), time.monotonic()
@@ -160,16 +160,6 @@ async def _written(child: Child, sessions: set[str]) -> None:
 async def _asked(child: Child, sql: str) -> list[dict[str, Any]]:
     """An answer of the ledger; the simulator goes on meanwhile, which works in this process and on this loop."""
     return await asyncio.to_thread(child.query, sql)
-
-
-@asynccontextmanager
-async def _ended(child: Child) -> AsyncIterator[None]:
-    """Whatever fails, no daemon is left behind."""
-    try:
-        yield
-    finally:
-        if child.running:
-            await child.kill()
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

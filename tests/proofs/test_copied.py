@@ -11,7 +11,7 @@ import signal
 import sqlite3
 import sys
 import time
-from contextlib import closing
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import asyncpg
@@ -20,6 +20,7 @@ import pytest
 from ringledger.ledger.database.base import UNFINISHED
 from ringledger.ledger.schema.tables import metadata
 from tests.bench.filled import fill
+from tests.ending import ended_here
 from tests.postgresql.server import asked, needs_postgresql, server
 
 CALLS = int(os.environ.get("CALLS", "50000"))
@@ -98,13 +99,17 @@ async def of_server(url):
     return found
 
 
+@asynccontextmanager
 async def copying(source, target, log):
+    """`db copy` while it runs."""
     with log.open("ab") as told:
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "ringledger", "db", "copy", "--to", target,
             env=os.environ | {"RINGLEDGER_CONFIG": os.devnull, "RINGLEDGER_DATABASE__URL": source},
             stdout=told, stderr=told,
         )  # fmt: skip
+    async with ended_here(process):
+        yield process
 
 
 def arrived(url):
@@ -120,22 +125,24 @@ async def test_a_copy_killed_twice_arrives_whole_and_comes_back_whole(tmp_path, 
     spent = []
     for hundredths in KILLED_AT:
         begun = time.monotonic()
-        process = await copying(here, there, log)
-        while process.returncode is None and arrived(there) < CALLS * hundredths // 100:
-            await asyncio.sleep(0.05)
-        assert process.returncode is None, log.read_text()
-        process.kill()
-        assert await process.wait() == -signal.SIGKILL
+        async with copying(here, there, log) as process:
+            while process.returncode is None and arrived(there) < CALLS * hundredths // 100:
+                await asyncio.sleep(0.05)
+            assert process.returncode is None, log.read_text()
+            process.kill()
+            assert await process.wait() == -signal.SIGKILL
         spent.append(time.monotonic() - begun)
         assert arrived(there) < CALLS
         assert asked(there, f"SELECT source FROM {UNFINISHED}") != []
     begun, before = time.monotonic(), arrived(there)
-    assert await (await copying(here, there, log)).wait() == 0, log.read_text()
+    async with copying(here, there, log) as process:
+        assert await process.wait() == 0, log.read_text()
     spent.append(time.monotonic() - begun)
     original = of_file(tmp_path / "here.db")
     assert await of_server(there) == original
     begun = time.monotonic()
-    assert await (await copying(there, f"sqlite+aiosqlite:///{tmp_path / 'back.db'}", log)).wait() == 0, log.read_text()
+    async with copying(there, f"sqlite+aiosqlite:///{tmp_path / 'back.db'}", log) as process:
+        assert await process.wait() == 0, log.read_text()
     back = time.monotonic() - begun
     assert of_file(tmp_path / "back.db") == original
     rows = sum(count for count, _ in original.values())

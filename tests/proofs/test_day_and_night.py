@@ -83,8 +83,7 @@ async def _weigh(sim: Simulator, child: FastChild) -> list[float]:
 
 
 async def test_a_day_of_everything(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    async with _platform() as (sim, door):
-        child = _daemon(sim, door, tmp_path, transport)
+    async with _platform() as (sim, door), _daemon(sim, door, tmp_path, transport) as child:
         await child.start()
         await child.until("service.ready")
         office = Office(list(sim.pbx.extensions.values()), calls_per_hour=CALLS_PER_HOUR, seed=24)

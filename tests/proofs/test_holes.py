@@ -14,6 +14,7 @@ from ringledger.ledger.times import to_ms, to_text
 from ringledger.service.ingest.coverage import EXTEND_MS
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
 from tests.crash.child import environment
+from tests.ending import ended_here
 from tests.proofs.stage import LOG_DELAY_SECONDS, Door, door_to, happen
 from tests.rig import Rig, running, settings_for
 from tests.truth import differences
@@ -104,7 +105,8 @@ async def _command(sim: Simulator, rig: Rig, *words: str) -> tuple[int, Any]:
         env=environment(sim, rig.database, "pubnub", database__url=rig.daemon.settings.database.url),
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, _ = await child.communicate()
+    async with ended_here(child):
+        out, _ = await child.communicate()
     return child.returncode or 0, json.loads(out)
 
 

@@ -73,15 +73,11 @@ async def _watch(child: Child, told: list[float], total: int) -> tuple[list[floa
 async def test_two_thousand_extensions(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # PubNub's own hundred messages would be a tenth of a second: a pause of that length is possible on any machine
     options = Options(rate_limits="default", queue_limit=PER_SECOND)
-    async with Simulator(pbx=Pbx(default_extensions(EXTENSIONS)), options=options) as sim:
-        child = Child(
-            sim,
-            tmp_path,
-            transport,
-            poll__interval_seconds=180,
-            confirm__sync_interval_seconds=60,
-            calls__settle_seconds=10,
-        )
+    intervals = {"poll__interval_seconds": 180, "confirm__sync_interval_seconds": 60, "calls__settle_seconds": 10}
+    async with (
+        Simulator(pbx=Pbx(default_extensions(EXTENSIONS)), options=options) as sim,
+        Child(sim, tmp_path, transport, **intervals) as child,
+    ):
         begun = time.monotonic()
         await child.start()
         await child.until("service.ready")

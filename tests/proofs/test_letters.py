@@ -65,8 +65,11 @@ async def test_a_backlog_of_a_hundred_thousand_drains(
 ) -> None:
     """Whether its receiver has been away or has refused each letter by itself, and a call that comes meanwhile is
     recorded at once."""
-    async with receiving() as hook, Simulator(options=Options(real_lifetimes=True)) as sim:
-        child = FastChild(sim, tmp_path, "websocket")
+    async with (
+        receiving() as hook,
+        Simulator(options=Options(real_lifetimes=True)) as sim,
+        FastChild(sim, tmp_path, "websocket") as child,
+    ):
         child._environment["RINGLEDGER_WEBHOOKS"] = json.dumps([{"url": hook.url, "events": EVENTS}])
         await _put(child.prepared(), hook)
         hook.answer = lambda _: 400 if len(hook.seen) < refused else 204

@@ -137,12 +137,8 @@ async def test_five_hundred_accounts(
             calls__settle_seconds=10,
         )
         child._environment["RINGLEDGER_CONFIG"] = str(tmp_path / "accounts.toml")
-        watched = Watched(made, child)
-        try:
-            await _proven(transport, watched, capsys)
-        finally:
-            if child.running:
-                await child.kill()
+        async with child:
+            await _proven(transport, Watched(made, child), capsys)
 
 
 async def _proven(transport: str, watched: Watched, capsys: pytest.CaptureFixture[str]) -> None:

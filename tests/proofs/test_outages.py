@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,11 @@ HOUR = 3_600.0
 async def test_hours_without_a_platform(transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An hour of closed port before the first login, two of nothing but 5xx, three of a closed port."""
     clock, pbx = SimClock(speed=SPEED), Pbx(default_extensions(10), seed=5)
-    async with Simulator(clock=clock, pbx=pbx, options=Options(rate_limits="default")) as sim, door_to(sim) as door:
+    async with (
+        Simulator(clock=clock, pbx=pbx, options=Options(rate_limits="default")) as sim,
+        door_to(sim) as door,
+        AsyncExitStack() as stack,
+    ):
         sim.websocket.base_url = door.url
         child = FastChild(
             sim,
@@ -33,6 +38,7 @@ async def test_hours_without_a_platform(transport: str, tmp_path: Path, capsys: 
             confirm__sync_interval_seconds=60 / SPEED,
         )
         child.speed = SPEED
+        await stack.enter_async_context(child)
         await door.shut()
         await child.start()
         await clock.sleep(HOUR)

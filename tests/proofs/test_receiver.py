@@ -74,8 +74,11 @@ async def _outage(sim: Simulator, child: FastChild, hook: Receiver) -> Counter[s
 async def test_an_hour_without_a_receiver_and_a_kill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Five minutes of deliveries, an hour of none, five minutes more; at 30 times the speed, the schedule with it."""
     clock, pbx = SimClock(speed=SPEED), Pbx(default_extensions(20), seed=11)
-    async with receiving() as hook, Simulator(clock=clock, pbx=pbx, options=Options(real_lifetimes=True)) as sim:
-        child = _daemon(sim, tmp_path, hook)
+    async with (
+        receiving() as hook,
+        Simulator(clock=clock, pbx=pbx, options=Options(real_lifetimes=True)) as sim,
+        _daemon(sim, tmp_path, hook) as child,
+    ):
         await child.start()
         await child.until("service.ready")
         office = Office(list(pbx.extensions.values()), calls_per_hour=CALLS_PER_HOUR, seed=11)

@@ -13,6 +13,7 @@ from ringledger.service import Daemon
 from ringledger.simulator import Office, Options, Pbx, SimClock, Simulator, default_extensions
 from ringledger.simulator.rest.limits import DEFAULTS, Counter
 from tests.crash.child import environment
+from tests.ending import ended_here
 from tests.rig import Rig, running, settings_for
 from tests.truth import differences
 from tests.until import PATIENCE
@@ -119,7 +120,7 @@ async def test_a_penalty_is_obeyed_to_the_second_by_a_command(
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert child.stderr is not None
-        async with asyncio.timeout(PENALTY + PATIENCE):
+        async with ended_here(child), asyncio.timeout(PENALTY + PATIENCE):
             told = (await child.stderr.readline()).decode()
             left = _heavy(sim).closed_until - sim.clock.now_ms() / 1000
             out, _ = await child.communicate()

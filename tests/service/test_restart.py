@@ -151,8 +151,11 @@ class Outage:
 async def test_a_kept_session_is_recovered_and_nothing_is_missed(
     end: str, transport: str, tmp_path: Path, manager: Manager
 ) -> None:
-    async with Simulator(pbx=Pbx(default_extensions(5))) as sim:
-        outage = Outage(sim, child := Child(sim, tmp_path, transport, forked=True, manager=manager, **PACE))
+    async with (
+        Simulator(pbx=Pbx(default_extensions(5))) as sim,
+        Child(sim, tmp_path, transport, forked=True, manager=manager, **PACE) as child,
+    ):
+        outage = Outage(sim, child)
         await outage.begin()
         assert await (child.kill() if end == "killed" else child.stop()) in (True, 0)
         outage.meanwhile()
@@ -166,8 +169,11 @@ async def test_a_kept_session_is_recovered_and_nothing_is_missed(
 async def test_a_token_that_has_expired_meanwhile_is_renewed_in_the_same_session(
     tmp_path: Path, manager: Manager
 ) -> None:
-    async with Simulator(pbx=Pbx(default_extensions(5))) as sim:
-        outage = Outage(sim, child := Child(sim, tmp_path, "websocket", forked=True, manager=manager, **PACE))
+    async with (
+        Simulator(pbx=Pbx(default_extensions(5))) as sim,
+        Child(sim, tmp_path, "websocket", forked=True, manager=manager, **PACE) as child,
+    ):
+        outage = Outage(sim, child)
         await outage.begin()
         assert await child.kill()
         outage.meanwhile()
@@ -182,8 +188,11 @@ async def test_a_token_that_has_expired_meanwhile_is_renewed_in_the_same_session
 async def test_a_session_that_was_ended_meanwhile_is_replaced_and_the_gap_is_healed(
     tmp_path: Path, manager: Manager
 ) -> None:
-    async with Simulator(pbx=Pbx(default_extensions(5))) as sim:
-        outage = Outage(sim, child := Child(sim, tmp_path, "websocket", forked=True, manager=manager, **PACE))
+    async with (
+        Simulator(pbx=Pbx(default_extensions(5))) as sim,
+        Child(sim, tmp_path, "websocket", forked=True, manager=manager, **PACE) as child,
+    ):
+        outage = Outage(sim, child)
         await outage.begin()
         assert await child.kill()
         outage.meanwhile()
@@ -195,8 +204,11 @@ async def test_a_session_that_was_ended_meanwhile_is_replaced_and_the_gap_is_hea
 
 
 async def test_a_kept_session_that_is_damaged_is_replaced_by_a_login(tmp_path: Path, manager: Manager) -> None:
-    async with Simulator(pbx=Pbx(default_extensions(5))) as sim:
-        outage = Outage(sim, child := Child(sim, tmp_path, "websocket", forked=True, manager=manager, **PACE))
+    async with (
+        Simulator(pbx=Pbx(default_extensions(5))) as sim,
+        Child(sim, tmp_path, "websocket", forked=True, manager=manager, **PACE) as child,
+    ):
+        outage = Outage(sim, child)
         await outage.begin()
         assert await child.kill()
         manager.read()
@@ -210,8 +222,7 @@ async def test_a_kept_session_that_is_damaged_is_replaced_by_a_login(tmp_path: P
 
 
 async def test_no_token_is_in_log_database_or_environment(tmp_path: Path, manager: Manager) -> None:
-    async with Simulator() as sim:
-        child = Child(sim, tmp_path, "websocket", manager=manager, **PACE)
+    async with Simulator() as sim, Child(sim, tmp_path, "websocket", manager=manager, **PACE) as child:
         for run in range(2):
             await child.start()
             await child.until("service.ready")

@@ -93,9 +93,12 @@ async def test_dead_letters_are_retried_by_the_running_daemon(
 async def test_killed_twice_with_the_receiver_down_for_a_while_every_call_arrives_in_order(tmp_path: Path) -> None:
     pbx = Pbx(default_extensions(10), seed=5)
     clock = SimClock(speed=SPEED)
-    async with receiving() as hook, Simulator(clock=clock, pbx=pbx, options=Options(real_lifetimes=True)) as sim:
-        pace = {"calls__settle_seconds": 10 / SPEED, "poll__interval_seconds": 5, "confirm__sync_interval_seconds": 2}
-        child = Child(sim, tmp_path, "pubnub", forked=True, **pace)
+    pace = {"calls__settle_seconds": 10 / SPEED, "poll__interval_seconds": 5, "confirm__sync_interval_seconds": 2}
+    async with (
+        receiving() as hook,
+        Simulator(clock=clock, pbx=pbx, options=Options(real_lifetimes=True)) as sim,
+        Child(sim, tmp_path, "pubnub", forked=True, **pace) as child,
+    ):
         child._environment["RINGLEDGER_WEBHOOKS"] = json.dumps(hooks(hook))
         await child.start()
         await child.until("service.ready")

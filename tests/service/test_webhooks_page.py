@@ -20,6 +20,7 @@ from ringledger.service.webhooks.delivery import post, posting
 from ringledger.service.webhooks.letters import LetterWriter, WebhookReceiver, receivers_of, signature
 from ringledger.service.webhooks.worker import DOWN_AFTER, PARALLEL, RetrySchedule
 from tests.builders import Desk, item, presence
+from tests.ending import ended
 from tests.ports import free_port
 from tests.until import until
 
@@ -130,9 +131,8 @@ def recipe(snippets, tmp_path):
     )
     tool.chmod(0o755)
     env = {**os.environ, "PATH": f"{tool.parent}:{os.environ['PATH']}"}
-    with subprocess.Popen([sys.executable, str(script)], env=env, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([sys.executable, str(script)], env=env, stderr=subprocess.DEVNULL) as process, ended(process):
         yield f"http://127.0.0.1:{port}", calls
-        process.terminate()
 
 
 def missed(at):

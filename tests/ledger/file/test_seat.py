@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from ringledger.ledger.file.seat import Seat
+from tests.ending import ended
 
 SIT = """
 import sys
@@ -25,9 +26,8 @@ def path(tmp_path):
 
 
 def test_a_killed_process_is_known_by_its_token_and_a_living_one_is_not(path):
-    with subprocess.Popen(
-        [sys.executable, "-c", SIT, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as first:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", SIT, str(path)], text=True, **pipes) as first, ended(first):
         assert first.stdout.readline() == "sits\n"
         first.send_signal(signal.SIGSTOP)  # it is not dead
         with Seat(path) as second:
