@@ -4,9 +4,9 @@ Everything here runs before the first await of a commit, so the caller may chang
 Enumerations are written by value: the driver is slow with subclasses of str.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from msgspec.json import Encoder
 
@@ -35,12 +35,14 @@ from ringledger.domain.facts import (
 from ringledger.domain.observation import CallItem, CallKey, FeedPosition, Source
 from ringledger.domain.status import TelephonyStatus
 from ringledger.domain.tracked import TrackedCall
+from ringledger.domain.tracker import MOST_FOLDED
 from ringledger.ledger.schema.calls import COLUMNS, OF_COMMIT, ColumnKind
 from ringledger.ledger.schema.statements import Statements
 from ringledger.ledger.times import to_text, to_text_or_none
 
 Row = tuple[Any, ...]
 Batch = list[tuple[str, list[Row]]]
+Told = TypeVar("Told")
 
 _encode = Encoder().encode
 _PRESENCE: Final = Source.PRESENCE._value_
@@ -51,12 +53,15 @@ _STALE: Final = IgnoredReason.STALE_SEQUENCE._value_
 #: Characters of what is put aside, and how many such things of an account there may be: the oldest go.
 QUARANTINED_CHARACTERS: Final = 65_536
 QUARANTINED_MOST: Final = 2_000
+#: Of so many live calls it is remembered what the tables hold: those that were written last.
+MOST_KNOWN: Final = 2 * MOST_FOLDED
 #: The last time a row can have, ms.
 LAST_MS: Final = 253_402_300_799_999
 
 
 class StoredState:
-    """What the tables hold of the calls that are live, so that a commit writes what differs and nothing else.
+    """What the tables hold of the live calls that were written last, so that a commit writes what differs of them and
+    nothing else.
 
     ``numbers``: of each account the newest publication. What must stay true: it moves by :meth:`note` alone, after the
     commit; a call that is not here is written whole.
@@ -71,8 +76,8 @@ class StoredState:
         """These changes are committed."""
         for key in changes.united:
             self.forget(key)
-        self._legs |= changes.legs
-        self._transitions |= changes.transitions
+        _remember(self._legs, changes.legs)
+        _remember(self._transitions, changes.transitions)
         for key, call in changes.sessions.items():
             if call.is_finished:
                 self.forget(key)
@@ -115,6 +120,14 @@ class StoredState:
             (statements.call_leg, legs),
             (statements.call_transition, transitions),
         ]
+
+
+def _remember(known: dict[CallKey, Told], told: Mapping[CallKey, Told]) -> None:
+    for key, now in told.items():
+        known.pop(key, None)  # the newest stand last
+        known[key] = now
+    while len(known) > MOST_KNOWN:
+        del known[next(iter(known))]
 
 
 def batch_of(
