@@ -21,6 +21,7 @@ from typing import Any
 
 from load import ACCOUNT, KEY, START, Event, office_events, sealed
 
+from ringledger import clock
 from ringledger.cli.operate.run import GC_THRESHOLDS
 from ringledger.config.model import load_settings
 from ringledger.domain.observation import Delivery, FeedPosition, PresenceObservation
@@ -31,6 +32,7 @@ from ringledger.ledger.write.writer import LedgerWriter
 from ringledger.observability.logging import configure_logging
 from ringledger.observability.metrics import Metrics
 from ringledger.ringcentral.decode.presence import decode_notification
+from ringledger.ringcentral.decode.values import latest_time
 from ringledger.ringcentral.pubnub.crypto import PayloadCipher
 from ringledger.service.announce import Announcer
 from ringledger.service.ingest.pipeline import Pipeline
@@ -62,8 +64,11 @@ class Line:
     def clock(self) -> float:
         return self.now_ms / 1000
 
-    def decode(self, text: bytes) -> PresenceObservation:
-        return decode_notification(text, account_id=ACCOUNT, default_region="US", received_at=self.now_ms + 120)
+    def decode(self, text: bytes, latest: int) -> PresenceObservation:
+        """``latest``: the latest time that is believed, ms, the same for all that one answer brought."""
+        return decode_notification(
+            text, account_id=ACCOUNT, default_region="US", received_at=self.now_ms + 120, latest=latest
+        )
 
     def position(self) -> FeedPosition:
         return FeedPosition("pubnub", "sub-c-bench/1_bench", str(self.now_ms), self.now_ms)
@@ -71,7 +76,8 @@ class Line:
     async def deliver(self, payloads: list[str], now_ms: int) -> None:
         """One answer of a poll, to its commit."""
         self.now_ms = now_ms
-        observations = tuple([self.decode(self.cipher.open(payload)) for payload in payloads])
+        latest = latest_time(clock.now_ms())
+        observations = tuple([self.decode(self.cipher.open(payload), latest) for payload in payloads])
         self.tracker.advance(self.clock())
         await self.intake.deliver(Delivery(observations, (), self.position()))
 
@@ -153,7 +159,8 @@ async def _staged(line: Line, payloads: list[str], now_ms: int, mark: Callable[[
     mark("")
     texts = [line.cipher.open(payload) for payload in payloads]
     mark("decrypt")
-    observations = [line.decode(text) for text in texts]
+    latest = latest_time(clock.now_ms())
+    observations = [line.decode(text, latest) for text in texts]
     mark("decode")
     unknown = tracker.unknown_calls(observations)
     restored = await ledger.load_sessions(unknown) if unknown else []
