@@ -166,11 +166,11 @@ wheel: build-dev  ## dist/*.whl, its tracker compiled where a C compiler is at h
 	rm -f dist/*.whl
 	RINGLEDGER_COMPILE=$(COMPILED) $(BIN)/python -m hatchling build --target wheel
 
-test-compiled: build-dev  ## the tests of the domain against a compiled wheel (a C compiler, Python's headers)
+test-compiled: build-dev  ## the tests of what is compiled against a compiled wheel (a C compiler, Python's headers)
 	rm -rf build/wheel build/installed
 	RINGLEDGER_COMPILE=1 $(BIN)/python -m hatchling build --target wheel --directory build/wheel
 	$(BIN)/python -m zipfile -e build/wheel/ringledger-*.whl build/installed
-	RINGLEDGER_TRACKER=compiled PYTHONPATH=build/installed $(BIN)/python -m pytest -q -n 2 tests/domain tests/generator tests/test_compiled.py
+	RINGLEDGER_TRACKER=compiled PYTHONPATH=build/installed $(BIN)/python -m pytest -q -n 2 tests/domain tests/generator tests/ledger/write tests/test_compiled.py
 
 vm-test install-test: COMPILED = 0  # they install it for another Python
 

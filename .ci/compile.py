@@ -1,4 +1,4 @@
-"""Compiles the domain with mypyc while a wheel is built, where that is wanted: `make wheel`.
+"""Compiles the domain, and what makes rows of it, while a wheel is built: `make wheel`, mypyc, where that is wanted.
 
 A build hook of hatchling, and as a program the compilation itself. The switch is ``RINGLEDGER_COMPILE``: ``1`` compiles
 or fails, ``auto`` compiles where a C compiler and Python's headers are at hand, anything else builds a plain wheel. The
@@ -21,25 +21,28 @@ GROUP = "ringledger.domain.compiled"
 
 
 class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Puts the compiled modules of ``ringledger.domain`` beside their sources."""
+    """Puts compiled modules beside their sources: the domain's but for those that are ``plain``, and ``more``."""
 
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
         """What an isolated build has to install for it."""
-        return [] if _switch() == "0" else ["mypy>=1.16", "setuptools>=75"]
+        typed = ["msgspec>=0.19", "sqlalchemy>=2.0.40"]  # mypy reads what the modules import
+        return [] if _switch() == "0" else ["mypy>=1.16", "setuptools>=75", *typed]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and say so in the wheel's name."""
         if version == "editable" or not _wanted():
             return
         root = Path(self.root)
+        package = root / "daemon/ringledger"
         out = root / "build" / "compiled"
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         plain = {f"{name}.py" for name in self.config["plain"]}
-        sources = [path for path in sorted((root / "daemon/ringledger/domain").rglob("*.py")) if path.name not in plain]
-        names = [path.relative_to(root / "daemon").as_posix() for path in sources]
+        sources = [path for path in sorted((package / "domain").rglob("*.py")) if path.name not in plain]
+        sources += [package / name for name in self.config["more"]]
+        names = [path.relative_to(package.parent).as_posix() for path in sources]
         subprocess.run([sys.executable, __file__, str(out), *names], cwd=root / "daemon", check=True)
         made = sorted((out / "lib").rglob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"))
         build_data["force_include"].update({str(path): path.relative_to(out / "lib").as_posix() for path in made})

@@ -6,6 +6,7 @@ import pkgutil
 
 import ringledger.domain
 from ringledger import tracker_kind
+from ringledger.ledger.write import encode
 
 WANTED = os.environ.get("RINGLEDGER_TRACKER", "plain Python")
 
@@ -20,3 +21,7 @@ def test_every_module_of_the_domain_is_of_that_kind_but_those_whose_types_are_re
     sources = {name for name, module in modules.items() if str(module.__file__).endswith(".py")}
     plain = {"diagram", "facts", "observation"}
     assert sources == (plain if WANTED == "compiled" else modules.keys() - {"compiled__mypyc"})
+
+
+def test_what_makes_rows_is_of_that_kind_too():
+    assert str(encode.__file__).endswith(".py") is (WANTED != "compiled")
