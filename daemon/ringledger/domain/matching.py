@@ -225,3 +225,34 @@ def matched(calls: Sequence[Unconfirmed], records: Mapping[str, Sequence[RecordC
         if name not in found and key not in found.values():
             found[name] = key
     return found
+
+
+def sharing(claims: Iterable[RecordClaim], names: Iterable[str]) -> list[RecordClaim]:
+    """Those of the records that share a name with these, or with another of them that does."""
+    borne, left, found = set(names), list(claims), list[RecordClaim]()
+    while near := [claim for claim in left if not borne.isdisjoint(names_of_record(claim))]:
+        found += near
+        left = [claim for claim in left if claim not in near]
+        borne |= {name for claim in near for name in names_of_record(claim)}
+    return found
+
+
+def joined(records: Mapping[str, Sequence[RecordClaim]]) -> list[list[str]]:
+    """Which records (by their names) are of one call whosever it is, since they share a name: each such group."""
+    borne = {name: {one for claim in claims for one in names_of_record(claim)} for name, claims in records.items()}
+    bearers: dict[str, list[str]] = {}
+    for name, names in borne.items():
+        for one in names:
+            bearers.setdefault(one, []).append(name)
+    left, groups = dict.fromkeys(sorted(records)), list[list[str]]()
+    while left:
+        group, waiting = list[str](), [next(iter(left))]
+        while waiting:
+            name = waiting.pop()
+            if name in left:
+                del left[name]
+                group.append(name)
+                for one in borne[name]:
+                    waiting += bearers.pop(one, ())
+        groups.append(sorted(group))
+    return groups

@@ -148,9 +148,17 @@ def readings_of(facts: Facts, state: State) -> Readings:
     )
 
 
-def _newest(one: Record) -> tuple[bool, int, int, str]:
+def _newest(one: Record) -> tuple[object, ...]:
+    """The order of readings; of those of one time what they say decides, for something must that is no arrival."""
     claim = one.claim
-    return claim.source is Source.CALL_LOG, claim.read_at, end_of(claim), claim.result or ""
+    says = (
+        claim.started_at or 0,
+        claim.extension_id or "",
+        claim.direction,
+        *map(str, claim.from_party),
+        *map(str, claim.to_party),
+    )
+    return claim.source is Source.CALL_LOG, claim.read_at, end_of(claim), claim.result or "", *says
 
 
 def _by_start(claim: RecordClaim) -> tuple[int, str]:

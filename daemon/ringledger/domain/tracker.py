@@ -31,11 +31,13 @@ from ringledger.domain.matching import (
     Names,
     Unconfirmed,
     ends_of,
+    joined,
     key_name,
     matched,
     names_of_item,
     names_of_record,
     names_of_sessions,
+    sharing,
 )
 from ringledger.domain.observation import (
     ACTIVE_CALLS,
@@ -639,22 +641,23 @@ class CallTracker:
         """Note by which numbers and start a call is found, and whether records have to be matched with it anew."""
         state = call.state
         if state is not None and state.version == call.told_version and call.told_live and call.facts.plain:
+            if state.answered_at is None:  # it has been seen for longer, and a record may tell of that time
+                self._unmatched[call.key] = call
             return
         after = call.call
         if not after.legs:
             return
         signature = call.signature
+        other = signature != call.found_by or after.live is not call.told_live or bool(call.matched)
         if signature != call.found_by:
             call.found_by = signature
             claims = [one.claim for one in call.facts.records] if call.matched else ()
             self._index.note(call.key, ends_of(call.key.account_id, after, claims))
             if after.started_at <= self.gone_until + GONE_PAIR_MS:
                 self._astray[call.key] = None
-        elif after.live is call.told_live and not call.matched:
-            return
         if after.answered_at is None or call.matched:
             self._unmatched[call.key] = call
-            if after.started_at <= self.gone_unseen_until + GONE_RECORD_MS:
+            if other and after.started_at <= self.gone_unseen_until + GONE_RECORD_MS:
                 self._astray[call.key] = None
 
     def _keep_time(self, call: TrackedCall, after: Call, *, over: bool) -> None:
@@ -940,6 +943,7 @@ class CallTracker:
             if not strangers:
                 break
             if claim is not None and len(found) == 1:
+                self._match(strangers[0], claim)
                 return strangers[0].key
             for one in strangers:  # its records have a call of their own
                 self._split_named(one, names)
@@ -967,11 +971,12 @@ class CallTracker:
 
     def _own(self, call: TrackedCall) -> None:
         """Take records that were matched by numbers for the call's own if they turn out to share a name with it."""
-        for record in call.facts.records if call.matched else ():
-            names = names_of_record(record.claim)
-            if not call.names.keys().isdisjoint(names):
-                call.matched.pop(group_of(record.claim), None)
-                call.facts.names = names | call.names
+        if not call.matched:
+            return
+        told = [record.claim for record in call.facts.records]
+        for claim in sharing(told, call.names):
+            call.matched.pop(group_of(claim), None)
+            call.facts.names = names_of_record(claim) | call.names
 
     def _unite(self, call: TrackedCall, other: TrackedCall) -> TrackedCall:
         """Make one call of two, since they share a name or a matched record, and return it."""
@@ -1034,25 +1039,35 @@ class CallTracker:
         if len(near) == 1 and not call.matched:
             return
         calls = [self.calls[key] for key in near]
-        records: dict[str, list[RecordClaim]] = {}
+        held: dict[str, list[RecordClaim]] = {}
         holders: dict[str, CallKey] = {}
         for one in calls:
             for record in one.facts.records:
                 name = group_of(record.claim)
                 if name in one.matched or not one.facts.is_shown:
-                    records.setdefault(name, []).append(record.claim)
+                    held.setdefault(name, []).append(record.claim)
                     holders[name] = one.key
+        if not held:
+            return
+        groups = {names[0]: names for names in joined(held)}
+        records = {first: [claim for name in names for claim in held[name]] for first, names in groups.items()}
         found = matched([one for one in map(self._unconfirmed, calls) if one is not None], records)
-        for name, holder in holders.items():
-            own = found.get(name)
-            if own == holder:
-                continue
-            now = self.calls.get(holder)
-            if now is not None and name in now.matched:
-                self._split(now, [name])
-                now = self.calls.get(CallKey(call.account_id, name))
-            if own is not None and now is not None:
-                taker = self.calls[own]
+        for first, names in groups.items():
+            own = found.get(first)
+            elsewhere = {key: None for name in names if (key := holders[name]) != own}
+            for key in elsewhere:
+                holder = self.calls.get(key)
+                if holder is not None:
+                    self._split(holder, [name for name in names if name in holder.matched])
+            if own is not None and elsewhere:
+                self._give(records[first], own)
+
+    def _give(self, claims: Iterable[RecordClaim], own: CallKey) -> None:
+        """Records of other names are this call's: that of their own is no more."""
+        for claim in claims:
+            key, taker = self._named(own.account_id, names_of_record(claim)), self.calls[own]
+            if key is not None and key != taker.key and not self.calls[key].facts.is_shown:
+                now = self.calls[key]
                 taker.matched.update({group_of(record.claim): None for record in now.facts.records})
                 now.facts.names = {}
                 self._unite(taker, now)
@@ -1067,8 +1082,8 @@ class CallTracker:
 
     def _split_named(self, call: TrackedCall, names: Names) -> None:
         """Let go of the records that were matched by numbers and bear one of these names, and of the names."""
-        told = [(group_of(one.claim), names_of_record(one.claim)) for one in call.facts.records]
-        self._split(call, dict.fromkeys(group for group, borne in told if not names.keys().isdisjoint(borne)))
+        told = [one.claim for one in call.facts.records if group_of(one.claim) in call.matched]
+        self._split(call, dict.fromkeys(group_of(claim) for claim in sharing(told, names)))
         if self.calls.get(call.key) is call:
             self._index.unname(call.key, [name for name in names if name not in call.names])
 
