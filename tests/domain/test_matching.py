@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from ringledger.domain.observation import PresenceObservation, RecordClaim, Source
 from tests.builders import T0, Desk, claim, item, presence
 from tests.domain.orders import Told, one_outcome, outcome
@@ -82,3 +84,22 @@ def test_records_that_contradict_one_another_tell_the_same_calls_in_any_order() 
         for _ in range(6):
             rng.shuffle(told)
             assert outcome(told_in(told, rng, rng.choice([1, 2, 20]))) == usual, f"seed {seed}"
+
+
+#: Calls of one caller in a row.
+MANY = 450
+
+
+@pytest.mark.timeout(120)
+def test_a_record_that_comes_last_may_move_all_others() -> None:
+    """Each record is nearest to one call and nearly as near to the next, whose own is a little farther: one more record
+    of the first call sends each of them on by one."""
+    told, at = list[Told](), 0.0
+    for number in range(MANY):
+        before, behind = 8 + number / 9, 8.05 + number / 9
+        told += [rings(at, f"p{number}"), over(at + 60, f"p{number}"), missed(at + before, 200, f"x{number}")]
+        at += before + behind
+    last = missed(0, 60, "z")
+    early, late = Desk().batch(last, *told), Desk().batch(*told).batch(last)
+    assert outcome(late.settle()) == outcome(early.settle())
+    assert len(late.tracker.calls) == MANY + 1  # the last one's record has none

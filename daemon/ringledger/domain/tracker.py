@@ -71,9 +71,11 @@ MOST_FOLDED: Final = 1_000
 #: whose record that call was. A row's start is its record's, which may be a little later than presence's.
 GONE_PAIR_MS: Final = 2 * PAIR_WINDOW_MS
 GONE_RECORD_MS: Final = MATCH_WINDOW_MS + PAIR_WINDOW_MS
-#: So often at most records are matched anew with calls before what came of it is reported; a few times are enough, and
-#: records that no matching satisfies must not hold up everything else.
-MOST_ROUNDS: Final = 100
+#: Rounds of matching before what came of it is reported, for each call in memory. Who takes which record follows from
+#: presence alone, the nearest pair first: the nearest of all is settled by the first round that looks at it, and each
+#: other one once those nearer are. So every round settles a pair, and a call has one; it may do so twice, for it takes
+#: part until a record turns out to be its own.
+ROUNDS_OF_A_CALL: Final = 2
 #: Reads of presence are remembered so long for calls whose events come later, ms.
 REMEMBER_READS_MS: Final = 3_600_000
 
@@ -581,8 +583,9 @@ class CallTracker:
                 found |= touched
                 unmatched, self._unmatched = self._unmatched, {}
                 rounds += 1
+                most = ROUNDS_OF_A_CALL * (1 + len(self.calls))
                 for call in unmatched.values():
-                    if rounds <= MOST_ROUNDS and self.calls.get(call.key) is call:
+                    if rounds <= most and self.calls.get(call.key) is call:
                         self._match_records(call)
             for key, call in found.items():
                 if self.calls.get(key) is call:
