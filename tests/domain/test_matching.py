@@ -55,6 +55,13 @@ def test_a_record_is_matched_with_a_call_that_is_seen_to_go_on() -> None:
     assert confirmed(one_outcome(*told, settle=False)) == {"p": "Missed"}
 
 
+def test_of_readings_of_one_instant_what_they_say_decides() -> None:
+    told = missed(4, 30, "x", record="r"), missed(4, 30, "p", record="r", telephony="t")
+    one_outcome(*told)
+    earlier, longer = missed(10, 5, "x", record="r"), missed(15, 0, "x", record="r")
+    one_outcome(earlier, longer)
+
+
 def story(rng: random.Random) -> list[Told]:
     """One or two calls of presence, and records that contradict one another: sessions share telephony sessions and
     records, records have the sessions of either call, or none."""

@@ -151,14 +151,9 @@ def readings_of(facts: Facts, state: State) -> Readings:
 def _newest(one: Record) -> tuple[object, ...]:
     """The order of readings; of those of one time what they say decides, for something must that is no arrival."""
     claim = one.claim
-    says = (
-        claim.started_at or 0,
-        claim.extension_id or "",
-        claim.direction,
-        *map(str, claim.from_party),
-        *map(str, claim.to_party),
-    )
-    return claim.source is Source.CALL_LOG, claim.read_at, end_of(claim), claim.result or "", *says
+    names = claim.session_id or "", claim.telephony_session_id or "", claim.extension_id or ""
+    says = claim.started_at or 0, claim.direction, *map(str, claim.from_party), *map(str, claim.to_party)
+    return claim.source is Source.CALL_LOG, claim.read_at, end_of(claim), claim.result or "", *says, *names
 
 
 def _by_start(claim: RecordClaim) -> tuple[int, str]:
