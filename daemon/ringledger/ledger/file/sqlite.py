@@ -44,7 +44,7 @@ WRITER_PRAGMAS: Final[dict[str, str | int]] = {
     "journal_mode": "WAL",
     "wal_autocheckpoint": 4_000,  # pages that many commits touch are moved once
     "journal_size_limit": 64 * 1024 * 1024,
-    "cache_size": -4_096,  # more brings no speed: the system has the file in memory as well
+    "cache_size": -2_048,  # KiB; more brings no speed: the system has the file in memory as well
 }
 
 
