@@ -715,7 +715,7 @@ def bare(number: str | None) -> str | None:
     return _bare(number) if number else None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _bare(number: str) -> str:
     """One text for all calls of a number."""
     return number.removeprefix("+")

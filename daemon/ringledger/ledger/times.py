@@ -28,7 +28,7 @@ def _minute(minutes: int) -> str:
     return (_EPOCH + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:").rjust(17, "0")
 
 
-@lru_cache(maxsize=2048)  # the rows of one batch repeat few moments
+@lru_cache(maxsize=1024)  # the rows of one batch repeat few moments
 def to_text(ms: int) -> str:
     """Milliseconds since the epoch as the database's text. Raises ``OverflowError`` beyond the year 9999."""
     minutes, rest = divmod(ms, 60_000)

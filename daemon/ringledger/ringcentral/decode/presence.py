@@ -391,7 +391,7 @@ def party(raw: WireNumber, name: str | None, region: str) -> Party:
     return _party(cut(str(raw) if isinstance(raw, int) else raw), cut(name, NAME_LENGTH), region)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _party(raw: str | None, name: str | None, region: str) -> Party:
     if not raw and not name:
         return UNKNOWN_PARTY

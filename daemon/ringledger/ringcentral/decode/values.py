@@ -67,7 +67,7 @@ def parse_time(text: str) -> int | None:
 
 
 #: As :func:`parse_time`: every event of a call repeats when it started. For texts of at most ``ID_LENGTH``.
-remembered_time: Final = lru_cache(maxsize=2048)(parse_time)
+remembered_time: Final = lru_cache(maxsize=1024)(parse_time)
 
 
 def time_of(text: str, latest: int) -> int:
