@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 def play(lines: Iterable[Json], *, batch: int = 1, stop: int | None = None, rest: bool = False) -> Outcome:
     """Play a recording to its end and let calls settle; changes are taken after every ``batch`` lines. ``stop``: after
     so many lines the program ends and begins again with what it had stored. ``rest``: whenever changes have been taken,
-    each live call comes to rest, as if a thousand others had been heard of since.
+    each live call comes to rest, as if hundreds of others had been heard of since.
     """
     playback = Playback(settle_seconds=SETTLE_SECONDS, stale_after_seconds=STALE_AFTER_SECONDS)
     rows: dict[str, Row] = {}

@@ -66,7 +66,7 @@ DEFAULT_STALE_AFTER_SECONDS: Final = 14_400.0
 #: A ringing call heard of more recently than this is not worth a question, ms.
 FRESH_MS: Final = 5_000
 #: So many live calls keep what was folded, those that were spoken of last; the others keep their facts alone.
-MOST_FOLDED: Final = 1_000
+MOST_FOLDED: Final = 500
 #: How much later than a call that is gone one may begin that has to do with it, ms: the other half of a RingOut, and
 #: whose record that call was. A row's start is its record's, which may be a little later than presence's.
 GONE_PAIR_MS: Final = 2 * PAIR_WINDOW_MS
