@@ -341,12 +341,13 @@ class TrackedCall:
 
     def fold(self) -> State:
         """The accumulator of presence, made anew if a fact came late."""
-        if self.state is None:
-            facts = self.facts  # a resting call gets its accumulator with them
-            if self.state is None:
-                self.state = presence_of(facts)
-                self.state.version += self.told_version + 1  # never again one that has been reported
-        return self.state
+        if self.held is None:
+            self._wake()  # it gets its accumulator with its facts
+        state = self.state
+        if state is None:
+            state = self.state = presence_of(self.facts)
+            state.version += self.told_version + 1  # never again one that has been reported
+        return state
 
     def note_told(self) -> None:
         """What follows from the facts so far has been reported before."""
