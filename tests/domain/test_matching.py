@@ -7,7 +7,7 @@ import pytest
 from ringledger.domain.observation import PresenceObservation, RecordClaim, Source
 from tests.builders import T0, Desk, claim, item, presence
 from tests.domain.orders import Told, one_outcome, outcome
-from tests.domain.test_any_source import told_in
+from tests.domain.test_any_source import same_in_any_order
 
 S = 1_000
 STORIES = 150
@@ -85,12 +85,7 @@ def story(rng: random.Random) -> list[Told]:
 
 def test_records_that_contradict_one_another_tell_the_same_calls_in_any_order() -> None:
     for seed in range(STORIES):
-        rng = random.Random(seed)
-        told = story(rng)
-        usual = outcome(told_in(told, rng, 1))
-        for _ in range(6):
-            rng.shuffle(told)
-            assert outcome(told_in(told, rng, rng.choice([1, 2, 20]))) == usual, f"seed {seed}"
+        same_in_any_order(seed, story)
 
 
 #: Calls of one caller in a row.
