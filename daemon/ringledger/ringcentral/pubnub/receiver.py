@@ -42,7 +42,7 @@ MOST_ENTRIES: Final = 10_000
 
 class PubNubBookmark(msgspec.Struct, frozen=True):
     """The token of a position: PubNub's cursor, and the subscription it belongs to (to be taken up again). A cursor is
-    a time in such units, and from one that is still to come nothing would be read.
+    a time in such units; from one of a time that no clock may have nothing would ever be read.
     """
 
     cursor: Annotated[int, msgspec.Meta(ge=EARLIEST_MS * TICKS, lt=LATEST_MS * TICKS)]
