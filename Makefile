@@ -5,9 +5,12 @@
 
 SHELL  := /bin/bash
 VENV   ?= .venv
-# The first of these that runs and is new enough (a name in PATH may be a shim that does not run).
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
-            "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+# The first of these that runs, is new enough and makes environments (a name in PATH may be a shim that does not run).
+# The distribution's comes first: it is built with optimisations, and the suite takes a fifth less than with one that a
+# version manager has built without.
+PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python3.11 python3.14; do \
+            "$$p" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+            && { echo "$$p"; break; }; done)
 
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet install
