@@ -2,9 +2,10 @@
 
 An interpreter needs a second of the processor before it has imported the program, and the suite starts hundreds. So a
 parent that has imported everything waits beside each worker of the suite, and a process is a copy of it: with its own
-number, files, environment, directory and signals, with `python -m ringledger`'s arguments, and with an interpreter that
-ends as any other does. What is about the start itself (what help imports, a closed standard output, the installation)
-starts an interpreter: `subprocess` and ``tests.cli.conftest.command``.
+number, files, environment, directory and signals, and with `python -m ringledger`'s arguments. It ends as any other
+does, but leaves its objects to the system: freeing what it shares with its parent took as long as a command. What is
+about the start itself (what help imports, a closed standard output, the installation) starts an interpreter:
+`subprocess` and ``tests.cli.conftest.command``.
 
 What must stay true: the parent has imported, and has done nothing else; it has no threads. A process outlives neither
 the one that has started it nor the last name for it.
@@ -41,9 +42,12 @@ PRELOADED = (
     "ringledger.ledger.schema.migrate",
     "ringledger.ringcentral.pubnub.feed",
     "ringledger.ringcentral.websocket.feed",
-    "ringledger.service",
+    "ringledger.service.daemon",
     "ringledger.simulator",
     "ringledger.web.server",
+    "h2.connection",
+    "httpcore",
+    "uvicorn.lifespan.on",
 )
 LARGEST = 1 << 18
 
@@ -268,7 +272,7 @@ def _begin(order: dict[str, Any], told: int, *streams: int) -> dict[str, Any]:
 
 
 def become(order: dict[str, Any]) -> None:
-    """Run the program as a new interpreter would."""
+    """Run the program as a new interpreter would, and end."""
     if order["session"]:
         os.setsid()
     os.environ.clear()
@@ -288,7 +292,28 @@ def become(order: dict[str, Any]) -> None:
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     sys.argv = [order["module"], *order["words"]]
-    runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if not isinstance(ended.code, int | None):
+            raise
+        code = ended.code or 0
+    else:
+        code = 0
+    _end(code)
+
+
+def _end(code: int) -> None:
+    """What an interpreter does at its end, in its order (`Py_FinalizeEx`), and no more."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if not stream.closed:
+                stream.flush()
+        except OSError:
+            code = 120
+    os._exit(code)
 
 
 def main() -> None:
