@@ -51,17 +51,26 @@ class Rig:
         self.daemon = daemon
         self.database = database
         self.task = task
+        self._reader: sqlite3.Connection | None = None
+        self._waiting = 0
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """What an analyst would read."""
         if not self.daemon.settings.database.is_file:
             return postgresql.asked(self.daemon.settings.database.url, sql)
-        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
-        connection.row_factory = sqlite3.Row
+        if self._reader is None:
+            self._reader = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
+            self._reader.row_factory = sqlite3.Row
         try:
-            return [dict(row) for row in connection.execute(sql)]
+            return [dict(row) for row in self._reader.execute(sql)]
         finally:
-            connection.close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Close what was read over, unless somebody waits and will ask again."""
+        if self._reader is not None and not self._waiting:
+            self._reader.close()
+            self._reader = None
 
     def execute(self, sql: str) -> None:
         """What somebody does by hand to one row."""
@@ -76,7 +85,10 @@ class Rig:
         return self.query("SELECT * FROM calls ORDER BY started_at")
 
     async def until(self, condition: Callable[[], Any], what: str = "", seconds: float = PATIENCE) -> Any:
-        """Wait for a condition; the daemon's death or the end of patience fails the test."""
+        """Wait for a condition; the daemon's death or the end of patience fails the test.
+
+        All that is asked of a file in the meantime is asked over one connection, which reads the schema once.
+        """
 
         def come_about() -> Any:
             if not (found := condition()) and self.task.done():
@@ -84,7 +96,12 @@ class Rig:
                 raise AssertionError("the daemon has ended")
             return found
 
-        return await until(come_about, lambda: f"{what or condition}; {len(self.calls())} calls", seconds)
+        self._waiting += 1
+        try:
+            return await until(come_about, lambda: f"{what or condition}; {len(self.calls())} calls", seconds)
+        finally:
+            self._waiting -= 1
+            self._let_go()
 
     async def stop(self) -> None:
         """Stop the daemon in good order."""
