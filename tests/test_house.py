@@ -55,15 +55,22 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@functools.cache
+def nodes(path: Path) -> list[ast.AST]:
+    """All of a module's tree."""
+    return list(ast.walk(tree(path)))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def forgotten() -> Iterator[None]:
     """The trees of all modules are no burden for the tests of other files."""
     yield
     tree.cache_clear()
+    nodes.cache_clear()
 
 
 def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -113,7 +120,7 @@ def test_no_function_is_over_60_lines():
     long = [
         f"{path.name}:{node.name} {length}"
         for path in modules()
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, functions) and (length := (node.end_lineno or 0) - node.lineno + 1) > 60
     ]
     assert not long
@@ -122,7 +129,7 @@ def test_no_function_is_over_60_lines():
 def test_no_error_is_raised_out_of_except_star():
     """Python wraps it in a group until 3.11.3, so that nobody who waits for that error sees it."""
     for path in modules():
-        stars = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.TryStar)]
+        stars = [node for node in nodes(path) if isinstance(node, ast.TryStar)]
         assert not any(isinstance(inner, ast.Raise) for star in stars for inner in ast.walk(star)), path
 
 
@@ -168,7 +175,7 @@ def test_only_one_module_prints_to_a_terminal_and_one_writes_csv():
     owners = {"print": "cli/terminal.py", "Console": "cli/terminal.py", "from_markup": "", "csv": "text.py"}
     strays = []
     for path in (path for room in ("cli", "service", "ledger") for path in (PACKAGE / room).rglob("*.py")):
-        calls = [node for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
+        calls = [node for node in nodes(path) if isinstance(node, ast.Call)]
         named = {getattr(call.func, "id", getattr(call.func, "attr", "")) for call in calls if _of_ours(call)}
         named |= {name for name in imports(path) if name == "csv"}
         here = str(path.relative_to(PACKAGE))
@@ -191,7 +198,7 @@ def test_log_lines_use_the_closed_list_by_its_constants():
     literal = [
         f"{path.name}:{node.lineno}"
         for path in modules()
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in levels
