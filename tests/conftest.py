@@ -5,13 +5,16 @@ import gc
 import getpass
 import io
 import json
+import logging
 import os
+import queue
 import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from logging.handlers import QueueHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import structlog
@@ -25,8 +28,10 @@ from tests.virtual_time import JumpingLoop
 
 ROOT = Path(__file__).resolve().parent.parent
 
-hypothesis_settings.register_profile("ci", derandomize=True, deadline=None)
-hypothesis_settings.register_profile("dev", deadline=None)
+#: Random examples of each property; `make properties` asks for more.
+EXAMPLES = int(os.environ.get("EXAMPLES", "40"))
+hypothesis_settings.register_profile("ci", derandomize=True, deadline=None, max_examples=EXAMPLES)
+hypothesis_settings.register_profile("dev", deadline=None, max_examples=EXAMPLES)
 hypothesis_settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
@@ -147,6 +152,19 @@ def logs() -> Iterator[LogLines]:
     structlog.contextvars.clear_contextvars()
     yield lines
     structlog.contextvars.clear_contextvars()
+
+
+Records: TypeAlias = "queue.SimpleQueue[logging.LogRecord]"
+
+
+@pytest.fixture
+def foreign(logs: LogLines) -> Iterator[Records]:
+    """What the libraries log in a test."""
+    records: Records = queue.SimpleQueue()
+    handler = QueueHandler(records)
+    logging.getLogger().addHandler(handler)
+    yield records
+    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from ringledger.ringcentral.websocket.connection import Vigilance
 from ringledger.ringcentral.websocket.feed import WebSocketFeed, WebSocketOptions
 from ringledger.ringcentral.websocket.reconnect import ReconnectPace
 from ringledger.simulator import Simulator
+from tests.conftest import Records
 from tests.platform.payloads import event
 from tests.platform.support import GOOD, Recorder, client_for, running
 
@@ -383,7 +384,7 @@ async def test_rejected_credentials_end_it(way: Way, sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize("moment", ["receiving", "outage", "delivering"])
-async def test_shutdown_leaves_nothing_behind(way: Way, moment: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_shutdown_leaves_nothing_behind(way: Way, moment: str, foreign: Records) -> None:
     with warnings.catch_warnings(action="ignore"):
         gc.collect()  # what other tests have left behind
     before = set(asyncio.all_tasks())
@@ -400,4 +401,4 @@ async def test_shutdown_leaves_nothing_behind(way: Way, moment: str, caplog: pyt
     gc.collect()
     ours = ("ringledger", "Feed", "Effect")
     assert {task for task in asyncio.all_tasks() if any(word in repr(task) for word in ours)} <= before
-    assert not caplog.records
+    assert foreign.empty()

@@ -347,7 +347,9 @@ def configure_logging(
     )
     logging.basicConfig(handlers=[handler], level=threshold, force=True)
     for name in LIBRARIES:
-        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
+        library, wanted = logging.getLogger(name), max(threshold, logging.WARNING)
+        if library.level != wanted:  # setting one looks through every logger there is
+            library.setLevel(wanted)
 
 
 def as_json(format_: str, stream: TextIO | None = None) -> bool:

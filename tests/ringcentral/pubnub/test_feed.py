@@ -22,6 +22,7 @@ from ringledger.ringcentral.pubnub.client import MAX_ANSWER_BYTES, BadAnswer, Bo
 from ringledger.ringcentral.pubnub.feed import PubNubFeed, PubNubOptions
 from ringledger.ringcentral.pubnub.receiver import parse_answer, publish_token
 from ringledger.simulator import Options, Simulator
+from tests.conftest import Records
 from tests.platform.fake import reply, serving
 from tests.platform.payloads import event
 from tests.platform.support import Recorder, client_for, running
@@ -326,7 +327,9 @@ async def test_a_rebuilt_subscription_hears_again(sim: Simulator, client: Platfo
     assert sink.told(FeedNoticeKind.SUBSCRIPTION_LOST)[0].reason == "silent"
 
 
-async def test_a_shutdown_at_the_handshake_leaves_nothing_behind(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_shutdown_at_the_handshake_leaves_nothing_behind(
+    foreign: Records,
+) -> None:
     with warnings.catch_warnings(action="ignore"):
         gc.collect()  # what other tests have left behind
     before = set(asyncio.all_tasks())
@@ -337,7 +340,7 @@ async def test_a_shutdown_at_the_handshake_leaves_nothing_behind(caplog: pytest.
             await sink.until(lambda: sink.told(FeedNoticeKind.SUBSCRIPTION_CREATED))
     gc.collect()
     assert {task for task in asyncio.all_tasks() if "Feed" in repr(task) or "Effect" in repr(task)} <= before
-    assert not caplog.records
+    assert foreign.empty()
 
 
 @pytest.mark.parametrize(
