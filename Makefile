@@ -95,12 +95,12 @@ fuzz: build-dev  ## ROUNDS damaged inputs over everything that reads what others
 	$(BIN)/python -m tests.fuzz.run --rounds $(ROUNDS)
 
 EXAMPLES ?= 1000
-properties: build-dev  ## the rules of the state machine on EXAMPLES random stories each
-	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n auto tests/domain/test_properties.py
+properties: build-dev  ## the rules of the state machine, and every other property, on EXAMPLES random examples each
+	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n auto --ignore=tests/ops --ignore=tests/postgresql -m hypothesis
 
 SEED ?= 1
 any-order: build-dev  ## EXAMPLES true calls from SEED on in any order of arrival, doubled, lost by a quarter: the same row, the true one
-	EXAMPLES=$(EXAMPLES) SEED=$(SEED) $(BIN)/python -m pytest -q -n auto tests/generator tests/domain/test_any_source.py
+	EXAMPLES=$(EXAMPLES) SEED=$(SEED) ORDERS=1000 $(BIN)/python -m pytest -q -n auto -m "not hypothesis" tests/generator tests/domain
 
 check: build-dev  ## style, types, imports
 	$(BIN)/ruff check .

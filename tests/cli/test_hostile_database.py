@@ -109,6 +109,11 @@ MADE = (
 BY_HAND = {odd_values, times_beyond_the_years, not_utf8, a_giant, odd_facts}
 
 
+def marked(*slow):
+    """All of them as parameters; which take seconds are no part of the suite."""
+    return [pytest.param(one, marks=[pytest.mark.slow] * (one in slow), id=one.__name__) for one in MADE]
+
+
 def given(path, change):
     if change in BY_HAND:
         put(path, replace(",\n STRICT", "/*1*/"), replace("\n STRICT", "/*2*/"))
@@ -131,7 +136,7 @@ def replace(old, new):
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("change", MADE, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("change", marked(a_giant))
 def test_every_command_ends_as_documented(cli, own, change):
     given(own, change)
     for words in (*READING, *WRITING):

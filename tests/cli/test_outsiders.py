@@ -208,6 +208,7 @@ def test_a_member_reads_and_is_told_who_writes(state, as_somebody):
         assert err.endswith(f"root and user {OWNER} alone may; run this as root\n"), err
 
 
+@pytest.mark.slow
 def test_a_member_is_told_what_keeps_the_file_from_being_read(state, as_somebody):
     path = state / "r.db"
     path.with_name("r.db-wal").unlink()

@@ -77,6 +77,7 @@ async def test_records_that_cannot_be_read_are_met_once(tmp_path: Path, manager:
         assert [line for line in child.lines() if line["event"] == "poll.failed"] == []
 
 
+@pytest.mark.slow
 async def test_an_answer_that_unpacks_to_gigabytes_fits_into_the_units_memory(tmp_path: Path, manager: Manager) -> None:
     async with (
         Simulator(clock=SimClock(), options=Options(real_lifetimes=True)) as sim,

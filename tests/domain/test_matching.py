@@ -92,6 +92,7 @@ def test_records_that_contradict_one_another_tell_the_same_calls_in_any_order() 
 MANY = 450
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_record_that_comes_last_may_move_all_others() -> None:
     """Each record is nearest to one call and nearly as near to the next, whose own is a little farther: one more record

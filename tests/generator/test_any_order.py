@@ -18,7 +18,7 @@ from tests.generator.playing import broken, play, unlike
 from tests.generator.stories import SOURCES, pair, story
 
 #: Stories of the suite; `make any-order` asks for more.
-FEW = 20
+FEW = 10
 EXAMPLES = int(os.environ.get("EXAMPLES", FEW))
 SEED = int(os.environ.get("SEED", "1"))
 

@@ -81,6 +81,7 @@ async def test_the_account_goes_on_while_the_log_is_read_for_a_hole(tmp_path: Pa
             assert now_ms() - until <= LAST_WRITE_MS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", [40, -40])
 @pytest.mark.parametrize("whose", ["the platform's", "ours"])
 async def test_no_single_clock_deletes_what_is_young(whose: str, days: int, tmp_path: Path, logs) -> None:

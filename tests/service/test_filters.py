@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 from subprocess import PIPE
 
+import pytest
+
 from ringledger.domain.observation import PresenceObservation
 from ringledger.service.ingest.unheard import SUSPICIOUS_CALLS, SUSPICIOUS_SILENCE, Unheard
 from ringledger.simulator import Office, Options, SimClock, Simulator
@@ -59,6 +61,7 @@ async def test_extensions_the_feed_never_tells_of_are_named(transport: str, tmp_
             assert rig.daemon.vitals.facts().unheard == ()
 
 
+@pytest.mark.slow
 async def test_extensions_the_feed_ceases_to_tell_of_are_named(transport: str, tmp_path: Path, logs: LogLines) -> None:
     """The platform drops filters of a subscription that lives on: each extension had been heard of before."""
     async with (

@@ -174,6 +174,7 @@ async def test_who_says_nothing_is_let_go(database):
         writer.close()
 
 
+@pytest.mark.slow
 async def test_who_does_not_read_is_let_go_and_others_are_answered(tmp_path, monkeypatch):
     monkeypatch.setattr(server, "READING_SECONDS", 1.0)
     database = await asyncio.to_thread(books, tmp_path / "r.db", days=60, per_day=400)

@@ -39,7 +39,10 @@ def page():
         yield one
 
 
-@pytest.mark.parametrize(("width", "height"), [(360, 740), (1280, 800), (2560, 1440)])
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [(360, 740), *(pytest.param(*size, marks=pytest.mark.slow) for size in ((1280, 800), (2560, 1440)))],
+)
 def test_each_view_fits_the_screen_and_axe_finds_nothing_serious(served, page, width, height):
     page.set_viewport_size({"width": width, "height": height})
     for view in VIEWS:
@@ -157,6 +160,7 @@ def recorded(folder, play, speed):
     assert not failed, failed
 
 
+@pytest.mark.slow
 def test_the_board_follows_an_office(tmp_path, page):
     from playwright.sync_api import expect
 
@@ -175,6 +179,7 @@ def test_the_board_follows_an_office(tmp_path, page):
         page.goto("about:blank")
 
 
+@pytest.mark.slow
 def test_a_held_and_a_transferred_call_are_drawn(tmp_path, page):
     async def play(rig):
         for name in ("hold_and_resume", "blind_transfer"):

@@ -99,6 +99,7 @@ def test_a_database_that_is_moved_away_and_comes_back(database, page, tmp_path):
         page.goto("about:blank")
 
 
+@pytest.mark.slow
 def test_a_database_that_is_upgraded_under_the_page(database, page):
     with serving(database) as served:
         page.goto(served.address)
@@ -112,6 +113,7 @@ def test_a_database_that_is_upgraded_under_the_page(database, page):
         page.goto("about:blank")
 
 
+@pytest.mark.slow
 def test_no_daemon_since_when(tmp_path, page):
     database = elsewhere(books, tmp_path / "r.db", days=1, now=datetime.now().astimezone() - timedelta(hours=2))
     old = time.time() - 7_000

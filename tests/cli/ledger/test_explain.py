@@ -117,6 +117,7 @@ def test_a_call_whose_facts_are_gone_says_so(cli, late_hold):
     assert "its facts are no longer kept" in cli("calls", "show", SESSION).out
 
 
+@pytest.mark.slow
 def test_a_call_with_more_facts_than_are_traced_says_that(cli, late_hold):
     with closing(sqlite3.connect(late_hold)) as database, database:
         columns = [name for _, name, *_ in database.execute("PRAGMA table_info(fact)") if name != "id"]

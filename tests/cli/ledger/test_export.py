@@ -107,6 +107,7 @@ def test_another_form_and_json_exclude_each_other(cli, database, form):
     assert "exclude each other" in ended.err
 
 
+@pytest.mark.slow
 def test_it_ends_when_nobody_reads_any_more_or_there_is_no_room(tmp_path, clean):
     clean.setenv("RINGLEDGER_DATABASE__URL", office.prepared(tmp_path / "many.db"))
     office.insert(

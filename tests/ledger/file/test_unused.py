@@ -9,6 +9,8 @@ import pytest
 
 from ringledger.ledger.file import unused
 
+#: Enough for inner pages of each table where pages are small.
+ROWS = 1_000
 #: Like the fact table's rows: of different lengths, found by a key that does not grow with time.
 TABLES = """
 CREATE TABLE told (id INTEGER PRIMARY KEY, body TEXT);
@@ -39,10 +41,10 @@ def moved_about(path, page_size, seed):
         connection.execute("PRAGMA secure_delete = ON")
         connection.executescript(TABLES)
         connection.execute("BEGIN")
-        for n in chance.sample(range(3_000), 3_000):
+        for n in chance.sample(range(ROWS), ROWS):
             connection.execute("INSERT INTO told VALUES (?, ?)", (n, body(chance, n)))
             connection.execute("INSERT INTO named VALUES (?, ?)", (body(chance, n), f"{n}"))
-        for n in chance.sample(range(3_000), 3_000):
+        for n in chance.sample(range(ROWS), ROWS):
             if n % 7:
                 connection.execute("DELETE FROM told WHERE id = ?", (n,))
         for name, _ in connection.execute("SELECT * FROM named ORDER BY body").fetchall():

@@ -113,6 +113,7 @@ async def test_a_question_that_takes_too_long_is_broken_off(url):
         await source.close()
 
 
+@pytest.mark.slow
 @pytest.mark.sqlite
 async def test_a_sort_can_be_broken_off_at_any_time(source):
     """In the database's own processor time, which no other process delays."""

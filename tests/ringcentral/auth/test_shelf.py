@@ -21,6 +21,7 @@ def kept() -> Iterator[Kept]:
         os.close(made._descriptor)
 
 
+@pytest.mark.slow
 def test_each_of_five_hundred_accounts_finds_its_grant(kept: Kept) -> None:
     """Those that start late find theirs when those that start early have logged in again."""
     shelf, grants = GrantShelf(kept), {f"company-{n:03}": bytes([n % 251 + 1]) * LENGTH for n in range(ACCOUNTS)}

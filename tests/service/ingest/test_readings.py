@@ -142,6 +142,7 @@ def test_records_of_a_session_stay_together():
     assert list(portions([])) == [[]]
 
 
+@pytest.mark.slow
 async def test_the_feed_does_not_wait_for_a_whole_answer(desk):
     """An event that comes while a long answer is taken is committed before the answer is."""
     intake, _ = desk
