@@ -21,6 +21,7 @@ class FailedError(Exception):
     """What went wrong in the test."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forked", [False, True])
 async def test_a_daemon(forked: bool, tmp_path: Path) -> None:
     with suppress(FailedError):

@@ -136,7 +136,7 @@ def replace(old, new):
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("change", marked(a_giant))
+@pytest.mark.parametrize("change", marked(a_giant, odd_values))
 def test_every_command_ends_as_documented(cli, own, change):
     given(own, change)
     for words in (*READING, *WRITING):

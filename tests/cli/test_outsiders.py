@@ -193,6 +193,7 @@ def test_any_file_that_is_closed_is_74_and_says_who_may_read_it(state, as_somebo
     assert (code, err) == (74, f"ringledger: {file}: only root may read it; run this as root (sudo)\n")
 
 
+@pytest.mark.slow
 def test_a_member_reads_and_is_told_who_writes(state, as_somebody):
     path = state / "r.db"
     reads, writes = ("calls", "coverage", "webhooks list"), ("db upgrade", "webhooks retry --all")

@@ -45,6 +45,7 @@ async def test_what_is_filed_is_what_the_facts_say(sources: str, told: Callable[
     assert not wrong, "\n".join(f"{name}: {'; '.join(found[:4])}" for name, found in list(wrong.items())[:20])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sources", "seed", "kind"), ONCE)
 async def test_what_differed_once_does_so_no_longer(sources: str, seed: int, kind: str | None, tmp_path: Path):
     assert not await _wrong(pair(seed, kind=kind, sources=sources), tmp_path)

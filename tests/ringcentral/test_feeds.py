@@ -363,6 +363,7 @@ async def test_refused_filters_are_told(way: Way, sim: Simulator, client: Platfo
     assert sink.told(FeedNoticeKind.FILTERS_REFUSED)[0].detail == {"filters": [[filters[1], "SUB-408"]]}
 
 
+@pytest.mark.slow
 async def test_filters_the_platform_refuses_altogether_are_told_once(
     way: Way, sim: Simulator, client: PlatformClient
 ) -> None:

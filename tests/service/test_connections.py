@@ -35,6 +35,7 @@ async def connected(stack: ExitStack, address) -> list[socket.socket]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.real_time
 @pytest.mark.parametrize("where", ["control", "http"])
 async def test_a_thousand_idle_connections_end_nothing(where: str, tmp_path: Path, logs) -> None:

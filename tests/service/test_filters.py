@@ -43,6 +43,7 @@ async def test_filters_dropped_without_a_word_are_named(transport: str, tmp_path
             assert facts.filters == (2, 5)
 
 
+@pytest.mark.slow
 async def test_extensions_the_feed_never_tells_of_are_named(transport: str, tmp_path: Path, logs: LogLines) -> None:
     async with Simulator(clock=SimClock(speed=60), options=Options(real_lifetimes=True)) as sim:
         sim.subscriptions.serves = 2
@@ -82,6 +83,7 @@ async def test_extensions_the_feed_ceases_to_tell_of_are_named(transport: str, t
         assert "the feed does not tell of extension 200" in (told or "")
 
 
+@pytest.mark.slow
 async def test_a_feed_that_tells_of_all_raises_no_doubt(tmp_path: Path, logs: LogLines) -> None:
     async with (
         Simulator(clock=SimClock(speed=60), options=Options(real_lifetimes=True)) as sim,

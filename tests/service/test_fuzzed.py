@@ -38,6 +38,7 @@ def _send(rig: Rig, transport: str, dice: random.Random) -> None:
         rig.sim.pubnub.publish(subscription.delivery["address"], data)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60 + ROUNDS / 5)
 async def test_a_daemon_lives_through_damage_of_every_kind(transport: str, tmp_path: Path) -> None:
     dice = random.Random(f"{transport}-20260105")

@@ -63,6 +63,7 @@ def test_ctrl_c_ends_it_with_0(process):
     assert child.stderr.read() == ""
 
 
+@pytest.mark.slow
 def test_a_past_is_in_the_call_log_and_the_configuration_reads_it_all(process, clean, cli, tmp_path):
     child = process("simulate", "--history", "10d", "--calls-per-hour", "0")
     (tmp_path / "sim.toml").write_text(configuration(child))

@@ -145,6 +145,7 @@ async def test_what_stays_unreadable_is_passed_over_and_told(
     assert len(sink.told(FeedNoticeKind.SUBSCRIPTION_CREATED)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["html-502", "reset"])
 async def test_an_outage_of_minutes_passes_nothing_over(sim: Simulator, client: PlatformClient, fault: str) -> None:
     sink = Recorder()

@@ -261,6 +261,7 @@ async def test_no_single_clock_gives_up_or_deletes_a_letter(ledger, hook, monkey
     assert [one["session_id"] for one in await post.left(dead=True)] == ["8"]
 
 
+@pytest.mark.slow
 async def test_letters_that_are_refused_one_by_one_fill_no_memory(ledger, hook):
     """Each new one that was refused had all that had been refused before read with it, whole."""
     refused = set()

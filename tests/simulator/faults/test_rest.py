@@ -103,6 +103,7 @@ async def test_a_redirect(client: Client, http: aiohttp.ClientSession):
         assert (answer.status, urlsplit(answer.headers["Location"]).path) == (302, "/elsewhere")
 
 
+@pytest.mark.slow
 async def test_a_bomb_is_small_on_the_wire(client: Client):
     client.sim.faults.add("bomb=1x")
     async with aiohttp.ClientSession(auto_decompress=False) as http, _ask(client, http) as answer:
