@@ -50,6 +50,7 @@ def told(cli, tmp_path):
     return tell
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blank", [BLANK, None])
 @pytest.mark.parametrize("name", ["duration", "startTime", "from", "to"])
 def test_a_blank_overwrites_nothing_and_the_rest_confirms(told, name, blank):

@@ -158,6 +158,7 @@ def test_a_session_that_presence_shows_is_a_call_of_its_own() -> None:
     assert desk.rows().keys() == {"S2", SESSION}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shown", [None, "S3"])
 @pytest.mark.parametrize("session", ["S2", None])
 def test_whoever_shares_the_telephony_session_of_a_record_has_the_record(
@@ -170,6 +171,7 @@ def test_whoever_shares_the_telephony_session_of_a_record_has_the_record(
     assert desk.rows()[SESSION].result is None
 
 
+@pytest.mark.slow
 def test_names_that_are_shared_across_calls_end_nothing() -> None:
     """Two records that were matched with two calls, and records that have the session of one and the telephony session
     of the other."""

@@ -83,6 +83,7 @@ def story(rng: random.Random) -> list[Told]:
     return told
 
 
+@pytest.mark.slow
 def test_records_that_contradict_one_another_tell_the_same_calls_in_any_order() -> None:
     for seed in range(STORIES):
         same_in_any_order(seed, story)

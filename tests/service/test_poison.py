@@ -78,6 +78,7 @@ async def test_entries_of_the_directory_that_cannot_be_read_are_counted_once(tmp
         await _good_call(rig)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["odd-date", "odd-rate"])
 async def test_no_header_dates_anything_or_stops_anything(fault: str, tmp_path: Path) -> None:
     async with office(tmp_path, "pubnub") as rig:
@@ -97,6 +98,7 @@ async def test_a_listing_that_repeats_itself_ends(tmp_path: Path, logs: LogLines
         assert logs.named("poll.failed") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["bomb=3x", "redirect=3x"])
 async def test_an_answer_that_is_none_is_an_outage(fault: str, tmp_path: Path, logs: LogLines) -> None:
     async with office(tmp_path, "pubnub") as rig:
@@ -105,6 +107,7 @@ async def test_an_answer_that_is_none_is_an_outage(fault: str, tmp_path: Path, l
         await _good_call(rig)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["poll-bomb", "redirect-307", "deep", "far-cursor", "endless-cursor"])
 async def test_a_poll_that_is_none_is_asked_again(fault: str, tmp_path: Path) -> None:
     async with office(tmp_path, "pubnub") as rig:

@@ -141,6 +141,7 @@ async def test_a_rejected_login_is_that_accounts_state(tmp_path: Path, logs: Log
         assert [value("account_up", account=name) for name in NAMES] == [1, 0, 1]
 
 
+@pytest.mark.slow
 async def test_a_penalty_stops_one_accounts_requests(tmp_path: Path, logs: LogLines) -> None:
     async with provider(tmp_path) as made:
         made.sims["beta"].faults.add("429=1")
@@ -181,6 +182,7 @@ async def test_poison_costs_its_own_account_an_entry_and_nobody_a_call(tmp_path:
             assert sum(value("events_unreadable_total", account=name, **one) for one in labels) == count
 
 
+@pytest.mark.slow
 async def test_three_accounts_in_trouble_of_three_kinds_do_not_touch_each_other(tmp_path: Path, logs: LogLines) -> None:
     """A rejected login, penalties and poison at once: each is told of its own account alone, and costs it alone."""
     async with provider(tmp_path, lambda made: made.tables(acme={"jwt": "revoked"})) as made:
@@ -217,6 +219,7 @@ async def test_three_accounts_in_trouble_of_three_kinds_do_not_touch_each_other(
         assert made.right(*NAMES)
 
 
+@pytest.mark.slow
 async def test_a_silent_platform_blinds_one_account(tmp_path: Path) -> None:
     async with provider(tmp_path) as made:
         beta = made.sims["beta"]
@@ -355,6 +358,7 @@ async def test_what_writes_wants_the_accounts_name(tmp_path: Path) -> None:
         ) == [{"n": 0}]
 
 
+@pytest.mark.slow
 async def test_an_account_goes_on_where_it_was_after_a_restart(tmp_path: Path, logs: LogLines) -> None:
     async with platforms(tmp_path) as made:
         async with running(made.sims["acme"], made.settings()) as made.rig:

@@ -221,6 +221,7 @@ def test_only_reading(served):
         assert httpx.request(method, f"{served.address}/api/v1/calls", verify=NO_TLS).status_code == 405
 
 
+@pytest.mark.slow
 def test_a_client_made_of_the_document_reads_every_endpoint(served):
     import httpx2
     from aiopenapi3 import OpenAPI

@@ -43,6 +43,7 @@ def free_port():
         return one.getsockname()[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_server_that_is_killed_and_started_again(database, page, number):
     from playwright.sync_api import expect
@@ -61,6 +62,7 @@ def test_a_server_that_is_killed_and_started_again(database, page, number):
         page.goto("about:blank")
 
 
+@pytest.mark.slow
 def test_a_stream_that_a_proxy_refused_is_asked_for_again(database, page):
     from playwright.sync_api import expect
 
@@ -82,6 +84,7 @@ def test_a_stream_that_a_proxy_refused_is_asked_for_again(database, page):
     assert len(refused) > 1
 
 
+@pytest.mark.slow
 def test_a_database_that_is_moved_away_and_comes_back(database, page, tmp_path):
     def move(first, last, suffixes):
         for suffix in suffixes:

@@ -541,6 +541,7 @@ def test_receivers_over_plain_http_are_named(cli, alone, clean, tmp_path):
     assert told(cli("doctor", "--offline", "--json"), "webhook-transport")["found"] == "plain HTTP to crm.example.com"
 
 
+@pytest.mark.slow
 @needs(os.geteuid() == 0, "root", "run the tests as root")
 def test_who_is_not_in_the_group_is_told_so(cli, alone, tmp_path):
     """The check itself; that it comes out as 74 is the table's."""

@@ -102,6 +102,7 @@ async def test_an_event_that_repeats_what_is_known_writes_its_fact_alone_and_is_
     assert rows(other, seen) == [{"last_seen_at": "2026-03-02T09:00:09.000Z"}]  # a doubt is no sign of life
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(calls())
 async def test_what_is_shown_of_a_live_call_is_what_the_tracker_has(ledger, other, events):

@@ -282,6 +282,7 @@ async def test_a_token_is_not_kept_before_the_log_has_been_read(sim, intake):
         assert (await intake._ledger.load_open(ACCOUNT)).positions[FEED].token == "S1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minutes", [2, 10, 59])
 async def test_while_every_answer_is_full_a_period_is_read_once(sim, intake, minutes):
     """With a short interval each answer that was full had the last hour of the log read, again and again; with pages

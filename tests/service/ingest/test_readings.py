@@ -123,6 +123,7 @@ async def test_a_reading_that_was_not_committed_is_not_known(desk):
     assert readings.fresh(log(1), intake.tracker.concerns) == []
 
 
+@pytest.mark.slow
 def test_memory_of_readings_is_bounded():
     readings = RememberedReadings()
     readings.committed(log(MOST_REMEMBERED + 10))
@@ -186,6 +187,7 @@ async def test_a_feed_that_is_cut_while_it_is_behind_is_not_waited_for(desk):
     assert pipeline.CUT_SECONDS <= time.monotonic() - began < pipeline.CUT_SECONDS + 1
 
 
+@pytest.mark.slow
 async def test_answers_that_come_together_share_the_time_that_the_feed_leaves(desk, monkeypatch):
     """While a feed is behind for long it has four fifths of the time, however many listings are taken: a few records
     of one of them, then its turn.
