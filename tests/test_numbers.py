@@ -82,10 +82,18 @@ def read_as_national(number: str, region: str) -> bool:
     return (code == 1 and len(digits) == 10) or bool(trunk and digits.startswith(trunk)) or len(digits) <= 6
 
 
-@pytest.mark.parametrize("region", ["US", "CA", "JM", "DE", "GB", "RU", "KZ", "BR", "IT", "HU", "JP", "XX", ""])
+@pytest.mark.parametrize(
+    "region",
+    [
+        *("US", "DE", "HU", ""),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("CA", "JM", "GB", "RU", "KZ", "BR", "IT", "JP", "XX")
+        ),
+    ],
+)
 def test_every_countrys_numbers_with_and_without_plus_are_the_same(region: str) -> None:
-    third = sum(map(ord, region)) % 3  # of the countries, for each region another one
-    for home in {region, *REGION_NAMES[third::3]} & {*REGION_NAMES}:
+    for home in REGION_NAMES:
         for number in map(e164, examples(home)):
             assert normalise(number, region) == number
             if not read_as_national(number, region):

@@ -110,7 +110,7 @@ BY_HAND = {odd_values, times_beyond_the_years, not_utf8, a_giant, odd_facts}
 
 
 def marked(*slow):
-    """All of them as parameters; which take seconds are no part of the suite."""
+    """All of them as parameters; those in ``slow`` are left to `make slow`."""
     return [pytest.param(one, marks=[pytest.mark.slow] * (one in slow), id=one.__name__) for one in MADE]
 
 

@@ -14,7 +14,7 @@ from tests.fuzz.mutate import mutated
 from tests.fuzz.run import CORPUS, attempt, fuzz, rounds_of
 from tests.fuzz.targets import TARGETS
 
-ROUNDS = 1_500
+ROUNDS = 3_000
 KEPT = sorted(path for path in CORPUS.rglob("*") if path.is_file())
 
 

@@ -38,7 +38,7 @@ def test_nothing_raises(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"[", b"[}", b"[1]]", b"[1] 2", b"{}", b"7", b"[" * 1_000_000, b"[" + b"," * 3_000_000 + b"]"]
+    "text", [b"", b"[", b"[}", b"[1]]", b"[1] 2", b"{}", b"7", b"[" * 3_000_000, b"[" + b"," * 3_000_000 + b"]"]
 )
 def test_what_does_not_match_is_not_taken_apart(text: bytes) -> None:
     began = time.process_time()
