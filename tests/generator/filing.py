@@ -34,13 +34,15 @@ async def file(path: Path, portions: Iterable[Sequence[Json]], *, stops: frozens
     starts again after so many portions.
     """
     url, now = migrated(path), 0.0
+    live: int | None = None
     told = list(portions)
     for first, last in _lives(len(told), stops):
         async with _Life.begun(url, now) as life:
+            life.up(live)
             for portion in told[first:last]:
                 lines = [json.dumps(line).encode() for line in portion]
                 await life.take(list(read_recording(lines, account_id=ACCOUNT, default_region="US")))
-            now = life.now
+            now, live = life.now, life.said_live
             if last == len(told):
                 await life.wait(SETTLE_SECONDS)
                 await life.wait(STALE_AFTER_SECONDS + 1)  # a call whose end was lost is given up
@@ -60,6 +62,8 @@ class _Life:
     def __init__(self, ledger: Ledger, now: float) -> None:
         self.ledger = ledger
         self.now = now
+        #: Since when the feed was live, as it said last, if no commit has come since.
+        self.said_live: int | None = None
         tracker = CallTracker(settle_seconds=SETTLE_SECONDS, stale_after_seconds=STALE_AFTER_SECONDS)
         self.intake = Pipeline(tracker, ledger, ACCOUNT, clock=lambda: self.now)
 
@@ -91,6 +95,7 @@ class _Life:
                 continue
             await self._deliver(pushed)
             pushed = []
+            self.said_live = None
             if isinstance(one, PresenceObservation):
                 await self._until(one.received_at)
                 await self.intake.take_presence(one, asked=self.now)
@@ -99,14 +104,22 @@ class _Life:
                 await self._answer(one)
             elif isinstance(one, FeedState):
                 await self._until(one.at)
-                if one.live:
-                    self.intake.sees_since(one.at)
+                self.up(one.at if one.live else None)
         await self._deliver(pushed)
+
+    def up(self, since: int | None) -> None:
+        """The feed is live since then. It goes on where the last commit left it: after a kill before the next commit
+        it is as far behind as it was, and says so again.
+        """
+        if since is not None:
+            self.intake.sees_since(since)
+        self.said_live = since
 
     async def _deliver(self, pushed: Sequence[PresenceObservation]) -> None:
         if pushed:
             await self._until(pushed[-1].received_at)
             await self.intake.deliver(Delivery(tuple(pushed), (), None))
+            self.said_live = None
 
     async def _answer(self, answer: RecordedListing) -> None:
         listed = await self.intake.take_claims(answer.claims, asked=self.now)
