@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from pathlib import Path
 
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
@@ -93,6 +94,10 @@ def test_secrets_of_both_forms_are_verified_as_they_are_written(verified, secret
 def test_every_event_is_described_and_no_other(page):
     table = page.split("## Events")[1].split("\n\n")[1]
     assert re.findall(r"(?m)^\| `(call\.\S+)` \|", table) == [*WEBHOOK_EVENTS, "call.*"]
+    example = (Path(__file__).parents[2] / "config" / "ringledger.toml").read_text("utf-8")
+    listed = re.search(r"events = .*#\s+(call\.[a-z_, ]+);", example)
+    assert listed
+    assert listed[1] == ", ".join(WEBHOOK_EVENTS).replace(", call.", ", ")
 
 
 def test_the_configurations_are_valid(page):
