@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from ringledger.ledger.file.backup import backup
 from ringledger.text import inert, json_text, restored, visible
 from tests.forked import Process
+from tests.terminal import written
 
 NAMES = Path(__file__).parents[1] / "data" / "names.jsonl"
 TITLE, FORMULA = "x\x1b]0;TITLE\x07\x1b[2Jy", '=HYPERLINK("http://example.invalid","x")'
@@ -38,17 +39,9 @@ def on_a_terminal(*arguments, columns=200):
         *arguments, stdin=subprocess.DEVNULL, stdout=slave, stderr=slave, env=kept | {"TERM": "xterm-256color"}
     )
     os.close(slave)
-    parts = []
-    while True:
-        try:
-            part = os.read(master, 65_536)
-        except OSError:  # Linux says so when nobody holds the other end any more
-            break
-        if not part:
-            break
-        parts.append(part)
+    text = written(master)
     os.close(master)
-    return child.wait(), b"".join(parts).decode()
+    return child.wait(), text.decode()
 
 
 def unobeyed(text):

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from ringledger.cli.terminal import say, wrapped
+from tests.terminal import written
 
 LONG = (
     "/var/lib/ringledger/ringledger.db: only ringledger and the members of the group ringledger may read it; let root "
@@ -23,8 +24,7 @@ def said(monkeypatch):
         with os.fdopen(writing, "w", encoding="utf-8") as stream:
             monkeypatch.setattr(sys, "stderr", stream)
             say(line, stderr=True, **options)
-            stream.flush()
-            text = os.read(reading, 10_000).decode()
+        text = written(reading).decode()
         os.close(reading)
         return text.replace("\r\n", "\n")
 

@@ -21,6 +21,7 @@ from ringledger.observability.logging import (
     is_heard,
     log_together,
 )
+from tests.terminal import written
 
 ROW = {"session_id": "67029198021", "from_number": "13027430863", "sequence": 12}
 
@@ -118,7 +119,7 @@ def test_auto_is_console_with_colour_on_a_terminal_and_json_elsewhere():
     with os.fdopen(child, "w") as terminal:
         configure_logging("info", "auto", stream=terminal)
         LOG.info(Event.SERVICE_READY)
-        assert b"\x1b[" in os.read(parent, 4096)
+    assert b"\x1b[" in written(parent)
     os.close(parent)
     stream = io.StringIO()
     configure_logging("info", "auto", stream=stream)

@@ -2,6 +2,7 @@
 
 import os
 import pty
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ringledger.ledger.file.lock import DaemonLock
 from tests.cli.conftest import count, traces
 from tests.forked import Process
+from tests.terminal import written
 from tests.until import PATIENCE, eventually
 
 
@@ -132,14 +134,11 @@ def answered(answer, *words):
     child = Process(*words, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     text = b""
-    try:
+    with suppress(OSError):  # it ended without a question
         while b"[y/N]" not in text:
             text += os.read(master, 4096)
         os.write(master, answer)
-        while True:
-            text += os.read(master, 4096)
-    except OSError:  # nobody holds the other end any more
-        pass
+    text += written(master)
     os.close(master)
     return child.wait(), text.decode()
 

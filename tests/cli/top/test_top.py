@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+from codecs import getincrementaldecoder
 from contextlib import closing, contextmanager
 from datetime import UTC
 from pathlib import Path
@@ -258,11 +259,16 @@ def test_no_database(cli, clean, tmp_path):
 # -- in a terminal ---------------------------------------------------------------------------------------------------
 
 
+#: What a test writes when the program has ended: all the program wrote has been read when this comes.
+LAST = "\n(that was all)"
+
+
 class Terminal:
     """A program in a terminal of its own, and what it has written there."""
 
-    def __init__(self, master, child):
-        self.master, self.child, self.text = master, child, ""
+    def __init__(self, master, slave, child):
+        self.master, self.slave, self.child, self.text = master, slave, child, ""
+        self.decoder = getincrementaldecoder("utf-8")("replace")  # a portion may end within a character
 
     def until(self, pattern):
         deadline = time.monotonic() + PATIENCE
@@ -272,7 +278,7 @@ class Terminal:
 
     def _read(self, seconds):
         if select([self.master], [], [], seconds)[0]:
-            self.text += os.read(self.master, 65_536).decode("utf-8", "replace")
+            self.text += self.decoder.decode(os.read(self.master, 65_536))
 
     def type(self, keys):
         os.write(self.master, keys)
@@ -286,7 +292,8 @@ class Terminal:
         while self.child.poll() is None:
             assert time.monotonic() < deadline, self.text[-2000:]
             self._read(0.1)
-        self._read(0.1)
+        os.write(self.slave, LAST.encode())  # all it wrote comes before that
+        self.until(re.escape(LAST.strip()))
         return self.child.returncode
 
 
@@ -300,7 +307,7 @@ def terminal(*arguments, columns=80, rows=24):
         *arguments, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
         env=environment | {"TERM": "xterm-256color"},
     )  # fmt: skip
-    screen = Terminal(master, child)
+    screen = Terminal(master, slave, child)
     try:
         yield screen
         assert termios.tcgetattr(slave) == before, "the terminal is not as it was"
