@@ -19,9 +19,10 @@ from tests.cli.conftest import SCENARIOS, command
 from tests.until import PATIENCE
 
 
-def test_the_demonstration(clean, tmp_path):
+@pytest.mark.parametrize("options", [[], ["--transport", "websocket"]], ids=["pubnub", "websocket"])
+def test_the_demonstration(clean, tmp_path, options):
     path = tmp_path / "demo.db"
-    words = command("demo", "--speed", "60", "--db", path)
+    words = command("demo", "--speed", "60", "--db", path, *options)
     done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "calls as the daemon records them" in done.stdout

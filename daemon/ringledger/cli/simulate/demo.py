@@ -5,7 +5,6 @@ itself: the tutorial's flows with their exact figures, and every call the office
 """
 
 import asyncio
-import importlib.util
 import shutil
 import signal
 import sys
@@ -91,19 +90,12 @@ def demo(
     of calls before that is in the platform's call log, and after a moment in the database too.
     Exits 0 when every call is in the database with the right figures, 1 otherwise. Needs no account and no network.
     """
-    if transport is DemoTransport.WEBSOCKET and not _has_websocket():
-        raise usage("--transport websocket: this version has no such feed; use --transport pubnub")
     database = _database(db)
     show = Show(console(stderr=options_of(ctx).json), speed)
     result = asyncio.run(_demonstrate(database, transport, speed, keep=keep, show=show))
     if options_of(ctx).json:
         print_json(result.since(show.begun))
     show.result(result, database)
-
-
-def _has_websocket() -> bool:
-    rooms = ("platform", "simulator")
-    return all(importlib.util.find_spec(f"ringledger.{room}.websocket") is not None for room in rooms)
 
 
 def _database(wanted: Path | None) -> Path:
