@@ -319,6 +319,23 @@ def test_a_busy_database_is_told_as_busy(url, other, monkeypatch):
         upgrade(url)
 
 
+def test_what_differs_of_a_column_is_told_in_words(url, path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE call ADD COLUMN strange TEXT")
+        connection.execute("DROP INDEX ix_call_started_at")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, 'leg_count INTEGER NOT NULL', 'leg_count TEXT') "
+            "WHERE name = 'call'"
+        )
+    assert sorted(check(url).problems) == [
+        "schema: add_index ix_call_started_at",
+        "schema: modify_nullable call.leg_count: True, not False",
+        "schema: modify_type call.leg_count: TEXT(), not Integer()",
+        "schema: remove_column call.strange",
+    ]
+
+
 def test_an_index_of_a_view_that_is_missing_is_told_and_made_at_the_next_start(url, path):
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP INDEX ix_call_daily")

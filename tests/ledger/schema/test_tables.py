@@ -4,7 +4,8 @@ from contextlib import closing
 
 from sqlalchemy import create_engine
 
-from ringledger.ledger.schema.migrate import MIGRATIONS, differences
+from ringledger.ledger.schema.difference import differences
+from ringledger.ledger.schema.migrate import MIGRATIONS
 from ringledger.ledger.schema.tables import APPLICATION_ID, SCHEMA_VERSION, metadata
 from ringledger.ledger.schema.views import INDEXES
 
@@ -40,7 +41,7 @@ def test_the_migrations_lead_to_the_models(url, path):
 def test_alembic_would_change_nothing(url, path):
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
-        assert differences(connection) == []
+        assert differences(connection, metadata) == []
     engine.dispose()
 
 

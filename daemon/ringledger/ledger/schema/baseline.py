@@ -26,6 +26,7 @@ from ringledger.ledger.database.postgresql import LOCK, PostgresqlDatabase, vers
 from ringledger.ledger.errors import DatabaseMissing, DatabaseNewer, LedgerBroken, LedgerLocked, classified
 from ringledger.ledger.file.inspect import Examination
 from ringledger.ledger.schema import tables
+from ringledger.ledger.schema.difference import SchemaDifference, differences
 from ringledger.ledger.schema.server import server_metadata
 from ringledger.ledger.schema.views import INDEXES, VIEWS, create_view
 
@@ -122,7 +123,7 @@ def _stands(connection: Connection, zone: tzinfo) -> bool:
     return all(_made(connection, kind) == _digests(wanted) for kind, (_, wanted) in _kinds(zone).items())
 
 
-def problems(url: Any, newest: int, compare: Callable[[Connection, MetaData], list[Any]]) -> tuple[int, list[str]]:
+def problems(url: Any, newest: int) -> tuple[int, list[str]]:
     """The version, and what differs from the program's schema, in words."""
 
     async def look(database: PostgresqlDatabase, connection: AsyncConnection) -> tuple[int, list[str]]:
@@ -131,13 +132,13 @@ def problems(url: Any, newest: int, compare: Callable[[Connection, MetaData], li
             raise DatabaseMissing(f"{database.shown}: holds no ledger yet; ringledger db upgrade creates it")
         if version != newest:
             return version, ["schema: older than the program; ringledger db upgrade"]
-        return version, await connection.run_sync(_problems, compare)
+        return version, await connection.run_sync(_problems)
 
     return _with(url, look, read_only=True)
 
 
-def _problems(connection: Connection, compare: Callable[[Connection, MetaData], list[Any]]) -> list[str]:
-    found = [f"schema: {one[0]} {one[1]}" for one in compare(connection, declared()) if not _of_an_index(one)]
+def _problems(connection: Connection) -> list[str]:
+    found = [f"schema: {one}" for one in differences(connection, declared()) if not _of_an_index(one)]
     found += [f"schema: no index {name}" for name in sorted(INDEXES.keys() - _made(connection, "i").keys())]
     there = set(inspect(connection).get_view_names())
     return found + [f"schema: no view {name}" for name in sorted(VIEWS.keys() - there)]
@@ -210,8 +211,8 @@ async def _leases(connection: AsyncConnection) -> tuple[str, tuple[str, ...]]:
     return words, tuple(name for name, _, runs in rows if not runs)
 
 
-def _of_an_index(difference: Any) -> bool:
-    return difference[0] == "remove_index" and difference[1].name in INDEXES
+def _of_an_index(difference: SchemaDifference) -> bool:
+    return difference.kind == "remove_index" and difference.name in INDEXES
 
 
 def _made(connection: Connection, kind: str) -> dict[str, str | None]:

@@ -7,14 +7,13 @@ the next start upgrades cleanly; no file that is not ours is ever written to; an
 """
 
 import sqlite3
-import warnings
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import URL, Connection, MetaData, inspect
+from sqlalchemy import URL, Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
 from ringledger.ledger.errors import (
@@ -30,6 +29,7 @@ from ringledger.ledger.file.copies import before_upgrade, expire
 from ringledger.ledger.file.lock import DaemonLock
 from ringledger.ledger.file.opening import acting_as_owner
 from ringledger.ledger.file.sqlite import connect, is_sqlite, keep_readable, migration_engine, parse, path_of, placed
+from ringledger.ledger.schema.difference import differences
 from ringledger.ledger.schema.ours import SCHEMA, foreign_part, outdated_view
 from ringledger.ledger.schema.tables import APPLICATION_ID, metadata
 from ringledger.ledger.schema.views import INDEXES, VIEWS, create_view
@@ -107,7 +107,7 @@ def check(url: str | URL, *, scripts: Path = MIGRATIONS) -> CheckReport:
     if not is_sqlite(parse(url)):
         from ringledger.ledger.schema import baseline  # noqa: PLC0415
 
-        found, differing = baseline.problems(url, _newest(scripts), differences)
+        found, differing = baseline.problems(url, _newest(scripts))
         return CheckReport(found, _newest(scripts), tuple(differing))
     path = placed(path_of(url))
     if not path.exists():
@@ -132,23 +132,12 @@ def _problems(connection: Connection, *, current: bool) -> list[str]:
     problems = [f"foreign key: row {row[1]} of {row[0]} has no parent in {row[2]}" for row in orphans]
     if not current:
         return [*problems, "schema: older than the program; ringledger db upgrade"]
-    problems += [f"schema: {difference[0]} {difference[1]}" for difference in differences(connection)]
+    problems += [f"schema: {difference}" for difference in differences(connection, metadata)]
     problems += [f"schema: no index {name}" for name in sorted(INDEXES.keys() - _made(connection, "index").keys())]
     missing = VIEWS.keys() - set(inspect(connection).get_view_names())
     problems += [f"schema: no view {name}" for name in sorted(missing)]
     other = "" if missing else outdated_view(tuple(row) for row in connection.exec_driver_sql(SCHEMA))
     return [*problems, f"schema: the view {other} is not this program's"] if other else problems
-
-
-def differences(connection: Connection, wanted: MetaData = metadata) -> list[Any]:
-    """What Alembic would have to change to make the database's tables equal to the program's."""
-    from alembic.autogenerate import compare_metadata  # noqa: PLC0415
-    from alembic.migration import MigrationContext  # noqa: PLC0415
-
-    context = MigrationContext.configure(connection, opts={"compare_type": True})
-    with warnings.catch_warnings():  # of an index on an expression, which neither library can read back
-        warnings.filterwarnings("ignore", message=".*expression-based index")
-        return list(compare_metadata(context, wanted))
 
 
 def _move(url: str | URL, scripts: Path, zone: tzinfo) -> UpgradeReport:
