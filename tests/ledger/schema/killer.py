@@ -35,6 +35,7 @@ def traced(*args: Any, **options: Any) -> sqlite3.Connection:
 
 
 if __name__ == "__main__":
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)  # who is killed tells of no line, and each would begin to measure
     url, first, step = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     setattr(sqlite3, "connect", traced)  # noqa: B010 - its type has many forms
     for number in range(first, 10_000, step):
