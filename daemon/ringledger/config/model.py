@@ -53,6 +53,9 @@ RELOADABLE = frozenset(
 )
 """Keys a running daemon takes over on SIGHUP; a change of any other needs a restart."""
 
+Transport = Literal["websocket", "pubnub"]
+"""How the platform sends what was subscribed to."""
+
 WEBHOOK_EVENTS = (
     "call.opened",
     "call.status_changed",
@@ -214,7 +217,7 @@ class AccountSettings(_Section):
 class FeedSettings(_Section):
     """How the platform tells us what happens."""
 
-    transport: Literal["websocket", "pubnub"] = "websocket"
+    transport: Transport = "websocket"
     pubnub_origin: PrivateUrlOrEmpty = ""
     """Empty: PubNub's own."""
     silence_timeout_seconds: Seconds = 300

@@ -8,7 +8,7 @@ from typing import assert_never
 
 import aiohttp
 
-from ringledger.config.model import Settings, SettingsError
+from ringledger.config.model import Settings, SettingsError, Transport
 from ringledger.domain.observation import FeedPosition
 from ringledger.observability.logging import LOG, Event
 from ringledger.observability.metrics import Metrics
@@ -135,13 +135,17 @@ def feed_of(
             assert_never(other)
 
 
-def bookmark_reader(transport: str) -> Callable[[FeedPosition], object]:
+def bookmark_reader(transport: Transport) -> Callable[[FeedPosition], object]:
     """What reads the feed's token of a position, and returns ``None`` where the feed cannot go on from it."""
-    if transport == "pubnub":
-        from ringledger.ringcentral.pubnub.receiver import read_bookmark as read_pubnub  # noqa: PLC0415 - as above
+    match transport:
+        case "websocket":
+            return read_websocket
+        case "pubnub":
+            from ringledger.ringcentral.pubnub.receiver import read_bookmark as read_pubnub  # noqa: PLC0415 - as above
 
-        return read_pubnub
-    return read_websocket
+            return read_pubnub
+        case other:
+            assert_never(other)
 
 
 def _log_auth(event: AuthEvent) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from ringledger.config.model import Transport
 from ringledger.domain.facts import Inventory
 from ringledger.domain.observation import FeedPosition
 from ringledger.observability.logging import LOG, Event
@@ -59,7 +60,7 @@ def last_listings(position: FeedPosition) -> list[Inventory] | None:
     return [Inventory("", at, names) for at, names in told]
 
 
-def tell_unreadable(positions: Mapping[str, FeedPosition], transport: str, metrics: Metrics) -> None:
+def tell_unreadable(positions: Mapping[str, FeedPosition], transport: Transport, metrics: Metrics) -> None:
     """Log and count each token that cannot be read. ``transport``: the feed that is to go on. The token of a
     synchronisation has no form: the platform refuses what it did not give, and gives another.
     """
