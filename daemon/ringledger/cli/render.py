@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ringledger.cli.terminal import say_json
 from ringledger.cli.times import headed, short, span
+from ringledger.ledger.schema.calls import NUMBERS
 from ringledger.observability.redaction import mask_number
 from ringledger.text import CsvWriter, visible
 
@@ -39,9 +40,7 @@ _STYLES = {
 }
 
 
-def masked_rows(
-    rows: Iterable[Row], *, masked: bool, names: Collection[str] = ("from_number", "to_number")
-) -> list[dict[str, Any]]:
+def masked_rows(rows: Iterable[Row], *, masked: bool, names: Collection[str] = NUMBERS) -> list[dict[str, Any]]:
     """The rows with the phone numbers in the columns ``names`` masked, if so wanted; short extension numbers stay."""
     return [
         {name: _masked(value) if masked and name in names else value for name, value in row.items()} for row in rows

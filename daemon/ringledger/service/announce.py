@@ -13,6 +13,7 @@ from typing import Any, Final, get_type_hints
 from ringledger.domain.call import CallRecord
 from ringledger.domain.changes import Announcement, AnnouncementKind, Changes
 from ringledger.domain.observation import Source
+from ringledger.ledger.schema.calls import TEXTS
 from ringledger.ledger.times import to_text
 from ringledger.observability.logging import Event, is_heard, log_together
 from ringledger.observability.metrics import Metrics
@@ -57,10 +58,7 @@ _NAMES: Final = tuple([name for name, _ in _FIELDS.values() if name is not None]
 _named: Final = itemgetter(*[place for place, (name, _) in enumerate(_FIELDS.values()) if name is not None])
 _SHOW: Final = tuple([(name, show) for name, show in _FIELDS.values() if name is not None and show is not None])
 #: Fields of a line that the redaction has to see: others have written them, or they are of a person.
-FOREIGN: Final = (
-    "account_id", "session_id", "extension_id", "reason", "detail", "telephony_session_id", "from_number", "from_name",
-    "to_number", "to_name", "result", "part_of", "extension_number", "extension_name",
-)  # fmt: skip
+FOREIGN: Final = (*TEXTS, "reason", "detail")
 
 
 #: An extension's number and name by its id, as far as they are known.

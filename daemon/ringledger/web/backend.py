@@ -18,6 +18,7 @@ from ringledger.config.model import Settings
 from ringledger.ledger.read import queries
 from ringledger.ledger.read.engine import ReadEngine
 from ringledger.ledger.read.filters import CallFilter
+from ringledger.ledger.schema.calls import NUMBERS
 from ringledger.observability.redaction import mask_number
 from ringledger.web.access import Doorkeeper, Viewer
 from ringledger.web.problems import Problem
@@ -32,7 +33,7 @@ GLANCES: Final = 3
 REMEMBERED: Final = 2.0
 #: How long a question waits for its turn, seconds.
 PATIENCE: Final = 10.0
-_NUMBERS: Final = ("from_number", "to_number", "number")
+_NUMBERS: Final = (*NUMBERS, "number")
 
 
 class Turns:

@@ -21,14 +21,14 @@ from ringledger.cli.ledger.filters import Asked, call_filter, filtered, of_accou
 from ringledger.cli.ledger.unread import tell_unread, unread
 from ringledger.config.model import Settings
 from ringledger.ledger.read.filters import FILTERS, CallFilter
-from ringledger.ledger.schema.calls import CALL_COLUMNS
+from ringledger.ledger.schema.calls import CALL_COLUMNS, NUMBERS
 from ringledger.observability.redaction import mask_number
 
 Rows = list[tuple[Any, ...]]
 
 #: A ledger has few numbers, each of them often.
 _hidden = lru_cache(maxsize=4096)(mask_number)
-_NUMBERS: Final = tuple(CALL_COLUMNS.index(name) for name in ("from_number", "to_number"))
+_NUMBERS: Final = tuple(CALL_COLUMNS.index(name) for name in NUMBERS)
 
 
 class Format(StrEnum):

@@ -36,6 +36,7 @@ from ringledger.ledger.database.base import Database
 from ringledger.ledger.errors import classified
 from ringledger.ledger.privacy.mentions import SHORT, in_fact, in_letter, in_text
 from ringledger.ledger.privacy.purged import PurgedCalls
+from ringledger.ledger.schema.calls import NUMBERS
 from ringledger.ledger.schema.tables import (
     call,
     call_leg,
@@ -366,23 +367,24 @@ def _is_live(table: Table) -> ColumnElement[bool]:
     return exists().where(live_call.c.account_id == table.c.account_id, live_call.c.session_id == table.c.session_id)
 
 
+def _numbers(table: Table) -> list[str]:
+    return [name for name in NUMBERS if name in table.c]
+
+
 def _names(table: Table, digits: str) -> ColumnElement[bool]:
     same = [digits, f"+{digits}"]
-    return or_(*(table.c[name].in_(same) for name in ("from_number", "to_number", "from_raw", "to_raw")))
+    return or_(*(table.c[name].in_(same) for name in (*_numbers(table), "from_raw", "to_raw")))
 
 
 def _readable(table: Table) -> ColumnElement[bool]:
-    numbers = [
-        and_(func.length(table.c[name]) > SHORT, table.c[name].not_like(f"%{MASK}"))
-        for name in ("from_number", "to_number")
-    ]
+    numbers = [and_(func.length(table.c[name]) > SHORT, table.c[name].not_like(f"%{MASK}")) for name in _numbers(table)]
     rest = [table.c[name].is_not(None) for name in ("from_name", "to_name", "from_raw", "to_raw")]
     return or_(*numbers, *rest)
 
 
 def _masks(table: Table) -> dict[str, Any]:
     masks: dict[str, Any] = dict.fromkeys(("from_name", "to_name", "from_raw", "to_raw"))
-    for name in ("from_number", "to_number"):
+    for name in _numbers(table):
         number = table.c[name]
         hidden = func.substr(number, 1, func.length(number) - len(MASK)).concat(MASK)
         masks[name] = case((func.length(number) > SHORT, hidden), else_=number)

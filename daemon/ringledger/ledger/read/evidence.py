@@ -15,6 +15,7 @@ from ringledger.domain.facts import Absence, Fact, GivenUp, PresenceEvent, Read,
 from ringledger.domain.observation import CallKey, Source
 from ringledger.ledger.errors import classified
 from ringledger.ledger.read.facts import FactRow, facts_of
+from ringledger.ledger.schema.calls import NUMBERS
 from ringledger.ledger.schema.tables import fact as fact_table
 from ringledger.ledger.times import to_text
 
@@ -23,7 +24,6 @@ MOST_FACTS: Final = 1_000
 #: Why the figures of a call are not told.
 GONE: Final = "its facts are no longer kept"
 TOO_MANY: Final = f"it has more than {MOST_FACTS:,} facts, too many to trace while somebody waits"
-_NUMBERS: Final = frozenset({"from_number", "to_number"})
 
 Row = dict[str, Any]
 
@@ -55,7 +55,7 @@ async def told_of(engine: AsyncEngine, key: CallKey, call: Row | None) -> Traced
     facts = [fact for _, fact in facts_of(rows)]
     found = evidence(key, facts)
     figures = [] if call is None else [
-        {"figure": name, "value": None if name in _NUMBERS else call[name], **_fact(facts[number])}
+        {"figure": name, "value": None if name in NUMBERS else call[name], **_fact(facts[number])}
         for field, number in found.figures.items()
         if call[name := _named(field)] is not None
     ]  # fmt: skip
@@ -67,7 +67,7 @@ async def told_of(engine: AsyncEngine, key: CallKey, call: Row | None) -> Traced
 def _late(late: Late, facts: Sequence[Fact]) -> Row:
     changed = [
         {"figure": _named(name)}
-        if name in _NUMBERS
+        if name in NUMBERS
         else {"figure": _named(name), "before": _shown(name, before), "after": _shown(name, after)}
         for name, before, after in late.changed
     ]

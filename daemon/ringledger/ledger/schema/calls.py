@@ -24,6 +24,8 @@ class ColumnKind(Enum):
     """What a value is, in all its forms."""
 
     TEXT = auto()
+    #: A telephone number, text: shown masked unless numbers are wanted whole, and forgotten when its owner asks.
+    NUMBER = auto()
     #: One of a list; text in the database, an enumeration in the domain.
     WORD = auto()
     #: Text in the database and the views, ms since the epoch in the domain.
@@ -73,7 +75,7 @@ def who(of: str, name: str) -> str:
     )
 
 
-TEXT, WORD, TIME, TRUTH, COUNT, SPAN = ColumnKind
+TEXT, NUMBER, WORD, TIME, TRUTH, COUNT, SPAN = ColumnKind
 
 _ALL: Final = (
     CallColumn("account_id", TEXT, "the account"),
@@ -85,10 +87,10 @@ _ALL: Final = (
     CallColumn("internal", TRUTH, "1: between two of the account's extensions"),
     CallColumn("queue_call", TRUTH, "1: came through a call queue"),
     CallColumn("extension_id", TEXT, "the extension whose side the row is told from", maybe=True),
-    CallColumn("from_number", TEXT, "who called", maybe=True),
+    CallColumn("from_number", NUMBER, "who called", maybe=True),
     CallColumn("from_name", TEXT, "their name, if the platform knows one", maybe=True),
     CallColumn("from_raw", TEXT, maybe=True),
-    CallColumn("to_number", TEXT, "who was called", maybe=True),
+    CallColumn("to_number", NUMBER, "who was called", maybe=True),
     CallColumn("to_name", TEXT, "their name", maybe=True),
     CallColumn("to_raw", TEXT, maybe=True),
     CallColumn("started_at", TIME, "when it began"),
@@ -141,6 +143,10 @@ COLUMNS: Final = tuple(column for column in _ALL if not column.of)
 SHOWN: Final = tuple(sorted((column for column in _ALL if column.meaning), key=lambda column: column.added))
 #: Their names there, for a header when there is no row.
 CALL_COLUMNS: Final = tuple(column.shown for column in SHOWN)
+#: Those that are telephone numbers.
+NUMBERS: Final = tuple(column.name for column in _ALL if column.kind is NUMBER)
+#: Those of the views that others have written, or whose words are names.
+TEXTS: Final = tuple(column.shown for column in SHOWN if column.kind in {TEXT, NUMBER})
 #: What is known when the row is written, not when it is computed.
 OF_COMMIT: Final = tuple(column.name for column in COLUMNS if column.name not in CallRecord._fields)
 

@@ -61,7 +61,7 @@ def _maybe(name: str, type_: Any = Text) -> "Column[Any]":
 
 def _columns_of_calls() -> Iterator["Column[Any] | CheckConstraint"]:
     """The columns, and what their values may be."""
-    types = {ColumnKind.TEXT: Text, ColumnKind.WORD: Text, ColumnKind.TIME: UtcText}
+    types = {ColumnKind.TEXT: Text, ColumnKind.NUMBER: Text, ColumnKind.WORD: Text, ColumnKind.TIME: UtcText}
     for column in COLUMNS:
         make = _key if column.name in {"account_id", "session_id"} else _maybe if column.maybe else _known
         yield make(column.name, types.get(column.kind, WHOLE))
