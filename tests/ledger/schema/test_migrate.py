@@ -329,11 +329,45 @@ def test_what_differs_of_a_column_is_told_in_words(url, path):
             "WHERE name = 'call'"
         )
     assert sorted(check(url).problems) == [
-        "schema: add_index ix_call_started_at",
-        "schema: modify_nullable call.leg_count: True, not False",
-        "schema: modify_type call.leg_count: TEXT(), not Integer()",
-        "schema: remove_column call.strange",
+        "schema: call.leg_count is of type TEXT, not INTEGER",
+        "schema: call.leg_count may be null",
+        "schema: no index ix_call_started_at",
+        "schema: the column call.strange is not this program's",
     ]
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new"),
+    [
+        ("call", "internal = 0 OR", "internal = 2 OR internal = 0 OR"),
+        ("call", "leg_count INTEGER NOT NULL", "leg_count INTEGER NOT NULL DEFAULT 1"),
+        ("ix_call_unconfirmed", "IS NULL", "IS NOT NULL"),
+    ],
+)
+def test_what_was_declared_otherwise_is_told(url, path, table, old, new):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE name = ? AND sql LIKE '%' || ? || '%'",
+            (old, new, table, old),
+        )
+        assert connection.execute("SELECT changes()").fetchone() == (1,)
+    kind = "index" if table.startswith("ix_") else "table"
+    assert check(url).problems == (f"schema: the {kind} {table} is not as this program makes it",)
+
+
+def test_a_foreign_key_to_nowhere_is_told(url, path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE call_source ADD COLUMN strange TEXT REFERENCES nowhere")
+    compared, text = check(url).problems
+    assert compared.startswith("schema: cannot be compared: ForeignKeyConstraint")
+    assert text == "schema: the table call_source is not as this program makes it"
+
+
+def test_a_database_that_lost_its_version_table_is_told(url, path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE alembic_version")
+    assert check(url).problems == ("schema: no table alembic_version",)
 
 
 def test_an_index_of_a_view_that_is_missing_is_told_and_made_at_the_next_start(url, path):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import URL, Connection, inspect
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from ringledger.ledger.errors import (
     DatabaseCorrupt,
@@ -128,8 +128,14 @@ def _problems(connection: Connection, *, current: bool) -> list[str]:
     answer = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar_one()
     if answer != "ok":
         raise DatabaseCorrupt(f"database: {answer}; restore the newest backup")
-    orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    problems = [f"foreign key: row {row[1]} of {row[0]} has no parent in {row[2]}" for row in orphans]
+    try:
+        orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    except OperationalError as error:
+        if "foreign key mismatch" not in str(error.orig):
+            raise
+        problems = [f"schema: {error.orig}"]
+    else:
+        problems = [f"foreign key: row {row[1]} of {row[0]} has no parent in {row[2]}" for row in orphans]
     if not current:
         return [*problems, "schema: older than the program; ringledger db upgrade"]
     problems += [f"schema: {difference}" for difference in differences(connection, metadata)]
