@@ -125,8 +125,7 @@ class Mishaps:
             self.deliver(subscription, envelope)
 
     def _disconnect(self, _fault: Fault, subscription: Subscription, _envelope: Json) -> bool:
-        if breaker := self.cut.get(subscription.transport):
-            breaker()
+        self.cut[subscription.transport]()
         return False
 
     def _silent(self, _fault: Fault, subscription: Subscription, _envelope: Json) -> bool:
@@ -140,9 +139,8 @@ class Mishaps:
     def _garbage(self, _fault: Fault, subscription: Subscription, _envelope: Json) -> bool:
         for garbage in GARBAGE:
             self.deliver(subscription, garbage)
-        if raw := self.raw.get(subscription.transport):
-            for rubbish in RUBBISH:
-                raw(subscription, rubbish)
+        for rubbish in RUBBISH:
+            self.raw[subscription.transport](subscription, rubbish)
         return False
 
     def _poison(self, _fault: Fault, subscription: Subscription, envelope: Json) -> bool:
