@@ -8,6 +8,7 @@ from typing import get_type_hints
 
 from ringledger.domain.call import CallRecord
 from ringledger.domain.changes import Announcement
+from ringledger.ledger.schema.calls import NUMBERS
 from ringledger.service.announce import FOREIGN
 from ringledger.service.ingest import confirmer
 from ringledger.simulator import Options, load_story
@@ -52,3 +53,4 @@ def test_the_redaction_sees_every_text_that_is_no_word_of_ours() -> None:
     texts = {name for name, kind in told.items() if kind in {str, str | None}} - words
     assert texts - {"from_raw", "to_raw"} <= set(FOREIGN)
     assert {"extension_number", "extension_name"} <= set(FOREIGN)  # of the directory
+    assert all(name.endswith("_number") for name in NUMBERS)  # by its name a number is masked in log lines

@@ -37,7 +37,7 @@ def _shown(name: str, kind: Any) -> tuple[str | None, Callable[[Any], object] | 
         return name, to_text
     if name.endswith("_ms"):
         return name.removesuffix("_ms") + "_seconds", _seconds
-    if kind is bool:
+    if kind in {bool, bool | None}:
         return name, int
     words = isinstance(kind, type) and issubclass(kind, StrEnum)
     return name, _word if words or kind == (Source | None) else None

@@ -28,7 +28,7 @@ Rows = list[tuple[Any, ...]]
 
 #: A ledger has few numbers, each of them often.
 _hidden = lru_cache(maxsize=4096)(mask_number)
-_NUMBERS: Final = tuple(CALL_COLUMNS.index(name) for name in NUMBERS)
+_NUMBERS: Final = tuple(CALL_COLUMNS.index(name) for name in NUMBERS if name in CALL_COLUMNS)
 
 
 class Format(StrEnum):

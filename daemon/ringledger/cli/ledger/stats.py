@@ -18,6 +18,7 @@ from ringledger.cli.times import shown_zone, span
 from ringledger.ledger.read.filters import FILTERS
 from ringledger.ledger.read.groups import FIGURES, By
 from ringledger.ledger.read.periods import zone_name
+from ringledger.ledger.schema.calls import NUMBERS
 
 Row = dict[str, Any]
 
@@ -52,8 +53,7 @@ def stats(
 
     (groups, total), holes = read(settings, look)
     tell_unread(holes, as_json=options.json)
-    if by is By.NUMBER:
-        groups = masked_rows(groups, masked=options.masked(settings, full_numbers), names=("number",))
+    groups = masked_rows(groups, masked=options.masked(settings, full_numbers), names=("number", *NUMBERS))
     if options.json:
         print_json(groups)
     elif csv:

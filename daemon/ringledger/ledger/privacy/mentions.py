@@ -14,6 +14,7 @@ from msgspec.json import decode
 from ringledger.domain.observation import Party
 from ringledger.ledger.errors import LedgerBroken
 from ringledger.ledger.read.facts import parties_of
+from ringledger.ledger.schema.calls import NUMBERS
 
 #: A number this short is an extension's: names are full of such digits.
 SHORT: Final = 6
@@ -38,7 +39,8 @@ def in_letter(body: str, digits: str) -> bool:
         data: dict[str, Any] = decode(body)["data"]
     except (DecodeError, KeyError, TypeError):
         return _alone(digits, body)
-    return _among([Party(data.get(f"{end}_number"), data.get(f"{end}_name")) for end in ("from", "to")], digits)
+    names = {number: number.removesuffix("_number") + "_name" for number in NUMBERS}
+    return _among([Party(data.get(number), data.get(name)) for number, name in names.items()], digits)
 
 
 def _among(parties: Iterable[Party], digits: str) -> bool:

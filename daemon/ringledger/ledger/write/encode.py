@@ -364,7 +364,7 @@ def live_row(key: CallKey, tracked: TrackedCall) -> Row:
 #: How a value of a kind is written; others are written as they are.
 _PLAIN: Final[dict[ColumnKind, Callable[[Any], Any]]] = {
     ColumnKind.WORD: lambda value: None if value is None else value._value_,
-    ColumnKind.TRUTH: int,
+    ColumnKind.TRUTH: {False: 0, True: 1, None: None}.__getitem__,
     ColumnKind.TIME: to_text_or_none,
 }
 _COMPUTED: Final = [column for column in COLUMNS if column.name not in OF_COMMIT]
